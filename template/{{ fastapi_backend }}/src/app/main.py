@@ -1,0 +1,5 @@
+"""The FastAPI application."""
+
+from fastapi import FastAPI
+
+app = FastAPI()
