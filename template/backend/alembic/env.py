@@ -1,0 +1,88 @@
+"""Alembic's environment: where the database is, which tables there should be."""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from logging.config import fileConfig
+from pathlib import Path
+from typing import Any
+
+from alembic import context
+from alembic.operations import MigrationScript
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+# Alembic may run in an environment of its own, which does not have the project installed.
+BACKEND = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(BACKEND / "src"))
+
+from app.database import create_engine, database_url  # noqa: E402
+from app.errors import StartupError  # noqa: E402
+from app.event_loop import loop_factory  # noqa: E402
+from app.models import Base  # noqa: E402
+
+THEIRS = BACKEND / "alembic" / "versions"
+
+
+def put_into_versions(
+    migration_context: MigrationContext,
+    _revision: str | Iterable[str | None] | Iterable[str],
+    directives: list[MigrationScript],
+) -> None:
+    """Put a new revision into alembic/versions, after all there are."""
+    for directive in directives:
+        directive.version_path = directive.version_path or str(THEIRS)
+        if directive.head in (None, "head"):
+            directive.head = "heads"
+
+
+def options() -> dict[str, Any]:
+    """Return what both modes configure."""
+    result: dict[str, Any] = {
+        "target_metadata": Base.metadata,
+        "process_revision_directives": put_into_versions,
+        "render_as_batch": database_url().get_backend_name() == "sqlite",
+    }
+    arguments = context.config.cmd_opts
+    if arguments and arguments.cmd[0].__name__ == "upgrade" and arguments.revision == "head":
+        # "head" means every head: your revisions and the project's may both have a newest one.
+        result["fn"] = lambda revision, _context: context.script._upgrade_revs("heads", revision)
+    return result
+
+
+def run(connection: Connection) -> None:
+    """Migrate over an open connection."""
+    context.configure(connection=connection, **options())
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_offline() -> None:
+    """Write SQL instead of running it."""
+    context.configure(
+        dialect_name=database_url().get_backend_name(), literal_binds=True, **options()
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_online() -> None:
+    """Connect and migrate."""
+    engine = create_engine(database_url())
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
+if context.config.config_file_name and context.config.cmd_opts:
+    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+
+try:
+    if context.is_offline_mode():
+        run_offline()
+    else:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(run_online())
+except StartupError as error:
+    sys.exit(str(error))

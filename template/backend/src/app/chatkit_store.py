@@ -1,0 +1,306 @@
+"""ChatKit's store, in the database: every method sees what its owner owns, and nothing else.
+
+What belongs to somebody else looks exactly like what is not there.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from chatkit.store import NotFoundError, Store, StoreItemType
+from chatkit.types import (
+    Attachment,
+    Page,
+    StructuredInputItem,
+    Thread,
+    ThreadItem,
+    ThreadMetadata,
+)
+from pydantic import TypeAdapter
+from sqlalchemy import Select, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import models
+from app.database import read, write
+from app.identity import RequestContext
+
+PREFIXES: dict[StoreItemType, str] = {
+    "thread": "thr",
+    "message": "msg",
+    "tool_call": "tc",
+    "task": "tsk",
+    "workflow": "wf",
+    "attachment": "atc",
+    "sdk_hidden_context": "shcx",
+}
+MAX_PAGE = 9999
+"""What ChatKit's page asks for when it opens the history."""
+
+Row = TypeVar("Row")
+Entry = TypeVar("Entry", ThreadMetadata, ThreadItem)
+
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+
+
+def generate_id(item_type: StoreItemType) -> str:
+    """Return a new id with 128 random bits; ChatKit's own have 32, which soon collide."""
+    return f"{PREFIXES[item_type]}_{secrets.token_hex(16)}"
+
+
+class ChatKitStore(Store[RequestContext]):
+    """Conversations, their items and the records of attachments."""
+
+    def generate_thread_id(self, context: RequestContext) -> str:
+        """Return a new id for a thread."""
+        return generate_id("thread")
+
+    def generate_item_id(
+        self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestContext
+    ) -> str:
+        """Return a new id for an item of a thread."""
+        return generate_id(item_type)
+
+    async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
+        """Return a thread.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        async with read() as session:
+            row = await session.scalar(_conversation(thread_id, context))
+        return _to_thread(_found(row, f"There is no thread {thread_id}."))
+
+    async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
+
+        Raises:
+            NotFoundError: it is somebody else's.
+        """
+        if isinstance(thread, Thread):
+            thread = ThreadMetadata(**thread.model_dump(exclude={"items"}))
+        async with write() as session:
+            row = await session.scalar(
+                select(models.Conversation).where(models.Conversation.id == thread.id)
+            )
+            if row is None:
+                row = models.Conversation(id=thread.id, owner=context.owner)
+                session.add(row)
+            elif row.owner != context.owner:
+                raise NotFoundError(f"There is no thread {thread.id}.")
+            row.title = _without_nul(thread.title)
+            row.created_at = _utc(thread.created_at)
+            row.document = thread.model_dump_json()
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: RequestContext
+    ) -> Page[ThreadMetadata]:
+        """Return a page of the owner's threads, by the order of their creation.
+
+        Raises:
+            NotFoundError: `after` names a thread that is not there.
+        """
+        table = models.Conversation
+        query = select(table).where(table.owner == context.owner)
+        async with read() as session:
+            if after is not None:
+                row = await session.scalar(_conversation(after, context))
+                cursor = _found(row, f"There is no thread {after}.").number
+                query = query.where(
+                    table.number < cursor if order == "desc" else table.number > cursor
+                )
+            query = query.order_by(table.number.desc() if order == "desc" else table.number)
+            rows, has_more = await _fetch(session, query, limit)
+        return _page([_to_thread(row) for row in rows], has_more)
+
+    async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
+        """Delete a thread and its items; without effect where there is none."""
+        async with write() as session:
+            await session.execute(
+                delete(models.Conversation).where(
+                    models.Conversation.id == thread_id,
+                    models.Conversation.owner == context.owner,
+                )
+            )
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        """Return a page of a thread's items, in the order in which they were stored.
+
+        A thread that is not there, or somebody else's, has none.
+
+        Raises:
+            NotFoundError: `after` names an item that is not there.
+        """
+        table = models.Message
+        async with read() as session:
+            if await session.scalar(_conversation(thread_id, context)) is None:
+                return Page()
+            query = select(table).where(table.conversation_id == thread_id)
+            if after is not None:
+                row = await session.get(table, (thread_id, after))
+                cursor = _found(row, f"There is no item {after} in {thread_id}.").position
+                query = query.where(
+                    table.position < cursor if order == "desc" else table.position > cursor
+                )
+            query = query.order_by(table.position.desc() if order == "desc" else table.position)
+            rows, has_more = await _fetch(session, query, limit)
+        return _page([_to_item(row) for row in rows], has_more)
+
+    async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
+        """Return an item of a thread.
+
+        Raises:
+            NotFoundError: the thread or the item is not there, or somebody else's.
+        """
+        async with read() as session:
+            row = await session.scalar(
+                select(models.Message)
+                .join(models.Conversation)
+                .where(
+                    models.Message.conversation_id == thread_id,
+                    models.Message.id == item_id,
+                    models.Conversation.owner == context.owner,
+                )
+            )
+        return _to_item(_found(row, f"There is no item {item_id} in {thread_id}."))
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        """Store a new item at the end of its thread; one that is there already is replaced.
+
+        Raises:
+            NotFoundError: the thread is not there, or somebody else's.
+        """
+        await self.save_item(thread_id, item, context)
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        """Store an item, new or changed. An answered form never goes back to being open.
+
+        Raises:
+            NotFoundError: the thread is not there, or somebody else's.
+        """
+        async with write() as session:
+            # The lock puts the writers of one conversation in a row, and so its items.
+            conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
+            _found(conversation, f"There is no thread {thread_id}.")
+            row = await session.get(models.Message, (thread_id, item.id))
+            if row is None:
+                last = await session.scalar(
+                    select(func.max(models.Message.position)).where(
+                        models.Message.conversation_id == thread_id
+                    )
+                )
+                row = models.Message(
+                    conversation_id=thread_id, id=item.id, position=(last or 0) + 1
+                )
+                session.add(row)
+            elif _reopens(_to_item(row), item):
+                return
+            row.type = item.type
+            row.created_at = _utc(item.created_at)
+            row.document = item.model_dump_json()
+
+    async def delete_thread_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> None:
+        """Delete an item; without effect where there is none."""
+        async with write() as session:
+            if await session.scalar(_conversation(thread_id, context)) is not None:
+                await session.execute(
+                    delete(models.Message).where(
+                        models.Message.conversation_id == thread_id, models.Message.id == item_id
+                    )
+                )
+
+    async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        """Store the record of an attachment, new or changed.
+
+        Raises:
+            NotFoundError: it is somebody else's.
+        """
+        async with write() as session:
+            row = await session.get(models.Attachment, attachment.id)
+            if row is None:
+                row = models.Attachment(id=attachment.id, owner=context.owner)
+                session.add(row)
+            elif row.owner != context.owner:
+                raise NotFoundError(f"There is no attachment {attachment.id}.")
+            row.document = attachment.model_dump_json()
+
+    async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
+        """Return the record of an attachment.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        async with read() as session:
+            row = await session.get(models.Attachment, attachment_id)
+        if row is None or row.owner != context.owner:
+            raise NotFoundError(f"There is no attachment {attachment_id}.")
+        return _ATTACHMENT.validate_json(row.document)
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Delete the record of an attachment; without effect where there is none."""
+        async with write() as session:
+            await session.execute(
+                delete(models.Attachment).where(
+                    models.Attachment.id == attachment_id,
+                    models.Attachment.owner == context.owner,
+                )
+            )
+
+
+def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conversation]:
+    return select(models.Conversation).where(
+        models.Conversation.id == thread_id, models.Conversation.owner == context.owner
+    )
+
+
+def _found(row: Row | None, message: str) -> Row:
+    if row is None:
+        raise NotFoundError(message)
+    return row
+
+
+async def _fetch(
+    session: AsyncSession, query: Select[Any], limit: int
+) -> tuple[Sequence[Any], bool]:
+    """Return the rows of one page and whether there are more: one row more than asked tells."""
+    limit = max(1, min(limit, MAX_PAGE))
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    return rows[:limit], len(rows) > limit
+
+
+def _page(data: list[Entry], has_more: bool) -> Page[Entry]:
+    return Page(data=data, has_more=has_more, after=data[-1].id if has_more else None)
+
+
+def _to_thread(row: models.Conversation) -> ThreadMetadata:
+    return ThreadMetadata.model_validate_json(row.document)
+
+
+def _to_item(row: models.Message) -> ThreadItem:
+    return _ITEM.validate_json(row.document)
+
+
+def _reopens(stored: ThreadItem, item: ThreadItem) -> bool:
+    return (
+        isinstance(stored, StructuredInputItem)
+        and isinstance(item, StructuredInputItem)
+        and stored.status != "pending"
+        and item.status == "pending"
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    # ChatKit calculates with naive local times, and gets them back as it gave them.
+    return moment.astimezone(UTC)
+
+
+def _without_nul(text: str | None) -> str | None:
+    # PostgreSQL's text has no NUL; the document keeps it, escaped.
+    return text and text.replace("\0", "")

@@ -1,0 +1,160 @@
+"""The database: its engine, its transactions, its migrations."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app import embedded_postgres
+from app.database_url import parse_database_url
+from app.errors import StartupError
+from app.settings import BACKEND, ENV_FILE, get_settings
+
+BUSY_TIMEOUT_SECONDS = 30
+
+
+@cache
+def database_url() -> URL:
+    """Return the address of the database.
+
+    That is DATABASE_URL; a PostgreSQL project that has none in development gets a server of its
+    own, which this starts or joins.
+
+    Raises:
+        StartupError: there is no address, or a wrong one, or the server does not start.
+    """
+    settings = get_settings()
+    text = settings.database_url
+    if not text and settings.app_env == "development" and embedded_postgres.is_available():
+        text = embedded_postgres.start(BACKEND.parent)
+    if not text:
+        raise StartupError(
+            "DATABASE_URL is not set. Set it in the environment or in "
+            f"{ENV_FILE}, such as DATABASE_URL=sqlite:///chat.db"
+        )
+    return parse_database_url(text, BACKEND)
+
+
+@cache
+def get_engine() -> AsyncEngine:
+    """Return the engine that the whole process shares.
+
+    Raises:
+        StartupError: as `database_url`, or the database's driver is not installed.
+    """
+    return create_engine(database_url())
+
+
+def create_engine(url: URL) -> AsyncEngine:
+    """Make an engine with the options that its kind of database needs.
+
+    Raises:
+        StartupError: the database's driver is not installed.
+    """
+    try:
+        if url.get_backend_name() == "sqlite":
+            engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "begin", _begin_sqlite)
+            return engine
+        # Prepared statements break behind poolers in transaction mode, such as Supabase's.
+        return create_async_engine(
+            url, pool_pre_ping=True, connect_args={"prepare_threshold": None}
+        )
+    except (ModuleNotFoundError, NoSuchModuleError):
+        name = url.get_backend_name()
+        raise StartupError(
+            f"DATABASE_URL names a {name} database, and its driver {url.get_driver_name()} is not "
+            f"installed, because this project was made for another one. "
+            f"Change it with: copier update --data database={name}"
+        ) from None
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another one wrote in
+    # between, whatever the timeout: one that will write says so when it begins.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@asynccontextmanager
+async def read() -> AsyncIterator[AsyncSession]:
+    """Open a session for one read."""
+    async with AsyncSession(get_engine()) as session:
+        yield session
+
+
+@asynccontextmanager
+async def write() -> AsyncIterator[AsyncSession]:
+    """Open a session for one write: committed at the end, rolled back on an error."""
+    async with AsyncSession(get_engine(), expire_on_commit=False) as session, session.begin():
+        await session.connection(execution_options={"writes": True})
+        yield session
+
+
+def alembic_config() -> Config:
+    """Return Alembic's configuration, the one that its command line uses."""
+    return Config(BACKEND / "alembic.ini")
+
+
+async def missing_migrations() -> list[str]:
+    """Return the newest revisions that the database lacks; none when it is up to date."""
+    heads = set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    async with get_engine().connect() as connection:
+        applied = await connection.run_sync(
+            lambda sync: MigrationContext.configure(sync).get_current_heads()
+        )
+    return sorted(heads - set(applied))
+
+
+def prepare_database() -> str:
+    """Reach the database, migrate it, and leave its address to child processes.
+
+    Returns:
+        A sentence for a person on which database it is.
+
+    Raises:
+        StartupError: it cannot be reached or migrated; says what to do.
+    """
+    from alembic import command
+    from sqlalchemy.exc import OperationalError
+
+    url = database_url()
+    try:
+        command.upgrade(alembic_config(), "heads")
+    except OperationalError as error:
+        raise StartupError(
+            f"The database at {url.render_as_string(hide_password=True)} does not answer: "
+            f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
+        ) from None
+    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    return f"Database: {_describe(url)}, migrated."
+
+
+def _describe(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return f"SQLite, {Path(url.database or '')}"
+    if not get_settings().database_url:
+        folder = embedded_postgres.data_folder(BACKEND.parent)
+        return f"PostgreSQL, the project's own server with its data in {folder}"
+    return f"PostgreSQL at {url.host or url.query.get('host')}"

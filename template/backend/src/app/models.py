@@ -1,0 +1,70 @@
+"""The tables. The drawing of them is in docs/schema.md; migrations/ makes them."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ID = String(64)
+OWNER = String(255)
+
+
+class Base(DeclarativeBase):
+    """The metadata that Alembic compares the database with."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Conversation(Base):
+    """A ChatKit thread, without its items."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (Index(None, "owner", "number"),)
+
+    number: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True
+    )
+    """Rises with each new conversation, so that pages neither miss nor repeat one."""
+    id: Mapped[str] = mapped_column(ID, unique=True)
+    owner: Mapped[str] = mapped_column(OWNER)
+    title: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    document: Mapped[str] = mapped_column(Text)
+    """The `ThreadMetadata` as JSON, exactly as ChatKit gave it. The other columns follow it."""
+
+
+class Message(Base):
+    """An item of a conversation: a message, a widget, a tool call, a form and so on."""
+
+    __tablename__ = "messages"
+    __table_args__ = (Index(None, "conversation_id", "position", unique=True),)
+
+    conversation_id: Mapped[str] = mapped_column(
+        ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer)
+    """1, 2, 3, … in the conversation, in the order in which the items were stored."""
+    type: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    document: Mapped[str] = mapped_column(Text)
+    """The `ThreadItem` as JSON, exactly as ChatKit gave it. The other columns follow it."""
+
+
+class Attachment(Base):
+    """What ChatKit knows of an uploaded file. The file itself lies elsewhere."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (Index(None, "owner"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    owner: Mapped[str] = mapped_column(OWNER)
+    document: Mapped[str] = mapped_column(Text)
+    """The `Attachment` as JSON, exactly as ChatKit gave it."""

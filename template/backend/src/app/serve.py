@@ -1,0 +1,68 @@
+"""The server of the backend: `uv run serve`, in production `uv run --no-dev serve`.
+
+BACKEND_HOST and BACKEND_PORT in the environment say where it listens (127.0.0.1 and 8000).
+"""
+
+import argparse
+import os
+import sys
+
+import uvicorn
+
+from app.errors import StartupError
+from app.event_loop import uvicorn_loop
+from app.ports import read_port
+from app.settings import BACKEND
+
+GRACEFUL_SHUTDOWN_SECONDS = 5
+"""How long answers that are still being written may go on after a stop, or after an edit."""
+
+RELOAD_SHUTDOWN_SECONDS = 1
+
+
+def main() -> None:
+    """Serve until stopped; exit with 2 when the environment is wrong."""
+    parser = argparse.ArgumentParser(prog="serve", description="Serve the backend.")
+    parser.add_argument(
+        "--reload", action="store_true", help="development: restart when a file below src changes"
+    )
+    reload: bool = parser.parse_args().reload
+
+    # Relative paths in your code mean the same, wherever the command is typed.
+    os.chdir(BACKEND)
+    try:
+        config = _config(reload)
+    except StartupError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+    if reload:
+        from app.reloader import Reloader
+
+        sys.exit(Reloader(config).serve())
+    server = uvicorn.Server(config)
+    try:
+        server.run()
+    except StartupError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:  # Ctrl-C, after uvicorn has ended in order
+        sys.exit(130)
+    if not server.started:
+        sys.exit(1)
+
+
+def _config(reload: bool) -> uvicorn.Config:
+    return uvicorn.Config(
+        "app.main:app",
+        host=os.environ.get("BACKEND_HOST") or "127.0.0.1",
+        port=read_port("BACKEND_PORT", 8000),
+        loop=uvicorn_loop(),
+        proxy_headers=True,
+        timeout_graceful_shutdown=RELOAD_SHUTDOWN_SECONDS if reload else GRACEFUL_SHUTDOWN_SECONDS,
+        reload=reload,
+        reload_dirs=[str(BACKEND / "src")],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The settings of the backend, from the environment and from backend/.env.local."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticUseDefault
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import StartupError
+
+BACKEND = Path(__file__).resolve().parents[2]
+ENV_FILE = BACKEND / ".env.local"
+
+
+class Settings(BaseSettings):
+    """What can be set. The environment wins over backend/.env.local, with an empty value too.
+
+    An empty value means the default.
+    """
+
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore")
+
+    app_env: Literal["development", "production"] = "production"
+    """Where this runs. Only development believes requests that carry no token."""
+
+    database_url: str | None = None
+    """The database, as a provider's console shows it. See `app.database_url`."""
+
+    chatkit_secret: SecretStr = SecretStr("")
+    """Shared with the front end, which signs with it who is asking. 32 characters or more."""
+
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    """Another server that speaks OpenAI's API: Ollama, vLLM, LM Studio, OpenRouter."""
+
+    openai_model: str | None = None
+    """The model's name; without it the one that openai-agents chooses."""
+
+    openai_api: Literal["responses", "chat_completions"] | None = None
+    """Which of OpenAI's APIs to speak. Without it, Chat Completions to a base URL and Responses
+    to OpenAI."""
+
+    history_items: int = Field(default=100, ge=1, le=1000)
+    """How many of the newest items of a conversation the model is sent."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_default(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise PydanticUseDefault
+        return value
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _is_a_url(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError(
+                "must start with http:// or https://, such as http://127.0.0.1:11434/v1"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> "Settings":
+        if self.openai_base_url and not self.openai_model:
+            raise ValueError(
+                "OPENAI_MODEL is not set, and only the server at OPENAI_BASE_URL knows its models: "
+                "set it to one of them, such as llama3.2"
+            )
+        return self
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether no model can be asked, so that the demo assistant answers."""
+        return self.openai_api_key is None and self.openai_base_url is None
+
+
+def _sentence(name: str, message: str) -> str:
+    if not name:
+        return message
+    variable = name.upper()
+    return f"{variable} {message[0].lower()}{message[1:]}"
+
+
+@cache
+def get_settings() -> Settings:
+    """Return the settings, read once.
+
+    Raises:
+        StartupError: a value is wrong; names the variable and the file, never the value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            _sentence(
+                str(problem["loc"][0]) if problem["loc"] else "",
+                problem["msg"].removeprefix("Value error, "),
+            )
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise StartupError(
+            "The settings are wrong:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+            + f"\nMend them in {ENV_FILE}, or in the environment, which wins over that file."
+        ) from None

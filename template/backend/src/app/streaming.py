@@ -1,0 +1,104 @@
+"""A stream of events that outlives neither its reader nor its silence."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+HEARTBEAT = b": ping\n"
+"""A comment, which ChatKit's page passes over. A blank line after it would be an empty event."""
+
+HEARTBEAT_SECONDS = 15.0
+"""Hosts cut a connection that is silent for 30 to 60 seconds."""
+
+
+class TurnStream:
+    """Runs a turn in a task of its own and hands its chunks to whoever iterates.
+
+    When the reader stops, for whatever reason, the task is cancelled once, as asyncio does it.
+    Inside the request a framework may cancel every further `await` too, and the half answer would
+    be lost.
+    """
+
+    _running: ClassVar[set[asyncio.Task[None]]] = set()
+
+    def __init__(
+        self, source: AsyncIterator[bytes], heartbeat_seconds: float = HEARTBEAT_SECONDS
+    ) -> None:
+        """Prepare to run `source`; `start` runs it."""
+        self._source = source
+        self._heartbeat_seconds = heartbeat_seconds
+        # Without a limit, so that the task never waits for its reader: a cancellation then always
+        # reaches the turn itself.
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._first: bytes | None = None
+
+    async def start(self) -> "TurnStream":
+        """Run the turn until its first chunk is there, or it ended without one.
+
+        Raises:
+            Exception: what the turn raised before its first chunk, when an answer with an error
+                status is still possible.
+        """
+        self._task = asyncio.create_task(self._produce())
+        self._running.add(self._task)
+        self._task.add_done_callback(self._running.discard)
+        try:
+            self._first = await self._chunks.get()
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+        if self._first is None:
+            await self._task
+        return self
+
+    @classmethod
+    async def wait_for_all(cls, seconds: float) -> None:
+        """Wait until the turns that were ended have stored what they had to store."""
+        if cls._running:
+            await asyncio.wait(cls._running, timeout=seconds)
+
+    async def _produce(self) -> None:
+        try:
+            async for chunk in self._source:
+                self._chunks.put_nowait(chunk)
+        finally:
+            self._chunks.put_nowait(None)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the chunks, with a heartbeat wherever the turn is silent."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk."""
+        if self._first is not None:
+            chunk, self._first = self._first, None
+            return chunk
+        try:
+            next_chunk = await self._next()
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+        if next_chunk is None:
+            await self._task
+            raise StopAsyncIteration
+        return next_chunk
+
+    async def _next(self) -> bytes | None:
+        with contextlib.suppress(asyncio.QueueEmpty):
+            return self._chunks.get_nowait()
+        try:
+            async with asyncio.timeout(self._heartbeat_seconds):
+                return await self._chunks.get()
+        except TimeoutError:
+            return HEARTBEAT
+
+    async def aclose(self) -> None:
+        """End the turn, as a reader does that has gone away."""
+        self._task.cancel()
+
+    def __del__(self) -> None:
+        """End the turn of a stream that nobody reads any more."""
+        task = getattr(self, "_task", None)
+        if task is not None and not task.get_loop().is_closed():
+            task.cancel()

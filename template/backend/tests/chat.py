@@ -1,0 +1,89 @@
+"""Talks to the server as ChatKit's page does."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+Json = dict[str, Any]
+
+
+def message(text: str) -> Json:
+    """Return the input of a person who writes a text."""
+    content = [{"type": "input_text", "text": text}]
+    return {"content": content, "attachments": [], "inference_options": {}}
+
+
+def text_of(item: Json) -> str:
+    """Return the text of a message."""
+    return "".join(part["text"] for part in item["content"])
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One person at one server."""
+
+    address: str
+    token: str | None = None
+
+    def post(self, kind: str, **params: Any) -> httpx2.Response:
+        """Send a request and return the whole response."""
+        return httpx2.post(
+            f"{self.address}/chatkit", json=self._request(kind, params), headers=self._headers
+        )
+
+    def ask(self, kind: str, **params: Any) -> Json:
+        """Return the answer to a request that is answered with JSON."""
+        response = self.post(kind, **params)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "application/json"
+        answer: Json = response.json()
+        return answer
+
+    @contextmanager
+    def stream(self, kind: str, **params: Any) -> Iterator[Iterator[Json]]:
+        """Open a stream; leaving it early is what Stop does."""
+        with httpx2.stream(
+            "POST",
+            f"{self.address}/chatkit",
+            json=self._request(kind, params),
+            headers=self._headers,
+            timeout=30,
+        ) as response:
+            assert response.status_code == 200, response.read()
+            assert response.headers["content-type"].startswith("text/event-stream")
+            yield (
+                json.loads(line.removeprefix("data: "))
+                for line in response.iter_lines()
+                if line.startswith("data: ")
+            )
+
+    def say(self, text: str, thread_id: str | None = None) -> list[Json]:
+        """Write a message, into a new thread without an id, and return all events of the turn."""
+        with self.say_slowly(text, thread_id) as events:
+            return list(events)
+
+    @contextmanager
+    def say_slowly(self, text: str, thread_id: str | None = None) -> Iterator[Iterator[Json]]:
+        """Write a message and return the events as they come."""
+        kind = "threads.add_user_message" if thread_id else "threads.create"
+        params = {"thread_id": thread_id} if thread_id else {}
+        with self.stream(kind, input=message(text), **params) as events:
+            yield events
+
+    def items(self, thread_id: str) -> list[Json]:
+        """Return all items of a thread that the page is shown, oldest first."""
+        page = self.ask("items.list", thread_id=thread_id, order="asc", limit=9999)
+        items: list[Json] = page["data"]
+        return items
+
+    @staticmethod
+    def _request(kind: str, params: Json) -> Json:
+        return {"type": kind, "params": params}
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}

@@ -1,0 +1,135 @@
+"""A server of its own for the tests, on a database of its own; yours are not touched."""
+
+import asyncio
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from chat import Chat
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+from wait import wait_until
+
+from app.database import database_url
+from app.event_loop import loop_factory
+from app.settings import BACKEND
+
+SECRET = secrets.token_urlsafe(32)
+DEMO = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API": ""}
+
+
+@dataclass
+class Server:
+    """A backend that runs as it does in production, in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    database: URL
+
+    def sql(self, statement: str) -> list[tuple[object, ...]]:
+        """Return the rows of a statement."""
+        return run_sql(self.database, statement)
+
+
+def run_sql(url: URL, statement: str) -> list[tuple[object, ...]]:
+    async def run() -> list[tuple[object, ...]]:
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            result = await connection.execute(text(statement))
+            rows = [tuple(row) for row in result] if result.returns_rows else []
+        await engine.dispose()
+        return rows
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(run())
+
+
+@contextmanager
+def empty_database(folder: Path) -> Iterator[URL]:
+    """Make a database of the project's kind, without tables, and drop it in the end."""
+    url = database_url()
+    if url.get_backend_name() == "sqlite":
+        yield url.set(database=str(folder / "test.db"))
+        return
+    name = f"test_{secrets.token_hex(8)}"
+    run_sql(url, f"CREATE DATABASE {name}")
+    try:
+        yield url.set(database=name)
+    finally:
+        run_sql(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def environment(database: URL, **others: str) -> dict[str, str]:
+    """Return the environment of a server for tests."""
+    return os.environ | {
+        "APP_ENV": "development",
+        "DATABASE_URL": database.render_as_string(hide_password=False),
+        "CHATKIT_SECRET": SECRET,
+        **DEMO,
+        **others,
+    }
+
+
+def alembic(
+    *arguments: str, env: dict[str, str], cwd: Path = BACKEND
+) -> subprocess.CompletedProcess[str]:
+    """Run Alembic's command line."""
+    command = [sys.executable, "-m", "alembic", *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def run_server(database: URL, **settings: str) -> Iterator[Server]:
+    """Run a server until the end of the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = environment(database, BACKEND_PORT=str(port), **settings)
+    process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=env)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(process, address), seconds=30)
+        yield Server(process, address, database)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def answers(process: subprocess.Popen[bytes], address: str) -> bool:
+    assert process.poll() is None, "the server ended"
+    try:
+        httpx2.get(f"{address}/health")
+    except httpx2.TransportError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A migrated database."""
+    with empty_database(tmp_path_factory.mktemp("database")) as url:
+        result = alembic("upgrade", "head", env=environment(url))
+        assert result.returncode == 0, result.stderr
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(database: URL) -> Iterator[Server]:
+    """A server with the demo assistant, shared by all tests."""
+    with run_server(database) as running:
+        yield running
+
+
+@pytest.fixture
+def chat(server: Server) -> Chat:
+    """A person at the shared server."""
+    return Chat(server.address)

@@ -1,0 +1,163 @@
+"""Conversations over HTTP, and the pitfalls in which they get lost."""
+
+import secrets
+import sys
+import time
+from itertools import takewhile
+
+import httpx2
+import jwt
+import pytest
+from chat import Chat, message, text_of
+from conftest import SECRET, Server, run_server
+from sqlalchemy.engine import URL
+from wait import wait_until
+
+DELTA = "assistant_message.content_part.text_delta"
+
+
+def is_delta(event: dict[str, object]) -> bool:
+    update = event.get("update")
+    return isinstance(update, dict) and bool(update["type"] == DELTA)
+
+
+def someone(server: Server) -> Chat:
+    """Return a person whom the page's server has signed in."""
+    claims = {
+        "sub": secrets.token_hex(8),
+        "iss": "chatkit-frontend",
+        "aud": "chatkit-backend",
+        "exp": int(time.time()) + 60,
+    }
+    return Chat(server.address, jwt.encode(claims, SECRET, algorithm="HS256"))
+
+
+def test_a_turn_has_the_events_that_the_page_expects(chat: Chat) -> None:
+    events = chat.say("Hello")
+    kinds = [event["type"] for event in events if not is_delta(event)]
+    assert kinds == [
+        "thread.created",
+        "thread.item.done",
+        "stream_options",
+        "thread.item.added",
+        "thread.updated",
+        "thread.item.updated",
+        "thread.item.updated",
+        "thread.item.done",
+    ]
+    spoken = "".join(event["update"]["delta"] for event in events if is_delta(event))
+    assert spoken == text_of(events[-1]["item"])
+
+
+def test_deltas_arrive_while_the_answer_is_being_written(chat: Chat) -> None:
+    with chat.say_slowly("a long answer") as events:
+        created = next(events)["thread"]["id"]
+        next(event for event in events if is_delta(event))
+        stored = [item["type"] for item in chat.items(created)]
+        assert stored == ["user_message"], "the first delta came when all was over"
+
+
+def test_assistant_message_not_saved(chat: Chat) -> None:
+    """Slugs: assistant-message-not-saved, message-saved-twice, content-type-not-recognised."""
+    events = chat.say("Hello")
+    thread_id = events[0]["thread"]["id"]
+    chat.say("And again", thread_id)
+    items = chat.items(thread_id)
+    assert [item["type"] for item in items] == ["user_message", "assistant_message"] * 2
+    assert items[1] == events[-1]["item"]
+    assert text_of(items[0]) == "Hello"
+    loaded = chat.ask("threads.get_by_id", thread_id=thread_id)
+    assert loaded["items"]["data"] == items
+
+
+def test_history_shows_the_title(chat: Chat) -> None:
+    thread_id = chat.say("What  is\na proxy?")[0]["thread"]["id"]
+    newest = chat.ask("threads.list", limit=1)["data"][0]
+    assert (newest["id"], newest["title"]) == (thread_id, "What is a proxy?")
+
+
+def test_created_at_shifts(chat: Chat) -> None:
+    thread = chat.say("What time is it?")[0]["thread"]
+    item = chat.items(thread["id"])[0]
+    for moment in (thread["created_at"], item["created_at"]):
+        assert moment.endswith("Z") or moment[-6] in "+-"
+
+
+def test_wrong_request_field(server: Server) -> None:
+    response = httpx2.post(f"{server.address}/chatkit", json={"method": "threads.list"})
+    assert response.status_code == 400
+    assert '{"type": "threads.list", "params": {}}' in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("threads.get_by_id", {}),
+        ("threads.update", {"title": "Mine now"}),
+        ("threads.add_user_message", {"input": message("Hello")}),
+        ("threads.add_client_tool_output", {"result": {}}),
+        ("threads.retry_after_item", {"item_id": "msg_1"}),
+    ],
+)
+def test_not_found_is_500(chat: Chat, kind: str, params: dict[str, object]) -> None:
+    response = chat.post(kind, thread_id="thr_none", **params)
+    assert response.status_code == 404
+    assert "thr_none" in response.json()["message"]
+
+
+def test_foreign_thread(server: Server) -> None:
+    ada, bob = someone(server), someone(server)
+    thread_id = ada.say("My secret")[0]["thread"]["id"]
+    assert bob.ask("threads.list")["data"] == []
+    assert bob.items(thread_id) == []
+    assert bob.post("threads.get_by_id", thread_id=thread_id).status_code == 404
+    refused = bob.post("threads.add_user_message", thread_id=thread_id, input=message("Hi"))
+    assert refused.status_code == 404
+    bob.ask("threads.delete", thread_id=thread_id)
+    assert len(ada.items(thread_id)) == 2
+
+
+def test_a_token_of_another_secret_is_refused(server: Server) -> None:
+    forged = jwt.encode({"sub": "ada"}, secrets.token_urlsafe(32), algorithm="HS256")
+    response = Chat(server.address, forged).post("threads.list")
+    assert response.status_code == 401
+    assert "CHATKIT_SECRET" in response.json()["message"]
+
+
+def test_stop_loses_the_answer(chat: Chat, server: Server) -> None:
+    """Slugs: stop-loses-the-answer, stop-does-not-stop-the-bill."""
+    with chat.say_slowly("a long answer") as events:
+        thread_id = next(events)["thread"]["id"]
+        heard = "".join(
+            event["update"]["delta"]
+            for event in takewhile(lambda event: not ends_soon(event), filter(is_delta, events))
+        )
+    wait_until(lambda: len(chat.items(thread_id)) == 2)
+    answer = text_of(chat.items(thread_id)[1])
+    assert answer.startswith(heard)
+    assert not answer.endswith("300"), "the answer went on after Stop"
+    query = f"SELECT type FROM messages WHERE conversation_id = '{thread_id}' ORDER BY position"
+    wait_until(lambda: server.sql(query)[-1] == ("sdk_hidden_context",))
+    chat.say("Go on", thread_id)
+
+
+def ends_soon(event: dict[str, object]) -> bool:
+    update = event["update"]
+    assert isinstance(update, dict)
+    return bool(update["delta"] == "3 ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_crash_mid_stream(database: URL) -> None:
+    with run_server(database) as first:
+        chat = Chat(first.address)
+        with pytest.raises(httpx2.TransportError), chat.say_slowly("a long answer") as events:  # noqa: PT012
+            thread_id = next(events)["thread"]["id"]
+            next(filter(is_delta, events))
+            first.process.kill()
+            list(events)
+    with run_server(database) as second:
+        chat = Chat(second.address)
+        assert text_of(chat.items(thread_id)[0]) == "a long answer"
+        chat.say("Hello again", thread_id)
+        assert chat.items(thread_id)[-1]["type"] == "assistant_message"
