@@ -22,30 +22,37 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def resolve(project: Path) -> set[str]:
-    """Return the requirements that uv resolves for a project and all of its groups.
+    """Return the versions that uv resolves for a project and all of its groups.
 
     Raises:
         subprocess.CalledProcessError: there is no solution; uv says why.
     """
     write_constraints(project / "pyproject.toml", [])
     subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
+    everything = ["--all-packages", "--all-groups", "--no-emit-workspace"]
     exported = subprocess.run(
-        ["uv", "export", "--quiet", "--all-packages", "--all-groups", "--no-hashes"]
-        + ["--no-emit-workspace", "--no-header", "--no-annotate"],
+        ["uv", "export", "--quiet", "--no-hashes", "--no-header", "--no-annotate", *everything],
         cwd=project,
         check=True,
         capture_output=True,
         text=True,
     )
-    return {line.strip() for line in exported.stdout.splitlines() if "==" in line}
+    return {line.split(";")[0].strip() for line in exported.stdout.splitlines() if "==" in line}
 
 
-def write_constraints(file: Path, requirements: Iterable[str]) -> None:
-    """Put requirements into a pyproject.toml, one a line."""
+def write_constraints(file: Path, versions: Iterable[str]) -> None:
+    """Put versions into a pyproject.toml, one a line.
+
+    Raises:
+        SystemExit: they name a package twice: variants or Pythons need different versions of it.
+    """
+    names = Counter(version.split("==")[0] for version in versions)
+    if several := [name for name, count in names.items() if count > 1]:
+        raise SystemExit(f"There is no one version of {', '.join(several)} for all.")
     document = tomlkit.parse(file.read_text())
     array = tomlkit.array()
-    array.extend(sorted(requirements))
-    document["tool"]["uv"]["constraint-dependencies"] = array.multiline(True)  # type: ignore[index]
+    array.extend(sorted(versions))
+    document["tool"]["uv"]["constraint-dependencies"] = array.multiline(True)
     file.write_text(tomlkit.dumps(document))
 
 
@@ -70,15 +77,11 @@ def main() -> None:
         (own / "README.md").touch()
         write_constraints(ROOT / "pyproject.toml", resolve(own))
 
-        requirements: set[str] = set()
+        versions: set[str] = set()
         for number, answers in enumerate(every_choice()):
             project = Path(folder, str(number))
             copier.run_copy(str(ROOT), project, data=answers, defaults=True, quiet=True)
-            requirements |= resolve(project)
-        versions = Counter(line.split(";")[0].strip() for line in requirements)
-        names = Counter(version.split("==")[0] for version in versions)
-        if several := [name for name, count in names.items() if count > 1]:
-            raise SystemExit(f"The variants do not agree on the versions of {', '.join(several)}.")
+            versions |= resolve(project)
         write_constraints(ROOT / "template" / "pyproject.toml", versions)
 
 

@@ -1,9 +1,9 @@
 """Talks to the server as ChatKit's page does."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -24,15 +24,15 @@ def text_of(item: Json) -> str:
 
 @dataclass(frozen=True)
 class Chat:
-    """One person at one server."""
+    """One person at one server: the backend itself, or the page's server in front of it."""
 
-    address: str
-    token: str | None = None
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def post(self, kind: str, **params: Any) -> httpx2.Response:
         """Send a request and return the whole response."""
         return httpx2.post(
-            f"{self.address}/chatkit", json=self._request(kind, params), headers=self._headers
+            self.url, json={"type": kind, "params": params}, headers=self.headers, timeout=30
         )
 
     def ask(self, kind: str, **params: Any) -> Json:
@@ -48,9 +48,9 @@ class Chat:
         """Open a stream; leaving it early is what Stop does."""
         with httpx2.stream(
             "POST",
-            f"{self.address}/chatkit",
-            json=self._request(kind, params),
-            headers=self._headers,
+            self.url,
+            json={"type": kind, "params": params},
+            headers=self.headers,
             timeout=30,
         ) as response:
             assert response.status_code == 200, response.read()
@@ -79,11 +79,3 @@ class Chat:
         page = self.ask("items.list", thread_id=thread_id, order="asc", limit=9999)
         items: list[Json] = page["data"]
         return items
-
-    @staticmethod
-    def _request(kind: str, params: Json) -> Json:
-        return {"type": kind, "params": params}
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}

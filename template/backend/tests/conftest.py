@@ -35,6 +35,11 @@ class Server:
     address: str
     database: URL
 
+    def chat(self, token: str | None = None) -> Chat:
+        """Return a person with this token, or the one whom development believes without any."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return Chat(f"{self.address}/chatkit", headers)
+
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Return the rows of a statement."""
         return run_sql(self.database, statement)
@@ -132,4 +137,4 @@ def server(database: URL) -> Iterator[Server]:
 @pytest.fixture
 def chat(server: Server) -> Chat:
     """A person at the shared server."""
-    return Chat(server.address)
+    return server.chat()

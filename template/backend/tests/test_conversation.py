@@ -29,7 +29,7 @@ def someone(server: Server) -> Chat:
         "aud": "chatkit-backend",
         "exp": int(time.time()) + 60,
     }
-    return Chat(server.address, jwt.encode(claims, SECRET, algorithm="HS256"))
+    return server.chat(jwt.encode(claims, SECRET, algorithm="HS256"))
 
 
 def test_a_turn_has_the_events_that_the_page_expects(chat: Chat) -> None:
@@ -119,7 +119,7 @@ def test_foreign_thread(server: Server) -> None:
 
 def test_a_token_of_another_secret_is_refused(server: Server) -> None:
     forged = jwt.encode({"sub": "ada"}, secrets.token_urlsafe(32), algorithm="HS256")
-    response = Chat(server.address, forged).post("threads.list")
+    response = server.chat(forged).post("threads.list")
     assert response.status_code == 401
     assert "CHATKIT_SECRET" in response.json()["message"]
 
@@ -150,14 +150,14 @@ def ends_soon(event: dict[str, object]) -> bool:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_crash_mid_stream(database: URL) -> None:
     with run_server(database) as first:
-        chat = Chat(first.address)
+        chat = first.chat()
         with pytest.raises(httpx2.TransportError), chat.say_slowly("a long answer") as events:  # noqa: PT012
             thread_id = next(events)["thread"]["id"]
             next(filter(is_delta, events))
             first.process.kill()
             list(events)
     with run_server(database) as second:
-        chat = Chat(second.address)
+        chat = second.chat()
         assert text_of(chat.items(thread_id)[0]) == "a long answer"
         chat.say("Hello again", thread_id)
         assert chat.items(thread_id)[-1]["type"] == "assistant_message"

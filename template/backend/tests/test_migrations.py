@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from chat import Chat
 from conftest import alembic, empty_database, environment, run_server
 from sqlalchemy.engine import URL
 
@@ -87,7 +86,7 @@ def test_migrations_not_run(empty: URL) -> None:
         health = httpx2.get(f"{server.address}/health")
         assert health.status_code == 503
         assert "alembic upgrade head" in health.json()["message"]
-        chat = Chat(server.address)
+        chat = server.chat()
         assert "not migrated" in chat.post("threads.list").json()["message"]
         error = chat.say("Hello")[0]
         assert error["type"] == "error"

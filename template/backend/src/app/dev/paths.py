@@ -1,0 +1,6 @@
+"""Where things lie."""
+
+from app.settings import BACKEND
+
+ROOT = BACKEND.parent
+FRONTEND = ROOT / "frontend"

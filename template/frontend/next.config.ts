@@ -1,0 +1,38 @@
+import { fileURLToPath } from "node:url";
+import type { NextConfig } from "next";
+
+const frontend = fileURLToPath(new URL(".", import.meta.url));
+const development = process.env.NODE_ENV === "development";
+const port = process.env.PORT ?? "3000";
+const pollIntervalMs = Number(process.env.WATCH_POLL_MS);
+
+const config: NextConfig = {
+  // The page is opened at 127.0.0.1, which counts as cross-origin to the "localhost" of the dev server:
+  // without this nothing would hydrate.
+  allowedDevOrigins: ["127.0.0.1"],
+  // Next would write an AGENTS.md into the project, and `copier update` refuses a changed working tree.
+  agentRules: false,
+  // Next's badge would lie on the box in which people write.
+  devIndicators: false,
+  poweredByHeader: false,
+  // A browser keeps the cookies of localhost and of 127.0.0.1 apart: under two names it would be two guests.
+  // Not in src/proxy.ts, where Next takes the two names for one and would make a loop of it.
+  redirects: async () =>
+    development
+      ? [
+          {
+            source: "/:path((?!api/).*)",
+            has: [{ type: "header", key: "host", value: `localhost:${port}` }],
+            destination: `http://127.0.0.1:${port}/:path`,
+            permanent: false,
+          },
+        ]
+      : [],
+  // Without a root Next looks for lock files in the folders above, and may take a stranger's for ours.
+  turbopack: { root: frontend },
+  outputFileTracingRoot: frontend,
+  // File systems that report no changes, such as /mnt/c in WSL, have to be asked.
+  ...(pollIntervalMs > 0 && { watchOptions: { pollIntervalMs } }),
+};
+
+export default config;

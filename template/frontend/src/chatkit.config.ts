@@ -1,0 +1,26 @@
+import type { ChatKitOptions } from "@openai/chatkit";
+
+/**
+ * How the chat looks: paste your export of ChatKit Studio (https://chatkit.studio/playground) over the object
+ * below, without its `api`. Every option that ChatKit knows is typed; what it does not know is underlined.
+ */
+export const chatkitConfig: Omit<ChatKitOptions, "api" | "onClientTool"> = {
+  theme: {
+    radius: "round",
+    density: "normal",
+    color: { accent: { primary: "#4f46e5", level: 2 }, grayscale: { hue: 240, tint: 4 } },
+    typography: { baseSize: 16, fontFamily: "system-ui, sans-serif" },
+  },
+  history: { enabled: true, showRename: true, showDelete: true },
+  startScreen: {
+    greeting: "What can I help with today?",
+    prompts: [
+      { label: "Show me a widget", prompt: "Show me a widget", icon: "sparkle" },
+      { label: "Show me a form", prompt: "Show me a form", icon: "notebook-pencil" },
+      { label: "Use a client tool", prompt: "Use a client tool", icon: "desktop" },
+      { label: "Show progress", prompt: "Show progress", icon: "analytics" },
+    ],
+  },
+  composer: { placeholder: "Write a message…" },
+  threadItemActions: { feedback: false, retry: false },
+};

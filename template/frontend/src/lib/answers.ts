@@ -1,0 +1,47 @@
+// Next compresses, and nginx collects, what does not say that it must arrive at once.
+const UNBUFFERED = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" };
+
+const STREAMING_REQUESTS = new Set([
+  "threads.create",
+  "threads.add_user_message",
+  "threads.add_client_tool_output",
+  "threads.add_structured_input",
+  "threads.retry_after_item",
+  "threads.custom_action",
+]);
+
+/** The headers that let every part of an answer through as soon as it is there. */
+export function unbuffered(headers?: HeadersInit): Headers {
+  const result = new Headers(headers);
+  for (const [name, value] of Object.entries(UNBUFFERED)) result.set(name, value);
+  return result;
+}
+
+/** An answer in ChatKit's form for errors: JSON with a `message`, which its UI shows. */
+export function messageAnswer(status: number, message: string): Response {
+  return Response.json({ message }, { status, headers: unbuffered() });
+}
+
+/** ChatKit's error event, which its UI shows inside the conversation. */
+export function errorEvent(message: string): string {
+  const event = { type: "error", code: "custom", message, allow_retry: true };
+  return `data: ${JSON.stringify(event)}\n\n`;
+}
+
+/**
+ * The answer to a request that failed on this side of the backend, or in it. A streaming request never gets
+ * a 5xx: ChatKit's UI would post it again, and each post makes one more thread.
+ */
+export function failureAnswer(requestBody: Buffer, message: string): Response {
+  if (!isStreamingRequest(requestBody)) return messageAnswer(502, message);
+  return new Response(errorEvent(message), { headers: unbuffered({ "content-type": "text/event-stream" }) });
+}
+
+/** Will ChatKit's UI read the answer to this request as an event stream? */
+export function isStreamingRequest(body: Buffer): boolean {
+  try {
+    return STREAMING_REQUESTS.has(JSON.parse(body.toString()).type);
+  } catch {
+    return false;
+  }
+}

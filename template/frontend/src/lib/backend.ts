@@ -1,0 +1,48 @@
+import http from "node:http";
+import https from "node:https";
+import type { BackendAddress } from "@/lib/backend-address";
+import { Failure } from "@/lib/failure";
+
+// Idle connections go before any server's own timeout (gunicorn: 2 s, uvicorn: 5 s) closes them at the very
+// moment in which a message is sent. A silent answer is not idle, and is not cut off.
+const IDLE_MS = 1000;
+
+const agents = {
+  "http:": new http.Agent({ keepAlive: true, timeout: IDLE_MS }),
+  "https:": new https.Agent({ keepAlive: true, timeout: IDLE_MS }),
+};
+
+/**
+ * Posts to the backend and returns as soon as the head of its answer is there.
+ *
+ * With `node:http` and not with `fetch`: fetch gives up on a body that is silent for 300 seconds, while a model
+ * may think for longer, and its option against it needs a copy of undici that fits the one inside Node.
+ *
+ * @throws {Failure} No answer came; or the signal was aborted.
+ */
+export function postToBackend(
+  { url, source }: BackendAddress,
+  headers: Record<string, string>,
+  body: Buffer,
+  signal: AbortSignal,
+): Promise<http.IncomingMessage> {
+  const { request } = url.protocol === "https:" ? https : http;
+  const options = {
+    method: "POST",
+    headers: { ...headers, "content-length": body.length },
+    agent: agents[url.protocol as keyof typeof agents],
+    signal,
+  };
+  return new Promise((resolve, reject) => {
+    request(url, options, resolve)
+      .on("error", ({ code, message }: NodeJS.ErrnoException) => {
+        reject(
+          new Failure(
+            `No answer from the backend at ${url} (${code ?? message}). The address comes from ${source}. ` +
+              "Start both sides with `uv run dev`.",
+          ),
+        );
+      })
+      .end(body);
+  });
+}

@@ -1,0 +1,55 @@
+"""Every variant, rendered and installed once for all tests."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from projects import Project, render_committed, share_packages
+from variants import DEFAULT, Variant
+
+Installed = Callable[[Variant], Project]
+
+
+@pytest.fixture(scope="session")
+def project_of(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Return a variant's project, rendered and committed when it is first asked for."""
+    projects: dict[Variant, Project] = {}
+
+    def get(variant: Variant) -> Project:
+        if variant not in projects:
+            path = tmp_path_factory.mktemp(str(variant)) / "my-chat"
+            projects[variant] = render_committed(path, variant)
+        return projects[variant]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def installed(project_of: Installed) -> Installed:
+    """Return a variant's project with both sides installed; the packages of npm are shared."""
+    ready: set[Variant] = set()
+
+    def get(variant: Variant) -> Project:
+        project = project_of(variant)
+        if variant not in ready:
+            if variant == DEFAULT:
+                project.run("npm", "ci", "--no-audit", "--no-fund", cwd="frontend")
+            else:
+                share_packages(get(DEFAULT), project)
+            project.run("uv", "sync", "--quiet")
+            ready.add(variant)
+        return project
+
+    return get
+
+
+def require(program: str) -> str:
+    """Return where a program is; without it skip here, but fail in CI."""
+    path = shutil.which(program)
+    if path is not None:
+        return path
+    reason = f"{program} is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,98 @@
+"""Generated projects, and commands that run in them as their owner would run them."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import copier
+from variants import ROOT, Variant
+
+GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+OURS = ("VIRTUAL_ENV", "PYTHONPATH", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what a project would take for its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project."""
+
+    path: Path
+    variant: Variant
+
+    def run(
+        self,
+        *command: str,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        timeout: float = 900,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in a folder of the project; by default it must succeed."""
+        result = subprocess.run(
+            command,
+            cwd=self.path / cwd,
+            env=clean_environment() | dict(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check:
+            assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result
+
+    def git_status(self) -> list[str]:
+        """Return what is not committed, a line each."""
+        return self.run("git", "status", "--short").stdout.splitlines()
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.run("git", "add", ".")
+        self.run(*GIT, "commit", "--quiet", "-m", message)
+
+
+def render(path: Path, variant: Variant, **data: Any) -> Project:
+    """Copy the template, without trust, as it is in the working tree."""
+    copier.run_copy(
+        str(ROOT),
+        path,
+        data=variant.answers | data,
+        defaults=True,
+        quiet=True,
+        unsafe=False,
+        vcs_ref="HEAD",
+    )
+    return Project(path, variant)
+
+
+def render_committed(path: Path, variant: Variant, **data: Any) -> Project:
+    """Copy the template and commit the project, as the message after copying says."""
+    project = render(path, variant, **data)
+    project.run("git", "init", "--quiet", "--initial-branch=main")
+    project.commit("Start")
+    return project
+
+
+def share_packages(source: Project, target: Project) -> None:
+    """Give a project the npm packages that another one has installed from the same lock file."""
+    modules = "frontend/node_modules"
+    shutil.copytree(
+        source.path / modules, target.path / modules, symlinks=True, copy_function=os.link
+    )

@@ -1,0 +1,114 @@
+"""A project that runs by `uv run dev`, and what it leaves behind."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import psutil
+from chat import Chat
+from projects import Project, clean_environment, free_port
+from wait import wait_until
+
+READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+)")
+
+
+class Dev:
+    """`uv run dev`, started by somebody in a terminal."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.backend_port, self.frontend_port = free_port(), free_port()
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            ["uv", "run", "dev"],
+            cwd=folder,
+            env=clean_environment()
+            | {"BACKEND_PORT": str(self.backend_port), "FRONTEND_PORT": str(self.frontend_port)}
+            | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        self.lines.extend(self.process.stdout)
+
+    @property
+    def output(self) -> str:
+        """All that it printed so far."""
+        return "".join(self.lines)
+
+    def wait_for_address(self, seconds: float = 300) -> str:
+        """Return the address that it prints in the end."""
+        wait_until(lambda: READY.search(self.output) or self.has_ended(), seconds)
+        found = READY.search(self.output)
+        assert found, self.output
+        return found[1]
+
+    def has_ended(self) -> bool:
+        """Whether the command is over."""
+        return self.process.poll() is not None
+
+    def family(self) -> list[psutil.Process]:
+        """Return the processes of both sides and of those that look after them."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, which reaches the whole group in the foreground."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def stop(self) -> None:
+        """End it, whatever state it is in."""
+        if not self.has_ended():
+            self.interrupt()
+        self.process.wait(60)
+
+
+@contextmanager
+def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]:
+    """Run a project until the end of the block."""
+    running = Dev(project.path, env)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def visit(address: str) -> Chat:
+    """Open the page as a new browser does, and return the person that it is."""
+    page = httpx2.get(address, timeout=60)
+    assert page.status_code == 200, page.text
+    cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+    return Chat(f"{address}/api/chatkit", {"Cookie": cookies})
+
+
+def listens(port: int) -> bool:
+    """Whether a process of this machine listens on a port."""
+    return any(
+        connection.laddr and connection.laddr.port == port and connection.status == "LISTEN"
+        for connection in psutil.net_connections("tcp")
+    )
+
+
+def processes_below(folder: Path) -> list[psutil.Process]:
+    """Return the processes that a project has started: those that work in it or run from it."""
+    return [process for process in psutil.process_iter() if _belongs(process, str(folder))]
+
+
+def _belongs(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.cwd().startswith(folder) or any(
+            folder in argument for argument in process.cmdline()
+        )
+    except psutil.Error:
+        return False

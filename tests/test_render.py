@@ -1,0 +1,126 @@
+"""What Copier asks, refuses, writes and records."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import copier
+import pytest
+import yaml
+from conftest import Installed
+from projects import render
+from pytest_copie.plugin import Copie
+from variants import DEFAULT, ROOT, VARIANTS, Variant
+
+TEMPLATE = ROOT / "template"
+each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
+
+
+def files(folder: Path) -> list[Path]:
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [folder / line for line in tracked.stdout.splitlines()]
+
+
+@each_variant
+def test_nothing_of_jinja_is_left(project_of: Installed, variant: Variant) -> None:
+    for file in files(project_of(variant).path):
+        text = file.read_text()
+        assert "{%" not in text, file
+        if file.suffix not in {".ts", ".tsx", ".py", ".mako", ".mjs"}:
+            assert "{{" not in text, file
+        assert "{{" not in str(file), file
+
+
+@each_variant
+def test_the_answers_are_recorded(project_of: Installed, variant: Variant) -> None:
+    recorded = yaml.safe_load((project_of(variant).path / ".copier-answers.yml").read_text())
+    answers = {key: value for key, value in recorded.items() if not key.startswith("_")}
+    assert answers == {"project_name": "my-chat", **variant.answers}
+
+
+@each_variant
+def test_both_sides_have_their_settings(project_of: Installed, variant: Variant) -> None:
+    """Slugs: localhost-is-not-one-place, secrets-in-answers."""
+    project = project_of(variant).path
+    for side in ("backend", "frontend"):
+        local, example = project / side / ".env.local", project / side / ".env.example"
+        assert re.search(r"^CHATKIT_SECRET=", local.read_text(), re.MULTILINE)
+        assert set(example.read_text().splitlines()) <= set(
+            re.sub(r"(?m)^CHATKIT_SECRET=.+$", "CHATKIT_SECRET=", local.read_text()).splitlines()
+        )
+        assert "http://localhost" not in local.read_text()
+    assert "127.0.0.1" in (project / "frontend" / ".env.local").read_text()
+    tracked = [str(file) for file in files(project)]
+    assert not [name for name in tracked if name.endswith(".env.local")]
+
+
+def test_wsl_is_spoken_of_only_where_it_was_asked_for(project_of: Installed) -> None:
+    for variant in VARIANTS:
+        project = project_of(variant).path
+        for name in ("README.md", "frontend/.env.example"):
+            assert ("WSL" in (project / name).read_text()) == variant.wsl, name
+
+
+def test_the_template_stays_small_and_plain(project_of: Installed) -> None:
+    """Slug: quotes-in-filenames."""
+    names = [str(file.relative_to(TEMPLATE)) for file in files(TEMPLATE)]
+    jinja = [name for name in names if name.endswith(".jinja")]
+    assert len(jinja) <= 15
+    assert not [name for name in jinja if Path(name).suffixes[-2:-1] in ([".py"], [".ts"])]
+    assert not [name for name in names if '"' in name]
+    assert len(files(project_of(DEFAULT).path)) <= 110
+
+
+@pytest.mark.parametrize("name", ["", "-chat", "a/b", "my\nchat", "x" * 64, "{{ 1 }}", 'a"b'])
+def test_a_bad_name_is_refused_in_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="letter or a digit"):
+        render(tmp_path / "project", DEFAULT, project_name=name)
+
+
+@pytest.mark.parametrize("name", ["my-chat", "My Chat 2", "a", "7.of_9", "Ärger"[1:]])
+def test_a_good_name_makes_a_package(tmp_path: Path, name: str) -> None:
+    project = render(tmp_path / "project", DEFAULT, project_name=name)
+    project.run("uv", "lock", "--quiet")
+
+
+@pytest.mark.parametrize("question", ["framework", "database"])
+def test_typo_in_an_answer(tmp_path: Path, question: str) -> None:
+    with pytest.raises(ValueError, match=r"[Ii]nvalid"):
+        render(tmp_path / "project", DEFAULT, **{question: "mongodb"})
+
+
+def test_it_says_the_next_commands(
+    tmp_path: Path, copie: Copie, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = copie.copy(extra_answers={"project_name": "Ada's chat".replace("'", "")})
+    assert result.exception is None
+    assert result.exit_code == 0
+    printed = capfd.readouterr().err
+    for words in ("uv run dev", "git init", 'git commit -m "Start Adas chat"', "fastapi", "sqlite"):
+        assert words in printed
+
+
+def test_trust_needed(tmp_path: Path) -> None:
+    """Copier copies without `--trust`, and so can update."""
+    template = copier.run_copy(
+        str(ROOT), tmp_path / "project", defaults=True, quiet=True, unsafe=False, vcs_ref="HEAD"
+    ).template
+    assert not template.tasks
+    assert not template.jinja_extensions
+    assert not template.config_data.get("migrations")
+
+
+def test_every_python_package_is_pinned(installed: Installed) -> None:
+    """Slug: dependency-drift."""
+    for variant in VARIANTS:
+        project = installed(variant)
+        pinned = (project.path / "pyproject.toml").read_text()
+        freeze = project.run("uv", "pip", "freeze", "--exclude-editable").stdout.split()
+        assert freeze
+        assert not [package for package in freeze if f'"{package.lower()}"' not in pinned]

@@ -1,0 +1,46 @@
+"""Every combination of the template's answers, as copier.yml offers them."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+QUESTIONS: dict[str, dict[str, Any]] = {
+    name: question
+    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
+    if not name.startswith("_") and question.get("when") is not False
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination of answers."""
+
+    framework: str
+    database: str
+    wsl: bool
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        return {"framework": self.framework, "database": self.database, "wsl": self.wsl}
+
+    def __str__(self) -> str:
+        return f"{self.framework}-{self.database}{'-wsl' if self.wsl else ''}"
+
+
+def choices(question: str) -> list[Any]:
+    """Return what can be answered to a question."""
+    if QUESTIONS[question]["type"] == "bool":
+        return [False, True]
+    return list(QUESTIONS[question]["choices"].values())
+
+
+VARIANTS = [
+    Variant(*answers)
+    for answers in itertools.product(*map(choices, ("framework", "database", "wsl")))
+]
+DEFAULT = VARIANTS[0]
+BY_DATABASE = [variant for variant in VARIANTS if not variant.wsl]
