@@ -8,6 +8,12 @@ import pytest
 from projects import Project, render_committed, share_packages
 from variants import DEFAULT, Variant
 
+INSTALL_FRONTEND = """
+import os
+from app.dev import node, packages, paths
+packages.install(paths.FRONTEND, node.find_node(), os.environ)
+"""
+
 Installed = Callable[[Variant], Project]
 
 
@@ -34,7 +40,7 @@ def installed(project_of: Installed) -> Installed:
         project = project_of(variant)
         if variant not in ready:
             if variant == DEFAULT:
-                project.run("npm", "ci", "--no-audit", "--no-fund", cwd="frontend")
+                project.run("uv", "run", "python", "-c", INSTALL_FRONTEND)
             else:
                 share_packages(get(DEFAULT), project)
             project.run("uv", "sync", "--quiet")

@@ -18,7 +18,10 @@ OURS = ("VIRTUAL_ENV", "PYTHONPATH", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "D
 
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what a project would take for its own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith(OURS)}
+    # Where tests run by `python3 -m uv`, uv need not be on the PATH.
+    uv = Path(environment.pop("UV", "uv")).parent
+    return environment | {"PATH": os.pathsep.join([environment["PATH"], str(uv)])}
 
 
 def free_port() -> int:

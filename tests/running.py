@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,16 @@ READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+)")
 class Dev:
     """`uv run dev`, started by somebody in a terminal."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = ("uv", "run", "dev"),
+    ) -> None:
         self.backend_port, self.frontend_port = free_port(), free_port()
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            ["uv", "run", "dev"],
+            command,
             cwd=folder,
             env=clean_environment()
             | {"BACKEND_PORT": str(self.backend_port), "FRONTEND_PORT": str(self.frontend_port)}

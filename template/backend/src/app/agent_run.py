@@ -1,21 +1,25 @@
 """Runs an agent of openai-agents for one turn."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 
-from agents import Agent, RunConfig, Runner
-from agents.exceptions import AgentsException
+from agents import Agent, RunConfig, Runner, RunResultStreaming
 from chatkit.agents import AgentContext, stream_agent_response
-from chatkit.errors import CustomStreamError
-from chatkit.types import ThreadStreamEvent
+from chatkit.errors import BaseStreamError, CustomStreamError
+from chatkit.types import ProgressUpdateEvent, ThreadItemDoneEvent, ThreadStreamEvent
 from openai import OpenAIError
 
 from app.agent_input import AgentInput
 from app.identity import RequestContext
 from app.item_ids import with_fresh_ids
-from app.model_errors import explain_model_error
+from app.model_errors import explain_model_error, hide_secrets
 from app.model_provider import get_model_provider, traces
 from app.settings import get_settings
+from app.tool_memory import ToolMemory
 from app.turn import Turn
+
+logger = logging.getLogger("app.agent")
 
 _INPUT = AgentInput()
 
@@ -31,7 +35,7 @@ async def run_agent(
         note: what it is told besides, for this turn only.
 
     Raises:
-        CustomStreamError: the model failed; the message tells the person why.
+        CustomStreamError: the run failed; the message tells the person why.
     """
     items = await _INPUT.to_agent_input(await turn.history(get_settings().history_items))
     if note:
@@ -45,11 +49,55 @@ async def run_agent(
         context=context,
         run_config=RunConfig(model_provider=get_model_provider(), tracing_disabled=not traces()),
     )
+    memory = ToolMemory(context)
     try:
-        async for event in with_fresh_ids(stream_agent_response(context, result)):
+        async for event in with_fresh_ids(_events(context, result)):
+            for item in memory.of_new_outputs(result.new_items):
+                yield ThreadItemDoneEvent(item=item)
             yield event
-    except (OpenAIError, AgentsException) as error:
+        for item in memory.of_new_outputs(result.new_items):
+            yield ThreadItemDoneEvent(item=item)
+    except BaseStreamError:
+        raise
+    except Exception as error:
+        _log(error, turn.context.request_id)
         raise CustomStreamError(explain_model_error(error), allow_retry=True) from error
+
+
+async def _events(
+    context: AgentContext[RequestContext], result: RunResultStreaming
+) -> AsyncIterator[ThreadStreamEvent]:
+    """Return the events of a run, which is over when they are.
+
+    ChatKit reads them in two tasks that it leaves behind when it is cancelled or fails, and that
+    complain in the log. So it is never cancelled: the run is, and ChatKit reads on to the end.
+    """
+    events: asyncio.Queue[ThreadStreamEvent | None] = asyncio.Queue()
+
+    async def read() -> None:
+        try:
+            async for event in stream_agent_response(context, result):
+                events.put_nowait(event)
+        finally:
+            events.put_nowait(None)
+
+    reader = asyncio.create_task(read())
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        await reader
     finally:
         if not result.is_complete:
             result.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        # After a failure, one of ChatKit's tasks still waits for an event.
+        await context.stream(ProgressUpdateEvent(text=""))
+
+
+def _log(error: Exception, request_id: str) -> None:
+    if isinstance(error, OpenAIError):
+        cause = f", caused by {error.__cause__!r}" if error.__cause__ else ""
+        reason = hide_secrets(f"{error!r}{cause}")
+        logger.error("Request %s failed at the model: %s", request_id, reason)
+    else:
+        logger.error("Request %s failed", request_id, exc_info=error)

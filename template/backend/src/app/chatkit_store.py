@@ -70,7 +70,7 @@ class ChatKitStore(Store[RequestContext]):
         """
         async with read() as session:
             row = await session.scalar(_conversation(thread_id, context))
-        return _to_thread(_found(row, f"There is no thread {thread_id}."))
+        return _to_thread(_found(row, f"Thread {thread_id} not found."))
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
@@ -88,7 +88,7 @@ class ChatKitStore(Store[RequestContext]):
                 row = models.Conversation(id=thread.id, owner=context.owner)
                 session.add(row)
             elif row.owner != context.owner:
-                raise NotFoundError(f"There is no thread {thread.id}.")
+                raise NotFoundError(f"Thread {thread.id} not found.")
             row.title = _without_nul(thread.title)
             row.created_at = _utc(thread.created_at)
             row.document = thread.model_dump_json()
@@ -106,7 +106,7 @@ class ChatKitStore(Store[RequestContext]):
         async with read() as session:
             if after is not None:
                 row = await session.scalar(_conversation(after, context))
-                cursor = _found(row, f"There is no thread {after}.").number
+                cursor = _found(row, f"Thread {after} not found.").number
                 query = query.where(
                     table.number < cursor if order == "desc" else table.number > cursor
                 )
@@ -141,7 +141,7 @@ class ChatKitStore(Store[RequestContext]):
             query = select(table).where(table.conversation_id == thread_id)
             if after is not None:
                 row = await session.get(table, (thread_id, after))
-                cursor = _found(row, f"There is no item {after} in {thread_id}.").position
+                cursor = _found(row, f"Item {after} not found in thread {thread_id}.").position
                 query = query.where(
                     table.position < cursor if order == "desc" else table.position > cursor
                 )
@@ -165,7 +165,7 @@ class ChatKitStore(Store[RequestContext]):
                     models.Conversation.owner == context.owner,
                 )
             )
-        return _to_item(_found(row, f"There is no item {item_id} in {thread_id}."))
+        return _to_item(_found(row, f"Item {item_id} not found in thread {thread_id}."))
 
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
@@ -186,7 +186,7 @@ class ChatKitStore(Store[RequestContext]):
         async with write() as session:
             # The lock puts the writers of one conversation in a row, and so its items.
             conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
-            _found(conversation, f"There is no thread {thread_id}.")
+            _found(conversation, f"Thread {thread_id} not found.")
             row = await session.get(models.Message, (thread_id, item.id))
             if row is None:
                 last = await session.scalar(
@@ -228,7 +228,7 @@ class ChatKitStore(Store[RequestContext]):
                 row = models.Attachment(id=attachment.id, owner=context.owner)
                 session.add(row)
             elif row.owner != context.owner:
-                raise NotFoundError(f"There is no attachment {attachment.id}.")
+                raise NotFoundError(f"Attachment {attachment.id} not found.")
             row.document = attachment.model_dump_json()
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
@@ -240,7 +240,7 @@ class ChatKitStore(Store[RequestContext]):
         async with read() as session:
             row = await session.get(models.Attachment, attachment_id)
         if row is None or row.owner != context.owner:
-            raise NotFoundError(f"There is no attachment {attachment_id}.")
+            raise NotFoundError(f"Attachment {attachment_id} not found.")
         return _ATTACHMENT.validate_json(row.document)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:

@@ -53,7 +53,9 @@ def _below(base: Path, url: URL) -> URL:
 
 
 def _without_foreign_parameters(url: URL) -> URL:
-    from psycopg.pq import Conninfo
-
+    try:
+        from psycopg.pq import Conninfo
+    except ModuleNotFoundError:  # a project of another database; its engine says so
+        return url
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     return url.difference_update_query(set(url.query) - known)

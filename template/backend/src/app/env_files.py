@@ -30,8 +30,8 @@ def complete_env_files(root: Path) -> list[str]:
         Sentences for a person on what was done; none if nothing was.
 
     Raises:
-        EnvFileError: the secrets of the two sides differ, or a file cannot be read or written.
-            Nothing was changed then, or as much as could be.
+        EnvFileError: the secrets of the two sides differ, and nothing was changed; or a file is
+            missing or cannot be read or written.
     """
     try:
         sides = [_EnvFile(root, side) for side in ("backend", "frontend")]
@@ -111,8 +111,8 @@ class _EnvFile:
             return
         before, line, after = self._around(binding)
         filled = re.sub(
-            rf"({SECRET}['\"]?)[^\S\r\n]*(?:=[^\S\r\n]*(?:''|\"\")?)?([^\S\r\n]+#)?",
-            lambda match: f"{match[1]}={value}{match[2] or ''}",
+            rf"({SECRET}['\"]?)[^\S\r\n]*(?:=(?:[^\S\r\n]*(?:''|\"\"))?)?",
+            lambda match: f"{match[1]}={value}",
             line,
             count=1,
         )

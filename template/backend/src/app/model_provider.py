@@ -7,6 +7,9 @@ from openai import AsyncOpenAI
 
 from app.settings import get_settings
 
+OPENAI_URL = "https://api.openai.com/v1"
+"""Named, since the client would take an empty OPENAI_BASE_URL for an address."""
+
 NO_KEY = "none"
 """Sent to servers that ask for no key: the client insists on one."""
 
@@ -20,7 +23,7 @@ def get_model_provider() -> ModelProvider:
         set_tracing_export_api_key(key)
     api = settings.openai_api or ("chat_completions" if settings.openai_base_url else "responses")
     return OpenAIProvider(
-        openai_client=AsyncOpenAI(api_key=key, base_url=settings.openai_base_url),
+        openai_client=AsyncOpenAI(api_key=key, base_url=settings.openai_base_url or OPENAI_URL),
         use_responses=api == "responses",
     )
 

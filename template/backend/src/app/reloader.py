@@ -69,7 +69,7 @@ class Reloader(WatchFilesReload):
             return
         if exit_code > 0 and self.edited:
             self.waits_for_edit = True
-            self._say("The edited server does not start, for the reason above. Waiting for an edit.")
+            self._say("The server does not start, for the reason above. Waiting for an edit.")
             return
         how = f"was killed by signal {-exit_code}" if exit_code < 0 else "stopped"
         self._say(f"The server {how}.")

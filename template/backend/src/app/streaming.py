@@ -40,7 +40,7 @@ class TurnStream:
             Exception: what the turn raised before its first chunk, when an answer with an error
                 status is still possible.
         """
-        self._task = asyncio.create_task(self._produce())
+        self._task = asyncio.create_task(_produce(self._source, self._chunks))
         self._running.add(self._task)
         self._task.add_done_callback(self._running.discard)
         try:
@@ -57,13 +57,6 @@ class TurnStream:
         """Wait until the turns that were ended have stored what they had to store."""
         if cls._running:
             await asyncio.wait(cls._running, timeout=seconds)
-
-    async def _produce(self) -> None:
-        try:
-            async for chunk in self._source:
-                self._chunks.put_nowait(chunk)
-        finally:
-            self._chunks.put_nowait(None)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return the chunks, with a heartbeat wherever the turn is silent."""
@@ -102,3 +95,12 @@ class TurnStream:
         task = getattr(self, "_task", None)
         if task is not None and not task.get_loop().is_closed():
             task.cancel()
+
+
+# Not a method: a task that knew its stream would keep it alive when its reader has forgotten it.
+async def _produce(source: AsyncIterator[bytes], chunks: asyncio.Queue[bytes | None]) -> None:
+    try:
+        async for chunk in source:
+            chunks.put_nowait(chunk)
+    finally:
+        chunks.put_nowait(None)

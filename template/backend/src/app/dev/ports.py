@@ -37,7 +37,7 @@ def is_taken(port: int) -> bool:
 
 def _answers(host: str, port: int) -> bool:
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection((host, port), timeout=0.3):
             return True
     except OSError:
         return False

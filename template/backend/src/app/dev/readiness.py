@@ -11,6 +11,8 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, Re
 REQUEST_TIMEOUT = 60
 ERROR_PATIENCE = 15
 SILENCE_PATIENCE = 120
+PAUSE = 0.2
+PAUSE_AFTER_COMPLAINT = 2.0
 
 
 class NotReadyError(Exception):
@@ -38,7 +40,7 @@ def wait_until_ready(
     """
     browser = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()))
     # In this order, since the page takes longest, and without a backend its proxy only complains.
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: _open(browser, Request(page)),
         lambda: _open(browser, Request(f"{backend}/health")),
         lambda: list_conversations(browser, page),
@@ -54,7 +56,7 @@ def wait_until_ready(
             if not complained and time.monotonic() - started > patience:
                 complain(str(error))
                 complained = True
-            time.sleep(2 if complained else 0.2)
+            time.sleep(PAUSE_AFTER_COMPLAINT if complained else PAUSE)
     return not steps
 
 

@@ -1,21 +1,22 @@
-"""Both sides, running under `concurrently`."""
+"""Both sides, running under `concurrently`, which puts their names before their output."""
 
 import os
-import re
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 from app.dev.node import Node
 
-KILL_TIMEOUT_MS = 6000
-"""How long a side may take to end, once the other has; more than the backend asks for."""
+START_SECONDS = 60
+"""When a side that was never seen counts as stopped; a slow disk needs most of it."""
 
 
 class Sides:
-    """The backend and the front end; when one stops, both do."""
+    """The backend and the front end. When one stops, the other has to be stopped."""
 
     def __init__(
         self, frontend: Path, node: Node, frontend_port: int, environment: Mapping[str, str]
@@ -27,11 +28,12 @@ class Sides:
         run = "exec " if os.name == "posix" else ""
         self._commands = {
             "backend": f"{run}{python.name} -m app.serve --reload",
-            "frontend": f"{run}node node_modules/next/dist/bin/next dev"
+            "frontend": f"{run}{Path(node.node).name} node_modules/next/dist/bin/next dev"
             f" -H 127.0.0.1 -p {frontend_port}",
         }
         path = [str(python.parent), str(Path(node.node).parent), os.environ.get("PATH", "")]
-        self.stopped_first: str | None = None
+        # Not with --kill-others: that waits until nobody holds the output of a side, and a side
+        # that is killed leaves children behind who do. `stopped` looks at the processes.
         self._process = subprocess.Popen(
             [
                 node.node,
@@ -39,8 +41,6 @@ class Sides:
                 f"--names={','.join(self._commands)}",
                 "--prefix-colors=cyan,magenta",
                 "--pad-prefix",
-                "--kill-others",
-                f"--kill-timeout={KILL_TIMEOUT_MS}",
                 *self._commands.values(),
             ],
             cwd=frontend,
@@ -50,55 +50,57 @@ class Sides:
                 "NEXT_TELEMETRY_DISABLED": "1",
                 "PYTHONUNBUFFERED": "1",  # what your code prints appears at once
                 "PYTHONIOENCODING": "utf-8",
-                **_colors(environment),
             },
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            # Ctrl-C reaches dev alone, which ends both sides in order. (Windows does not know this.)
+            # Ctrl-C reaches dev alone, which ends both sides in order. (Has no effect on Windows.)
             start_new_session=True,
         )
-        self._printer = threading.Thread(target=self._print, daemon=True)
-        self._printer.start()
+        self._started = time.monotonic()
+        self._members: dict[str, psutil.Process] = {}
 
-    def are_running(self) -> bool:
-        """Whether both run."""
-        return self._process.poll() is None
-
-    def wait(self) -> None:
-        """Wait until one side stops, and with it the other."""
-        while self.are_running():
-            self._printer.join(timeout=0.5)  # short: Windows handles Ctrl-C only in between
+    def stopped(self) -> str | None:
+        """Return the name of the side that has stopped, or `concurrently`; None while all run."""
+        if self._process.poll() is not None:
+            return "concurrently"
+        self._find_members()
+        is_late = time.monotonic() - self._started > START_SECONDS
+        for name in self._commands:
+            member = self._members.get(name)
+            if is_late if member is None else not _runs(member):
+                return name
+        return None
 
     def stop(self, patience: float) -> None:
-        """Ask both to end, and wait for it."""
-        if os.name == "posix":  # on Windows Ctrl-C has reached all of them
+        """Ask both to end, and wait for it; without concurrently nobody would pass it on."""
+        if self._process.poll() is not None:
+            return
+        if os.name == "posix":
             self._process.terminate()
+        else:  # Windows can only kill; but if it was Ctrl-C, that has reached all of them
+            patience = min(patience, 2)
+        psutil.wait_procs(list(self._members.values()), timeout=patience)
         try:
-            self._process.wait(patience)
-        except subprocess.TimeoutExpired:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:  # an orphan of theirs holds its pipe
             self._process.kill()
             self._process.wait()
-        self._printer.join(timeout=1)
 
-    def _print(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
-            for line in output:
-                self._note_end(line.decode(errors="replace"))
-                try:
-                    sys.stdout.buffer.write(line)
-                    sys.stdout.buffer.flush()
-                except OSError:  # the terminal is gone; so is concurrently, once it cannot write
-                    return
-
-    def _note_end(self, line: str) -> None:
-        for name, command in self._commands.items():
-            if self.stopped_first is None and f"{command} exited with code" in line:
-                self.stopped_first = name
+    def _find_members(self) -> None:
+        if len(self._members) == len(self._commands):
+            return
+        try:
+            for child in psutil.Process(self._process.pid).children():
+                command = " ".join(child.cmdline())
+                if "app.serve" in command:
+                    self._members["backend"] = child
+                elif "next dev" in command:
+                    self._members["frontend"] = child
+        except psutil.Error:
+            return
 
 
-def _colors(environment: Mapping[str, str]) -> dict[str, str]:
-    """Both sides write into a pipe, and would leave their colours away."""
-    wanted = sys.stdout.isatty() and not {"NO_COLOR", "FORCE_COLOR"} & set(environment)
-    # An old console of Windows shows the codes instead.
-    return {"FORCE_COLOR": "1"} if wanted and (os.name == "posix" or "WT_SESSION" in environment) else {}
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "conversations",
         sa.Column("number", NUMBER, nullable=False),
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(128), nullable=False),
         sa.Column("owner", sa.String(255), nullable=False),
         sa.Column("title", sa.Text),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -31,8 +31,8 @@ def upgrade() -> None:
     op.create_index("ix_conversations_owner_number", "conversations", ["owner", "number"])
     op.create_table(
         "messages",
-        sa.Column("conversation_id", sa.String(64), nullable=False),
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("conversation_id", sa.String(128), nullable=False),
+        sa.Column("id", sa.String(128), nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
         sa.Column("type", sa.String(32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -53,7 +53,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "attachments",
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(128), nullable=False),
         sa.Column("owner", sa.String(255), nullable=False),
         sa.Column("document", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_attachments"),

@@ -30,7 +30,14 @@ export function loadChatKitScript(): Promise<void> {
   return loading;
 }
 
-/** Makes the next call load the script again, unless it has done its work already. */
+/**
+ * Makes the next call load the script again, unless it has done its work already.
+ *
+ * A script that is still on its way cannot be asked for again, as browsers join the two requests: then the
+ * page itself is loaded again.
+ */
 export function forgetChatKitScript(): void {
-  if (!customElements.get("openai-chatkit")) loading = null;
+  if (customElements.get("openai-chatkit")) return;
+  loading = null;
+  if (document.querySelector(`script[src="${CHATKIT_SCRIPT}"]`)) location.reload();
 }

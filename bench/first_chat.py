@@ -1,0 +1,94 @@
+"""How long it takes from `copier copy` to the first answered chat, with warm caches.
+
+Against the bare `uv sync`, `npm ci` and start of `next dev` of the same project, in turn.
+
+    uv run python -m bench.first_chat
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "template" / "backend" / "tests")]
+
+import httpx2  # noqa: E402
+from projects import clean_environment, free_port, render  # noqa: E402
+from running import Dev, visit  # noqa: E402
+from variants import DEFAULT  # noqa: E402
+from wait import wait_until  # noqa: E402
+
+LIMIT = 1.5
+ROUNDS = 3
+
+
+def until_a_chat_is_answered(folder: Path) -> float:
+    """Return the seconds that the template needs from nothing to an answer's first word."""
+    start = time.perf_counter()
+    running = Dev(render(folder, DEFAULT).path)
+    try:
+        with visit(running.wait_for_address()).say_slowly("Hello") as events:
+            next(event for event in events if event["type"] == "thread.item.updated")
+            return time.perf_counter() - start
+    finally:
+        running.stop()
+
+
+def until_the_bare_page_is_there(folder: Path) -> float:
+    """Return the seconds that the tools need by themselves until the page is served."""
+    project = render(folder, DEFAULT).path
+    port = free_port()
+    env = clean_environment() | {"CHATKIT_SECRET": "x" * 32}
+    start = time.perf_counter()
+    subprocess.run(["uv", "sync", "--quiet"], cwd=project, env=env, check=True)
+    frontend = project / "frontend"
+    npm = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run(npm, cwd=frontend, env=env, check=True, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        ["node", "node_modules/next/dist/bin/next", "dev", "-H", "127.0.0.1", "-p", str(port)],
+        cwd=frontend,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/"), 120)
+        return time.perf_counter() - start
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def answers(address: str) -> bool:
+    """Whether a page is served."""
+    try:
+        return httpx2.get(address, timeout=60).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        until_the_bare_page_is_there(folder / "warm-up")
+        ours, bare = [], []
+        for number in range(ROUNDS):
+            bare.append(until_the_bare_page_is_there(folder / f"bare-{number}"))
+            ours.append(until_a_chat_is_answered(folder / f"ours-{number}"))
+    ratio = statistics.median(ours) / statistics.median(bare)
+    print(
+        f"first chat: ours {statistics.median(ours):.1f} s, bare tools "
+        f"{statistics.median(bare):.1f} s, ratio {ratio:.2f} (at most {LIMIT})"
+    )
+    sys.exit(ratio > LIMIT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""`uv run check`: lint, types and tests of both sides."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.dev import packages
+from app.dev.node import Node, find_node
+from app.dev.paths import FRONTEND, ROOT
+from app.env_files import complete_env_files
+from app.errors import StartupError
+from app.settings import BACKEND
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that has to end with 0."""
+
+    name: str
+    command: list[str]
+    folder: Path
+
+
+def main() -> None:
+    """Run every step, whatever the one before said; exit with 1 if any failed."""
+    try:
+        sys.exit(_run())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run() -> int:
+    results: dict[str, bool] = {}
+    environment = os.environ | {"NEXT_TELEMETRY_DISABLED": "1"}
+    try:
+        for sentence in complete_env_files(ROOT):
+            print(sentence)
+    except StartupError as error:
+        results["backend: settings"] = _failed(error)
+    for step in _backend_steps():
+        results[step.name] = _passes(step, environment)
+    try:
+        node = find_node()
+        packages.install(FRONTEND, node, environment)
+    except StartupError as error:
+        results["frontend: packages"] = _failed(error)
+    else:
+        for step in _frontend_steps(node):
+            results[step.name] = _passes(step, environment)
+
+    print("\n== Summary")
+    for name, passed in results.items():
+        print(f"{'passed' if passed else 'FAILED'}  {name}")
+    return 0 if all(results.values()) else 1
+
+
+def _backend_steps() -> Iterator[Step]:
+    python = [sys.executable, "-m"]
+    yield Step("backend: lint", [*python, "ruff", "check"], BACKEND)
+    yield Step("backend: format", [*python, "ruff", "format", "--check"], BACKEND)
+    yield Step("backend: types", [*python, "mypy"], BACKEND)
+    yield Step("backend: tests", [*python, "pytest"], BACKEND)
+
+
+def _frontend_steps(node: Node) -> Iterator[Step]:
+    def run(script: str, *arguments: str) -> list[str]:
+        return [node.node, f"node_modules/{script}", *arguments]
+
+    yield Step("frontend: lint", run("@biomejs/biome/bin/biome", "check"), FRONTEND)
+    # The compiler needs the types of the routes, which Next derives from the files.
+    yield Step("frontend: routes", run("next/dist/bin/next", "typegen"), FRONTEND)
+    yield Step("frontend: types", run("typescript/bin/tsc", "--noEmit"), FRONTEND)
+    yield Step("frontend: tests", run("vitest/vitest.mjs", "run"), FRONTEND)
+
+
+def _passes(step: Step, environment: Mapping[str, str]) -> bool:
+    print(f"\n== {step.name}", flush=True)
+    ended = subprocess.run(step.command, cwd=step.folder, env=environment, check=False)
+    return ended.returncode == 0
+
+
+def _failed(error: StartupError) -> bool:
+    print(f"\n{error}", file=sys.stderr)
+    return False

@@ -1,0 +1,88 @@
+"""The steps of `uv run dev`, in order."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from dotenv import dotenv_values
+
+from app.dev import packages, ports, wsl
+from app.dev.node import find_node
+from app.dev.paths import FRONTEND, ROOT
+from app.dev.processes import Family
+from app.dev.readiness import wait_until_ready
+from app.dev.sides import Sides
+from app.env_files import complete_env_files
+from app.errors import StartupError
+from app.ports import read_port
+from app.settings import ENV_FILE
+
+BACKEND_PORT = 8000
+FRONTEND_PORT = 3000
+STOP_SECONDS = 8
+"""How long both sides may take to end: longer than the backend gives to open conversations."""
+
+SENTENCES = {
+    "backend": "The backend stopped",
+    "frontend": "The front end stopped",
+    "concurrently": "The process that runs both sides (concurrently) stopped",
+}
+
+
+def run(family: Family) -> str:
+    """Run both sides until one stops, and return the sentence that says which.
+
+    Args:
+        family: to which all processes are to belong.
+
+    Raises:
+        StartupError: something is missing or taken that both sides need.
+    """
+    node = find_node()
+    backend_port = read_port("BACKEND_PORT", BACKEND_PORT)
+    frontend_port = read_port("FRONTEND_PORT", FRONTEND_PORT)
+    if backend_port == frontend_port:
+        raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}: change one.")
+    ports.require_free("BACKEND_PORT", backend_port)
+    ports.require_free("FRONTEND_PORT", frontend_port)
+    for sentence in complete_env_files(ROOT):
+        _say(sentence)
+    packages.install(FRONTEND, node, os.environ | family.mark)
+
+    from app.database import prepare_database  # slow to import, and Node is missing more often
+
+    _say(prepare_database())
+    environment = os.environ | family.mark | wsl.polling(ROOT)
+    if wsl.polling(ROOT):
+        _say(wsl.advice(ROOT))
+    backend = f"http://127.0.0.1:{backend_port}"
+    page = f"http://127.0.0.1:{frontend_port}"
+    if backend_port != BACKEND_PORT:
+        environment["BACKEND_URL"] = backend
+
+    sides = Sides(FRONTEND, node, frontend_port, environment)
+    try:
+        if wait_until_ready(page, backend, lambda: not sides.stopped(), _complain):
+            time.sleep(0.3)  # the log lines of that request come first
+            _say(_ready(page, os.environ))
+        while not (stopped := sides.stopped()):
+            time.sleep(0.3)
+    finally:
+        sides.stop(STOP_SECONDS)
+    return f"{SENTENCES[stopped]}, so everything was ended."
+
+
+def _ready(page: str, environment: Mapping[str, str]) -> str:
+    settings = {**dotenv_values(ENV_FILE), **environment}
+    lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
+    if not settings.get("OPENAI_API_KEY") and not settings.get("OPENAI_BASE_URL"):
+        lines.append("  The demo assistant answers until backend/.env.local has OPENAI_API_KEY.")
+    return "\n".join([*lines, ""])
+
+
+def _complain(why: str) -> None:
+    _say(f"\n  The chat is not ready yet. {why}\n  Still trying; Ctrl-C ends it.\n")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,147 @@
+"""What `uv run dev` refuses, and how it says so: in words, before it changes anything."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from wait import wait_until
+
+from app.dev import wsl
+from app.dev.node import find_node
+from app.errors import StartupError
+
+DEV = [sys.executable, "-c", "from app.dev import main; main()"]
+posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+
+
+def fake_programs(folder: Path, **scripts: str) -> dict[str, str]:
+    """Return an environment in which only these programs are found."""
+    for name, script in scripts.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return os.environ | {"PATH": str(folder)}
+
+
+def dev(env: dict[str, str]) -> tuple[int, str]:
+    """Return the exit status of a start that fails, and all that it says."""
+    ended = subprocess.run(DEV, env=env, capture_output=True, text=True, timeout=60, check=False)
+    said = ended.stdout + ended.stderr
+    assert "Traceback" not in said
+    return ended.returncode, said
+
+
+def listen(host: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.bind((host, 0))
+    except OSError:
+        listener.close()
+        pytest.skip(f"this machine has no {host}")
+    listener.listen()
+    return listener
+
+
+def test_a_missing_node_is_named_with_its_cure(tmp_path: Path) -> None:
+    status, said = dev(fake_programs(tmp_path))
+    assert status == 1
+    assert "Node.js is missing" in said
+    assert "https://nodejs.org" in said
+
+
+@posix
+def test_an_old_node_is_named_with_version_and_path(tmp_path: Path) -> None:
+    status, said = dev(fake_programs(tmp_path, node="echo v18.20.1", npm="true"))
+    assert status == 1
+    assert f"Node.js 18.20.1 at {tmp_path / 'node'} is too old: 20.9 or newer" in said
+
+
+@posix
+def test_a_node_that_does_not_run_says_why(tmp_path: Path) -> None:
+    status, said = dev(fake_programs(tmp_path, node="echo no such version >&2; exit 1", npm="true"))
+    assert status == 1
+    assert "no such version" in said
+
+
+@posix
+def test_a_missing_npm_is_named(tmp_path: Path) -> None:
+    status, said = dev(fake_programs(tmp_path, node="echo v22.1.0"))
+    assert status == 1
+    assert "npm is missing" in said
+
+
+@posix
+def test_wsl_two_worlds_the_node_of_windows_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", fake_programs(tmp_path, node="echo v22.1.0", npm="true")["PATH"])
+    monkeypatch.setattr(wsl, "is_wsl", lambda: True)
+    monkeypatch.setattr(wsl, "is_windows_drive", lambda path: str(path).startswith(str(tmp_path)))
+    with pytest.raises(StartupError, match=r"is the Node\.js of Windows"):
+        find_node()
+
+
+@posix
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused_in_words(tmp_path: Path, port: str) -> None:
+    env = fake_programs(tmp_path, node="echo v22.1.0", npm="true")
+    status, said = dev(env | {"FRONTEND_PORT": port})
+    assert status == 1
+    assert f"FRONTEND_PORT is '{port}'" in said
+
+
+@posix
+@pytest.mark.parametrize("variable", ["BACKEND_PORT", "FRONTEND_PORT"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_localhost_is_not_one_place_a_taken_port_is_named_wherever_it_is(
+    tmp_path: Path, host: str, variable: str
+) -> None:
+    env = fake_programs(tmp_path, node="echo v22.1.0", npm="true")
+    with listen("127.0.0.1") as other:
+        free = other.getsockname()[1]
+    with listen(host) as taken:
+        port = taken.getsockname()[1]
+        both = {"BACKEND_PORT": str(free), "FRONTEND_PORT": str(free), variable: str(port)}
+        status, said = dev(env | both)
+    assert status == 1
+    assert f"Port {port} is taken by {psutil.Process().name()}, process {os.getpid()} " in said
+    assert re.search(rf"{variable}=\d+ uv run dev", said)
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name: str) -> None:
+    signum = signal.Signals[name]
+    env = fake_programs(tmp_path, node=f": > {tmp_path}/asked; exec /bin/sleep 20", npm="true")
+    process = subprocess.Popen(DEV, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with process:
+        wait_until((tmp_path / "asked").exists)
+        process.send_signal(signum)
+        said, _ = process.communicate(timeout=15)
+    assert process.returncode == 128 + signum
+    assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("release", "place", "is_slow"),
+    [
+        ("5.15.167.4-microsoft-standard-WSL2", "/mnt/c/Users/me/my-chat", True),
+        ("5.15.167.4-microsoft-standard-WSL2", "/home/me/my-chat", False),
+        ("4.4.0-19041-Microsoft", "/mnt/d/my-chat", True),
+        ("6.8.0-45-generic", "/mnt/c/my-chat", False),
+        ("5.15.167.4-microsoft-standard-WSL2", "/mnt/data/my-chat", False),
+    ],
+)
+def test_wsl_mnt_c_both_sides_look_for_changes_themselves(
+    monkeypatch: pytest.MonkeyPatch, release: str, place: str, is_slow: bool
+) -> None:
+    monkeypatch.setattr("platform.uname", lambda: SimpleNamespace(release=release))
+    assert wsl.polling(PurePosixPath(place)) == (wsl.POLLING if is_slow else {})

@@ -1,0 +1,144 @@
+"""`uv run serve`, and with --reload."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+import uvicorn
+from wait import wait_until
+
+from app.event_loop import loop_factory, uvicorn_loop
+
+APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"BODY"})
+"""
+RELOADER = """
+import sys, uvicorn
+from app.reloader import Reloader
+
+if __name__ == "__main__":
+    config = uvicorn.Config(
+        "tiny:app", port=int(sys.argv[1]), lifespan="off", reload=True, reload_dirs=["."]
+    )
+    sys.exit(Reloader(config).serve())
+"""
+
+
+def test_a_port_that_is_none_is_refused_in_words() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.serve"],
+        env=os.environ | {"BACKEND_PORT": "eight"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("BACKEND_PORT is 'eight'")
+    assert "Traceback" not in ended.stderr
+
+
+def test_windows_event_loop_is_one_that_psycopg_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert loop_factory() is asyncio.SelectorEventLoop
+    config = uvicorn.Config("app", loop=uvicorn_loop())
+    assert config.get_loop_factory() is asyncio.SelectorEventLoop
+
+
+@dataclass
+class Reloading:
+    """A tiny app under the reloader, in a folder of its own."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    port: int
+
+    def edit(self, source: str) -> None:
+        (self.folder / "tiny.py").write_text(source)
+
+    def answer(self) -> str:
+        try:
+            return httpx2.get(f"http://127.0.0.1:{self.port}", timeout=1).text
+        except httpx2.TransportError:
+            return ""
+
+    def said(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def server(self) -> psutil.Process:
+        """Return the process that answers."""
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
+
+
+@pytest.fixture
+def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reloading]:
+    (tmp_path / "tiny.py").write_text(getattr(request, "param", APP))
+    (tmp_path / "run.py").write_text(RELOADER)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "run.py", str(port)]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    yield Reloading(process, tmp_path, port)
+    process.terminate()
+    process.wait(timeout=10)
+
+
+def test_an_edit_is_served(reloading: Reloading) -> None:
+    wait_until(lambda: reloading.answer() == "BODY")
+    reloading.edit(APP.replace("BODY", "NEW"))
+    wait_until(lambda: reloading.answer() == "NEW")
+
+
+def test_an_edit_that_does_not_start_waits_for_the_next(reloading: Reloading) -> None:
+    wait_until(lambda: reloading.answer() == "BODY")
+    reloading.edit("this is no Python")
+    wait_until(lambda: "Waiting for an edit." in reloading.said())
+    assert "SyntaxError" in reloading.said()
+    reloading.edit(APP.replace("BODY", "MENDED"))
+    wait_until(lambda: reloading.answer() == "MENDED")
+
+
+@pytest.mark.parametrize("reloading", ["raise ValueError('no start')"], indirect=True)
+def test_an_app_that_never_started_ends_it(reloading: Reloading) -> None:
+    assert reloading.process.wait(timeout=10) == 1
+    assert "ValueError: no start" in reloading.said()
+
+
+def test_a_killed_server_ends_it(reloading: Reloading) -> None:
+    wait_until(lambda: reloading.answer() == "BODY")
+    reloading.server().kill()
+    assert reloading.process.wait(timeout=10) == 1
+    assert "The server" in reloading.said()
+
+
+def test_a_killed_reloader_leaves_no_server_on_the_port(reloading: Reloading) -> None:
+    wait_until(lambda: reloading.answer() == "BODY")
+    server = reloading.server()
+    reloading.process.kill()
+    reloading.process.wait()
+    psutil.wait_procs([server], timeout=10)
+    assert not server.is_running()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows closes its terminals in another way")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stop_ends_the_server_too(reloading: Reloading, name: str) -> None:
+    wait_until(lambda: reloading.answer() == "BODY")
+    server = reloading.server()
+    reloading.process.send_signal(signal.Signals[name])
+    assert reloading.process.wait(timeout=10) == 0
+    assert not server.is_running()

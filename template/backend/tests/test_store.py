@@ -1,0 +1,223 @@
+"""The store behind ChatKit's server: what it is given comes back, in order, to its owner alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
+    FileAttachment,
+    HiddenContextItem,
+    InferenceOptions,
+    Page,
+    StructuredInputFreeform,
+    StructuredInputItem,
+    Thread,
+    ThreadItem,
+    ThreadMetadata,
+    UserMessageItem,
+    UserMessageTagContent,
+    UserMessageTextContent,
+)
+from sqlalchemy.engine import URL
+
+from app import database as database_module
+from app.chatkit_store import ChatKitStore, generate_id
+from app.database import create_engine
+from app.event_loop import loop_factory
+from app.identity import RequestContext
+
+ADA, BOB = RequestContext("ada"), RequestContext("bob")
+NAIVE = datetime(2026, 3, 29, 2, 30, 0, 123456)
+TRICKY = 'emoji 🧑‍🚀, NUL \0, quotes " and \\, " ", ' + "x" * 100_000
+STORE = ChatKitStore()
+
+
+@pytest.fixture
+def run(
+    database: URL, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Awaitable[None]], None]]:
+    """Run a coroutine on the test's database."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        engine = create_engine(database)
+        monkeypatch.setattr(database_module, "get_engine", lambda: engine)
+
+        async def awaited(work: Awaitable[None]) -> None:
+            await work
+
+        yield lambda work: runner.run(awaited(work))
+        runner.run(engine.dispose())
+
+
+Run = Callable[[Awaitable[None]], None]
+
+
+def user_message(thread: ThreadMetadata, text: str = "Hello") -> UserMessageItem:
+    return UserMessageItem(
+        id=generate_id("message"),
+        thread_id=thread.id,
+        created_at=NAIVE,
+        content=[
+            UserMessageTextContent(text=text),
+            UserMessageTagContent(id="1", text="Ada", data={"age": 36}),
+        ],
+        inference_options=InferenceOptions(model="small"),
+    )
+
+
+async def new_thread(context: RequestContext = ADA) -> ThreadMetadata:
+    thread = ThreadMetadata(id=generate_id("thread"), created_at=NAIVE, metadata={"a": [1, None]})
+    await STORE.save_thread(thread, context)
+    return thread
+
+
+def test_created_at_shifts(run: Run) -> None:
+    async def work() -> None:
+        for moment in (NAIVE, NAIVE.replace(tzinfo=UTC)):
+            thread = ThreadMetadata(id=generate_id("thread"), created_at=moment)
+            await STORE.save_thread(thread, ADA)
+            assert (await STORE.load_thread(thread.id, ADA)).created_at == moment
+
+    run(work())
+
+
+def test_thread_for_metadata(run: Run) -> None:
+    """The server hands over a `Thread` on the first turn; its items are not the store's."""
+
+    async def work() -> None:
+        thread = Thread(id=generate_id("thread"), created_at=NAIVE, items=Page())
+        await STORE.save_thread(thread, ADA)
+        assert type(await STORE.load_thread(thread.id, ADA)) is ThreadMetadata
+        assert {type(one) for one in (await STORE.load_threads(9, None, "desc", ADA)).data} == {
+            ThreadMetadata
+        }
+
+    run(work())
+
+
+def test_emoji_and_nul(run: Run) -> None:
+    async def work() -> None:
+        thread = await new_thread()
+        thread.title = TRICKY
+        await STORE.save_thread(thread, ADA)
+        assert await STORE.load_thread(thread.id, ADA) == thread
+        item = user_message(thread, TRICKY)
+        await STORE.add_thread_item(thread.id, item, ADA)
+        assert await STORE.load_item(thread.id, item.id, ADA) == item
+
+    run(work())
+
+
+def test_message_saved_twice(run: Run) -> None:
+    async def work() -> None:
+        thread = await new_thread()
+        item = AssistantMessageItem(
+            id=generate_id("message"), thread_id=thread.id, created_at=NAIVE, content=[]
+        )
+        await STORE.add_thread_item(thread.id, item, ADA)
+        item.content.append(AssistantMessageContent(text="Hello"))
+        await STORE.add_thread_item(thread.id, item, ADA)
+        assert (await STORE.load_thread_items(thread.id, None, 9, "asc", ADA)).data == [item]
+
+    run(work())
+
+
+def test_answered_form_reopens(run: Run) -> None:
+    async def work() -> None:
+        thread = await new_thread()
+        form = StructuredInputItem(
+            id=generate_id("message"),
+            thread_id=thread.id,
+            created_at=NAIVE,
+            inputs=[StructuredInputFreeform(id="idea", question="What?")],
+        )
+        answered = form.model_copy(update={"status": "answered"})
+        for item in (form, answered, form):
+            await STORE.save_item(thread.id, item, ADA)
+        assert await STORE.load_item(thread.id, form.id, ADA) == answered
+
+    run(work())
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("size", [1, 3, 7, 50])
+def test_pages_skip_items(run: Run, order: str, size: int) -> None:
+    """Slugs: pages-skip-items, page-of-hidden-items."""
+
+    async def work() -> None:
+        thread = await new_thread()
+        stored: list[ThreadItem] = [user_message(thread) for _ in range(13)]
+        stored[5] = HiddenContextItem(
+            id=generate_id("message"), thread_id=thread.id, created_at=NAIVE, content="hidden"
+        )
+        for item in stored:
+            await STORE.add_thread_item(thread.id, item, ADA)
+        seen, after = [], None
+        while True:
+            page = await STORE.load_thread_items(thread.id, after, size, order, ADA)
+            seen += [item.id for item in page.data]
+            after = page.after
+            assert page.has_more == (after is not None)
+            if not page.has_more:
+                break
+        expected = [item.id for item in stored]
+        assert seen == (expected if order == "asc" else expected[::-1])
+
+    run(work())
+
+
+def test_foreign_thread(run: Run) -> None:
+    async def work() -> None:
+        thread = await new_thread(ADA)
+        item = user_message(thread)
+        await STORE.add_thread_item(thread.id, item, ADA)
+        attachment = FileAttachment(id=generate_id("attachment"), name="a", mime_type="text/plain")
+        await STORE.save_attachment(attachment, ADA)
+
+        refused = [
+            STORE.load_thread(thread.id, BOB),
+            STORE.save_thread(thread, BOB),
+            STORE.load_item(thread.id, item.id, BOB),
+            STORE.save_item(thread.id, item, BOB),
+            STORE.add_thread_item(thread.id, item, BOB),
+            STORE.load_attachment(attachment.id, BOB),
+            STORE.save_attachment(attachment, BOB),
+        ]
+        for attempt in refused:
+            with pytest.raises(NotFoundError):
+                await attempt
+        assert (await STORE.load_thread_items(thread.id, None, 9, "asc", BOB)).data == []
+        assert thread.id not in [
+            one.id for one in (await STORE.load_threads(999, None, "asc", BOB)).data
+        ]
+        await STORE.delete_thread_item(thread.id, item.id, BOB)
+        await STORE.delete_thread(thread.id, BOB)
+        await STORE.delete_attachment(attachment.id, BOB)
+        assert await STORE.load_item(thread.id, item.id, ADA) == item
+        assert await STORE.load_attachment(attachment.id, ADA) == attachment
+
+    run(work())
+
+
+def test_ids_collide() -> None:
+    ids = {generate_id("message") for _ in range(1000)}
+    assert len(ids) == 1000
+    assert min(len(one.removeprefix("msg_")) * 4 for one in ids) >= 120
+
+
+def test_a_deleted_thread_takes_its_items_along(run: Run) -> None:
+    async def work() -> None:
+        thread = await new_thread()
+        item = user_message(thread)
+        await STORE.add_thread_item(thread.id, item, ADA)
+        await STORE.delete_thread(thread.id, ADA)
+        await STORE.delete_thread(thread.id, ADA)
+        with pytest.raises(NotFoundError):
+            await STORE.load_item(thread.id, item.id, ADA)
+        await STORE.save_thread(thread, ADA)
+        assert (await STORE.load_thread_items(thread.id, None, 9, "asc", ADA)).data == []
+
+    run(work())

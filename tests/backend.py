@@ -1,0 +1,65 @@
+"""The backend of a project, run as in production, with the settings of a test."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from chat import Chat
+from projects import Project, clean_environment, free_port
+from wait import wait_until
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A running backend."""
+
+    chat: Chat
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        """All that it printed so far."""
+        return self.log_file.read_text(errors="replace")
+
+
+def migrate(project: Project, database: Path) -> str:
+    """Make a SQLite database with the project's tables and return its DATABASE_URL."""
+    url = f"sqlite:///{database}"
+    alembic = ("uv", "run", "--no-sync", "alembic", "upgrade", "head")
+    project.run(*alembic, cwd="backend", env={"DATABASE_URL": url})
+    return url
+
+
+@contextmanager
+def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[Backend]:
+    """Run a backend with these settings until the end of the block."""
+    port = free_port()
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            ["uv", "run", "--no-sync", "serve"],
+            cwd=project.path / "backend",
+            env=clean_environment()
+            | {"APP_ENV": "development", "BACKEND_PORT": str(port)}
+            | settings,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    backend = Backend(Chat(f"{address}/chatkit"), log_file)
+    try:
+        wait_until(lambda: _is_up(process, backend, address), seconds=60)
+        yield backend
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _is_up(process: subprocess.Popen[bytes], backend: Backend, address: str) -> bool:
+    assert process.poll() is None, backend.log
+    try:
+        return httpx2.get(f"{address}/health").is_success
+    except httpx2.TransportError:
+        return False

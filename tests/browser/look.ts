@@ -1,0 +1,34 @@
+/** How the stand-in looks: plain, with the colours of the options, light or dark. */
+export const LOOK = `
+:host { color-scheme: light; color: light-dark(#1b1b1f, #ececf1); background: light-dark(#fff, #17171a); }
+:host([data-scheme="dark"]) { color-scheme: dark; }
+* { box-sizing: border-box; font: inherit; }
+[hidden] { display: none !important; }
+.frame { display: flex; flex-direction: column; height: 100%; }
+.sign { margin: 0; padding: .25rem 1rem; background: #fde68a; color: #422006; font-size: .8rem; text-align: center; }
+header { display: flex; gap: .5rem; align-items: center; padding: .5rem 1rem; border-bottom: 1px solid #8884; }
+header h2 { flex: 1; margin: 0; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+nav { padding: 1rem; overflow: auto; flex: 1; }
+nav li { margin-bottom: .5rem; }
+ul { list-style: none; margin: 0; padding: 0; }
+.start { margin: auto; padding: 1rem; text-align: center; }
+.start h2 { font-size: 1.5rem; font-weight: 600; }
+.start ul { display: flex; flex-wrap: wrap; gap: .5rem; justify-content: center; }
+.log { flex: 1; overflow: auto; padding: 1rem; display: flex; flex-direction: column; gap: .75rem; }
+article { max-width: 44rem; width: 100%; margin: 0 auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+.user { width: fit-content; margin-right: max(0px, 50% - 22rem); padding: .5rem 1rem; background: #8882; border-radius: 1rem; }
+.card { padding: 1rem; border: 1px solid #8886; border-radius: .75rem; white-space: normal; }
+.card h3 { margin: 0 0 .5rem; font-weight: 600; }
+legend { padding: 0; }
+fieldset { margin: 0 0 .75rem; padding: 0; border: 0; }
+label { display: block; margin-bottom: .75rem; }
+.choice { display: inline-flex; gap: .25rem; align-items: center; margin: .25rem 1rem 0 0; }
+.status { margin: 0; padding: .25rem 1rem; color: light-dark(#63636e, #a3a3ad); text-align: center; }
+.alert { margin: .25rem 1rem; padding: .5rem 1rem; border: 1px solid #dc2626; border-radius: .5rem; }
+.composer { display: flex; gap: .5rem; padding: .75rem 1rem; width: 100%; max-width: 46rem; margin: 0 auto; }
+input:not([type=radio]) { flex: 1; width: 100%; padding: .5rem .75rem; border: 1px solid #8886; border-radius: .5rem; background: transparent; color: inherit; }
+button { padding: .5rem 1rem; border: 0; border-radius: .5rem; background: var(--accent, #444); color: #fff; cursor: pointer; }
+form button + button { margin-left: .5rem; }
+.composer button { margin: 0; }
+.quiet, nav button, .start button { background: #8883; color: inherit; }
+`;

@@ -1,0 +1,232 @@
+/**
+ * A STAND-IN for `<openai-chatkit>`, made for the tests of this repository.
+ *
+ * OpenAI serves the real element from its CDN only: it can be neither bundled nor pinned, and a test without
+ * that network cannot have it. This one has the same public methods, options and events (its types are
+ * checked against @openai/chatkit) and asks the server the same questions. It looks nothing like the real one.
+ */
+import type { ChatKitEvents, ChatKitOptions, CustomApiConfig, OpenAIChatKit } from "@openai/chatkit";
+import { Conversation } from "./conversation";
+import type { Action } from "./draw";
+import { Frame, type FrameHands } from "./frame";
+import { type Item, type Page, type StreamEvent, type Thread, Wire } from "./wire";
+
+const HISTORY_LIMIT = 9999;
+// The real element loads a frame before it is ready: nobody may count on hearing of it at once.
+const START_MS = 50;
+
+type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
+
+class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HTMLElement> {
+  #options: ChatKitOptions | null = null;
+  #wire: Wire | null = null;
+  #thread: Thread | null = null;
+  #conversation = new Conversation();
+  #running: AbortController | null = null;
+  #hands: FrameHands = {
+    say: (prompt) =>
+      this.sendUserMessage(typeof prompt === "string" ? { text: prompt } : { content: prompt }),
+    open: (threadId) => this.setThreadId(threadId),
+    openHistory: () => this.showHistory(),
+    stop: () => this.#running?.abort(),
+    act: (action, item) => {
+      if (action.handler === "client") this.#options?.widgets?.onAction?.(action, item);
+      else this.sendCustomAction(action, item.id);
+    },
+    answer: ({ id, thread_id }, status, answers) =>
+      this.#run("threads.add_structured_input", { thread_id, item_id: id, input: { status, answers } }),
+  };
+  #frame = new Frame(this, this.#hands);
+
+  disconnectedCallback(): void {
+    this.#running?.abort();
+  }
+
+  setOptions(options: ChatKitOptions): void {
+    const isFirst = this.#options === null;
+    this.#options = options;
+    const api = options.api as Partial<CustomApiConfig>;
+    if (!api.url || !api.domainKey) {
+      this.#fail(new Error("api.url and api.domainKey must be strings that are not empty."));
+      return;
+    }
+    this.#wire = new Wire(api.url, api.fetch ?? ((...request) => fetch(...request)));
+    this.#frame.apply(options);
+    if (isFirst) setTimeout(() => this.#begin(options.initialThread ?? null), START_MS);
+  }
+
+  async focusComposer(): Promise<void> {
+    this.#frame.focus();
+  }
+
+  async setComposerValue({ text = "" }: { text?: string }): Promise<void> {
+    this.#frame.write(text);
+  }
+
+  async setThreadId(threadId: string | null): Promise<void> {
+    this.#running?.abort();
+    this.#turn(null);
+    this.hideHistory();
+    this.#show(null);
+    this.#emit("chatkit.thread.change", { threadId });
+    if (threadId) await this.#load(threadId);
+  }
+
+  async sendUserMessage(message: Message): Promise<void> {
+    if (message.newThread) await this.setThreadId(null);
+    this.hideHistory();
+    const input = {
+      content: message.content ?? [{ type: "input_text", text: message.text ?? "" }],
+      quoted_text: message.reply ?? null,
+      attachments: message.attachments?.map(({ id }) => id) ?? [],
+      inference_options: { tool_choice: message.toolChoice ?? null, model: message.model ?? null },
+    };
+    if (this.#thread) await this.#run("threads.add_user_message", { thread_id: this.#thread.id, input });
+    else await this.#run("threads.create", { input });
+  }
+
+  async sendCustomAction(action: Action, itemId?: string): Promise<void> {
+    const params = { thread_id: this.#thread?.id, item_id: itemId ?? null, action };
+    await this.#run("threads.custom_action", params);
+  }
+
+  async showHistory(): Promise<void> {
+    this.#emit("chatkit.history.open", undefined);
+    const page = await this.#ask<Page<Thread>>("threads.list", { limit: HISTORY_LIMIT, order: "desc" });
+    if (page) this.#frame.showHistory(page.data);
+  }
+
+  async hideHistory(): Promise<void> {
+    if (!this.#frame.historyIsOpen) return;
+    this.#frame.hideHistory();
+    this.#emit("chatkit.history.close", undefined);
+  }
+
+  async fetchUpdates(): Promise<void> {
+    if (this.#thread) await this.#load(this.#thread.id);
+  }
+
+  #begin(threadId: string | null): void {
+    this.#emit("chatkit.ready", undefined);
+    if (threadId) this.setThreadId(threadId);
+  }
+
+  async #load(threadId: string): Promise<void> {
+    this.#emit("chatkit.thread.load.start", { threadId });
+    const thread = await this.#ask<Thread & { items: Page<Item> }>("threads.get_by_id", {
+      thread_id: threadId,
+    });
+    if (!thread) return;
+    this.#show(thread);
+    let page: Page<Item> | null = thread.items;
+    while (page) {
+      for (const item of page.data) this.#put(item);
+      const rest: object = { thread_id: threadId, after: page.after, order: "asc", limit: HISTORY_LIMIT };
+      page = page.has_more ? await this.#ask<Page<Item>>("items.list", rest) : null;
+    }
+    this.#emit("chatkit.thread.load.end", { threadId });
+  }
+
+  async #ask<T>(type: string, params: object): Promise<T | null> {
+    try {
+      return (await this.#wire?.ask<T>(type, params)) ?? null;
+    } catch (error) {
+      this.#fail(error as Error);
+      return null;
+    }
+  }
+
+  /** Runs a turn: until its stream ends, or Stop, or something fails. */
+  async #run(type: string, params: object): Promise<void> {
+    if (!this.#wire || this.#running) return;
+    const running = new AbortController();
+    this.#turn(running);
+    this.#emit("chatkit.response.start", undefined);
+    try {
+      for await (const event of this.#wire.stream(type, params, running.signal)) this.#take(event);
+    } catch (error) {
+      if (!running.signal.aborted) this.#fail(error as Error);
+    }
+    if (this.#running === running) this.#turn(null);
+    this.#emit("chatkit.response.end", undefined);
+    if (!running.signal.aborted) await this.#runClientTool();
+  }
+
+  #turn(running: AbortController | null): void {
+    this.#running = running;
+    this.#frame.turn(running !== null);
+  }
+
+  #take(event: StreamEvent): void {
+    switch (event.type) {
+      case "thread.created":
+        this.#show(event.thread);
+        this.#emit("chatkit.thread.change", { threadId: event.thread.id });
+        break;
+      case "thread.updated":
+        this.#name(event.thread);
+        break;
+      case "thread.item.added":
+      case "thread.item.done":
+      case "thread.item.replaced":
+        this.#put(event.item);
+        break;
+      case "thread.item.updated":
+        this.#put(this.#conversation.update(event.item_id, event.update));
+        break;
+      case "thread.item.removed":
+        this.#conversation.remove(event.item_id);
+        this.#frame.remove(event.item_id);
+        break;
+      case "stream_options":
+        this.#frame.allowStop(event.stream_options.allow_cancel);
+        break;
+      case "progress_update":
+        this.#frame.progress(event.text);
+        break;
+      case "client_effect":
+        this.#emit("chatkit.effect", { name: event.name, data: event.data });
+        break;
+      case "notice":
+        this.#frame.warn([event.title, event.message].filter(Boolean).join(": "));
+        break;
+      case "error":
+        this.#fail(new Error(event.message ?? "An error occurred"));
+        break;
+    }
+  }
+
+  async #runClientTool(): Promise<void> {
+    const call = this.#conversation.last;
+    if (call?.type !== "client_tool_call" || call.status !== "pending") return;
+    const result = await this.#options?.onClientTool?.({ name: call.name, params: call.arguments });
+    await this.#run("threads.add_client_tool_output", { thread_id: call.thread_id, result });
+  }
+
+  #show(thread: Thread | null): void {
+    this.#conversation = new Conversation();
+    this.#frame.clear(thread === null);
+    this.#name(thread);
+  }
+
+  #name(thread: Thread | null): void {
+    this.#thread = thread;
+    this.#frame.name(thread?.title ?? "");
+  }
+
+  #put(item: Item): void {
+    this.#conversation.put(item);
+    this.#frame.put(item);
+  }
+
+  #fail(error: Error): void {
+    this.#frame.warn(error.message);
+    this.#emit("chatkit.error", { error });
+  }
+
+  #emit<K extends keyof ChatKitEvents>(type: K, detail: ChatKitEvents[K]["detail"]): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+customElements.define("openai-chatkit", StandInChatKit);

@@ -1,0 +1,114 @@
+import type { UserMessageContent, Widgets } from "@openai/chatkit";
+
+/** What the server sends, as far as the stand-in shows it. */
+export type Item = { id: string; thread_id: string } & (
+  | { type: "user_message"; content: UserMessageContent[] }
+  | { type: "assistant_message"; content: { text: string }[] }
+  | { type: "widget"; widget: Widget }
+  | { type: "client_tool_call"; status: string; name: string; arguments: Record<string, unknown> }
+  | { type: "structured_input"; status: string; inputs: Question[] }
+  | { type: "workflow"; workflow: { summary?: { title?: string } | null; tasks: Task[] } }
+  | { type: "end_of_turn" }
+);
+
+export type Widget = Widgets.Card | Widgets.ListView | Widgets.BasicRoot;
+export type Task = { title?: string | null };
+export type Question = {
+  id: string;
+  question: string;
+  options?: { value: string }[];
+  answer?: { values: string[] } | null;
+};
+export type Thread = { id: string; title?: string | null };
+export type Page<T> = { data: T[]; has_more: boolean; after?: string | null };
+
+export type Update =
+  | { type: "assistant_message.content_part.added"; content_index: number; content: { text: string } }
+  | { type: "assistant_message.content_part.text_delta"; content_index: number; delta: string }
+  | { type: "assistant_message.content_part.done"; content_index: number; content: { text: string } }
+  | { type: "widget.root.updated"; widget: Widget }
+  | { type: "workflow.task.added" | "workflow.task.updated"; task_index: number; task: Task };
+
+export type StreamEvent =
+  | { type: "thread.created" | "thread.updated"; thread: Thread }
+  | { type: "thread.item.added" | "thread.item.done" | "thread.item.replaced"; item: Item }
+  | { type: "thread.item.updated"; item_id: string; update: Update }
+  | { type: "thread.item.removed"; item_id: string }
+  | { type: "stream_options"; stream_options: { allow_cancel: boolean } }
+  | { type: "progress_update"; text: string }
+  | { type: "client_effect"; name: string; data: Record<string, unknown> }
+  | { type: "notice"; level: string; title?: string | null; message: string }
+  | { type: "error"; message?: string | null };
+
+const POSTED_AGAIN = 5;
+
+/** The requests of ChatKit's element: one address, told apart by their type. */
+export class Wire {
+  constructor(
+    private readonly url: string,
+    private readonly fetch: typeof globalThis.fetch,
+  ) {}
+
+  /**
+   * Sends a request that is answered with JSON.
+   *
+   * @throws {Error} The server refused; the message is the server's.
+   */
+  async ask<T>(type: string, params: object): Promise<T> {
+    const response = await this.post(type, params);
+    if (!response.ok) throw await refusal(response);
+    return response.json();
+  }
+
+  /**
+   * Sends a request that is answered with a stream, and hands out its events as they come.
+   *
+   * Like the real element it posts again what the server failed at, which is why a server must not answer 5xx.
+   *
+   * @throws {Error} The server refused, or failed six times.
+   */
+  async *stream(type: string, params: object, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+    for (let again = 0; ; again++) {
+      const response = await this.post(type, params, signal);
+      if (isEventStream(response)) return yield* eventsOf(response);
+      if ((response.status >= 400 && response.status < 500) || again === POSTED_AGAIN) {
+        throw await refusal(response);
+      }
+    }
+  }
+
+  private post(type: string, params: object, signal: AbortSignal | null = null): Promise<Response> {
+    return this.fetch(this.url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ type, params }),
+      signal,
+    });
+  }
+}
+
+function isEventStream(response: Response): boolean {
+  return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
+}
+
+async function refusal(response: Response): Promise<Error> {
+  const answer: { message?: string } | null = await response.json().catch(() => null);
+  return new Error(answer?.message ?? `The server answered ${response.status}.`);
+}
+
+/** Every blank line ends an event, even one without data: as in the real element, that breaks the stream. */
+async function* eventsOf(response: Response): AsyncGenerator<StreamEvent> {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let data = "";
+  for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) {
+    const lines = (rest + read.value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines.map((text) => text.replace(/\r$/, ""))) {
+      if (line.startsWith("data:")) data += line.slice("data:".length);
+      if (line !== "") continue;
+      yield JSON.parse(data);
+      data = "";
+    }
+  }
+}

@@ -1,0 +1,58 @@
+"""A committed project on another machine, and what working with it leaves in git."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Installed
+from projects import Project, share_packages
+from running import dev, visit
+from variants import BY_DATABASE, DEFAULT, Variant
+
+SECRET = re.compile(r"^CHATKIT_SECRET=(.+)$", re.MULTILINE)
+
+
+def secrets_of(project: Project) -> list[str]:
+    files = [project.path / side / ".env.local" for side in ("backend", "frontend")]
+    return [found[1] for file in files if (found := SECRET.search(file.read_text()))]
+
+
+@pytest.mark.parametrize("variant", BY_DATABASE, ids=str)
+def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -> None:
+    """A fresh clone has no `.env.local`; `uv run dev` alone starts it."""
+    original = installed(variant)
+    clone = Project(tmp_path / "clone", variant)
+    original.run("git", "clone", "--quiet", str(original.path), str(clone.path))
+    share_packages(original, clone)
+    with dev(clone) as running:
+        visit(running.wait_for_address()).say("Hello")
+    first, second = secrets_of(clone)
+    assert first == second
+    assert first not in secrets_of(original)
+    assert [line for line in clone.git_status() if "uv.lock" not in line] == []
+
+    (clone.path / "frontend" / ".env.local").unlink()
+    with dev(clone) as running:
+        visit(running.wait_for_address()).say("Hello")
+    assert secrets_of(clone) == [first, first]
+
+
+def test_update_refused_dirty(installed: Installed) -> None:
+    """After dev, check and a build nothing is left but uv.lock, the first time."""
+    project = installed(DEFAULT)
+    with dev(project) as running:
+        running.wait_for_address()
+    project.run("uv", "run", "check")
+    project.run("npm", "run", "build", cwd="frontend")
+    assert project.git_status() == ["?? uv.lock"]
+
+
+def test_no_secret_is_tracked(installed: Installed) -> None:
+    """Slug: secrets-in-answers."""
+    project = installed(DEFAULT)
+    with dev(project) as running:
+        running.wait_for_address()
+    secret = secrets_of(project)[0]
+    assert len(secret) >= 32
+    found = project.run("git", "grep", "--untracked", "-l", secret, check=False)
+    assert found.stdout == ""

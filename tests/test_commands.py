@@ -1,0 +1,186 @@
+"""`uv run dev` from start to end: what it names, and that no process stays."""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Installed
+from projects import Project, clean_environment, render, share_packages
+from running import Dev, dev, listens, processes_below, visit
+from variants import BY_DATABASE, DEFAULT, Variant
+from wait import wait_until
+
+POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")
+
+
+def nothing_stays(running: Dev, project: Project) -> None:
+    """Fail unless every process is gone, the database's server too."""
+    running.process.wait(60)
+    wait_until(lambda: not processes_below(project.path), 30)
+    assert not listens(running.backend_port)
+    assert not listens(running.frontend_port)
+
+
+@pytest.mark.parametrize("variant", BY_DATABASE, ids=str)
+def test_ctrl_c_ends_everything(installed: Installed, variant: Variant) -> None:
+    project = installed(variant)
+    with dev(project) as running:
+        running.wait_for_address()
+        running.interrupt()
+        nothing_stays(running, project)
+    assert running.process.returncode == 130
+    assert "Traceback" not in running.output
+
+
+def test_a_closed_terminal_ends_everything(installed: Installed) -> None:
+    project = installed(POSTGRESQL)
+    terminal, side = pty.openpty()
+    process = subprocess.Popen(
+        ["uv", "run", "dev"],
+        cwd=project.path,
+        env=clean_environment() | {"BACKEND_PORT": "18431", "FRONTEND_PORT": "13431"},
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        preexec_fn=_take_terminal,
+    )
+    os.close(side)
+    printed = b""
+    while b"Your chat is ready" not in printed:
+        printed += os.read(terminal, 4096)
+    os.close(terminal)
+    process.wait(60)
+    wait_until(lambda: not processes_below(project.path), 30)
+    assert not listens(18431)
+    assert not listens(13431)
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_a_process_manager_ends_everything(installed: Installed) -> None:
+    project = installed(DEFAULT)
+    with dev(project) as running:
+        running.wait_for_address()
+        running.process.send_signal(signal.SIGTERM)
+        nothing_stays(running, project)
+
+
+def test_a_crash_of_the_page_ends_everything(installed: Installed) -> None:
+    """The crash of the backend: test_boot.py, on every variant."""
+    project = installed(POSTGRESQL)
+    with dev(project) as running:
+        running.wait_for_address()
+        port = running.frontend_port
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.pid:
+                psutil.Process(connection.pid).kill()
+        nothing_stays(running, project)
+    assert running.process.returncode not in (0, 130)
+    assert "The front end stopped" in running.output
+
+
+def test_the_second_start_installs_nothing(installed: Installed) -> None:
+    project = installed(DEFAULT)
+    folder = project.path / "frontend" / "src"  # from every folder of the project
+    for _ in range(2):
+        running = Dev(folder)
+        try:
+            running.wait_for_address()
+        finally:
+            running.stop()
+    assert not re.search(r"npm ci|Installed|Building", running.output)
+    assert running.output.count("http://127.0.0.1:") >= 1
+    assert len(set(re.findall(r"ready: (\S+)", running.output))) == 1
+
+
+def test_alembic_and_dev_share_the_server(installed: Installed) -> None:
+    project = installed(POSTGRESQL)
+    with dev(project) as running:
+        chat = visit(running.wait_for_address())
+        current = project.run("uv", "run", "alembic", "current", cwd="backend")
+        assert "(head)" in current.stdout
+        chat.say("Is the server still there?")
+
+
+@pytest.fixture
+def taken() -> Iterator[socket.socket]:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield holder
+
+
+@pytest.mark.parametrize("name", ["BACKEND_PORT", "FRONTEND_PORT"])
+def test_a_taken_port_is_named_with_its_holder(
+    installed: Installed, taken: socket.socket, name: str
+) -> None:
+    port = taken.getsockname()[1]
+    result = installed(DEFAULT).run("uv", "run", "dev", env={name: str(port)}, check=False)
+    assert result.returncode == 1
+    assert f"{name}=" in result.stderr
+    assert str(port) in result.stderr
+    assert str(os.getpid()) in result.stderr
+
+
+def with_node(folder: Path, node: str | None) -> str:
+    """Return a PATH with what a project needs, and this node script in place of the real one."""
+    tools = folder / "bin"
+    tools.mkdir()
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for program in Path(directory).glob("*"):
+            link = tools / program.name
+            if program.name not in ("node", "nodejs", "npm", "npx") and not link.exists():
+                link.symlink_to(program)
+    if node is not None:
+        for name in ("node", "npm"):
+            (tools / name).write_text(node)
+            (tools / name).chmod(0o755)
+    return str(tools)
+
+
+@pytest.mark.parametrize(
+    ("node", "words"), [(None, "Node"), ("#!/bin/sh\necho v18.20.0\n", "18.20.0")]
+)
+def test_a_missing_or_old_node_is_named_before_anything_fails(
+    tmp_path: Path, node: str | None, words: str
+) -> None:
+    project = render(tmp_path / "project", DEFAULT)
+    path = with_node(tmp_path, node)
+    result = project.run("uv", "run", "dev", env={"PATH": path}, check=False)
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert "20.9" in result.stderr
+    assert "https://nodejs.org" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("variant", BY_DATABASE, ids=str)
+def test_embedded_server_path(installed: Installed, tmp_path: Path, variant: Variant) -> None:
+    """A space in the project's path."""
+    project = render(tmp_path / "my projects" / "my chat", variant)
+    share_packages(installed(DEFAULT), project)
+    home = tmp_path / "home"
+    home.mkdir()
+    with dev(project, {"HOME": str(home), "UV_CACHE_DIR": uv_cache()}) as running:
+        visit(running.wait_for_address()).say("Hello")
+        running.interrupt()
+        nothing_stays(running, project)
+    assert not processes_below(home)
+
+
+def uv_cache() -> str:
+    found = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True)
+    return found.stdout.strip()
