@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from configparser import InterpolationError
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -142,6 +143,10 @@ def prepare_database() -> str:
     url = database_url()
     try:
         command.upgrade(alembic_config(), "heads")
+    except InterpolationError:
+        raise StartupError(
+            f"Alembic cannot work below a path with a % sign. Move the project: {BACKEND.parent}"
+        ) from None
     except OperationalError as error:
         raise StartupError(
             f"The database at {url.render_as_string(hide_password=True)} does not answer: "

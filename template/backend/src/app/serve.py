@@ -9,10 +9,12 @@ import sys
 
 import uvicorn
 
+from app.database import get_engine
 from app.errors import StartupError
 from app.event_loop import uvicorn_loop
+from app.identity import check_secret
 from app.ports import read_port
-from app.settings import BACKEND
+from app.settings import BACKEND, get_settings
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
 """How long answers that are still being written may go on after a stop, or after an edit."""
@@ -31,6 +33,8 @@ def main() -> None:
     # Relative paths in your code mean the same, wherever the command is typed.
     os.chdir(BACKEND)
     try:
+        check_secret(get_settings())
+        get_engine()
         config = _config(reload)
     except StartupError as error:
         print(error, file=sys.stderr)
