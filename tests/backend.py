@@ -1,5 +1,7 @@
 """The backend of a project, run as in production, with the settings of a test."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +48,7 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
             | settings,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
     backend = Backend(Chat(f"{address}/chatkit"), log_file)
@@ -53,7 +56,7 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
         wait_until(lambda: _is_up(process, backend, address), seconds=60)
         yield backend
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGINT)  # an orderly end, in which Python sends what it has
         process.wait(30)
 
 

@@ -4,8 +4,10 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,20 @@ def clean_environment() -> dict[str, str]:
     environment = {name: os.environ[name] for name in os.environ if not name.startswith(OURS)}
     # Where tests run by `python3 -m uv`, uv need not be on the PATH.
     uv = Path(environment.pop("UV", "uv")).parent
-    return environment | {"PATH": os.pathsep.join([environment["PATH"], str(uv)])}
+    return environment | {
+        "PATH": os.pathsep.join([environment["PATH"], str(uv)]),
+        "PYTEST_DEBUG_TEMPROOT": inner_temporary_folder(),
+    }
+
+
+@cache
+def inner_temporary_folder() -> str:
+    """Return where the tests of projects put their files.
+
+    A new pytest session closes the folder that all sessions share to other users, and the
+    PostgreSQL server of a session that runs as root is one.
+    """
+    return tempfile.mkdtemp(prefix="chatkit-tests-")
 
 
 def free_port() -> int:

@@ -252,10 +252,13 @@ def test_a_server_that_is_not_there_is_named(run: RunBackend) -> None:
     assert "the-password" not in backend.log
 
 
-def test_tracing_without_key(backend: Backend, trap: ProxyTrap) -> None:
-    """Nothing but the model's server is asked."""
-    backend.chat.say("Question one.")
-    assert trap.hosts == []
+def test_tracing_without_key(run: RunBackend, model: ModelServer) -> None:
+    """Nothing but the model's server is asked, not even at the end, when traces are sent."""
+    settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": model.base_url, "OPENAI_MODEL": MODEL}
+    with run_proxy_trap() as trap:
+        with run(**settings, **trap.environment) as backend:
+            backend.chat.say("Question one.")
+        assert trap.hosts == []
 
 
 def test_the_trap_sees_what_goes_to_openai(run: RunBackend) -> None:

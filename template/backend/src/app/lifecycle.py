@@ -10,14 +10,26 @@ from app.streaming import TurnStream
 FAREWELL_SECONDS = 5.0
 
 
-def start_up() -> None:
-    """Check the settings and make what all requests share.
+def check_settings() -> None:
+    """Find what is missing or wrong in the settings.
+
+    The app does so when it starts, but there the server prints a traceback around the sentence:
+    our own commands ask before.
 
     Raises:
         StartupError: a setting is missing or wrong.
     """
     check_secret(get_settings())
     get_engine()
+
+
+def start_up() -> None:
+    """Check the settings and make what all requests share.
+
+    Raises:
+        StartupError: a setting is missing or wrong.
+    """
+    check_settings()
     get_server()
 
 

@@ -85,7 +85,10 @@ class _Server(uvicorn.Server):
 
     def run(self, sockets: list[socket] | None = None) -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
+        from app.lifecycle import check_settings  # slow to import, and not needed to reload
+
         try:
+            check_settings()
             super().run(sockets)
         except StartupError as error:
             sys.exit(str(error))

@@ -9,12 +9,10 @@ import sys
 
 import uvicorn
 
-from app.database import get_engine
 from app.errors import StartupError
 from app.event_loop import uvicorn_loop
-from app.identity import check_secret
 from app.ports import read_port
-from app.settings import BACKEND, get_settings
+from app.settings import BACKEND
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
 """How long answers that are still being written may go on after a stop, or after an edit."""
@@ -33,9 +31,11 @@ def main() -> None:
     # Relative paths in your code mean the same, wherever the command is typed.
     os.chdir(BACKEND)
     try:
-        check_secret(get_settings())
-        get_engine()
         config = _config(reload)
+        if not reload:  # then the process that serves checks them
+            from app.lifecycle import check_settings  # slow to import
+
+            check_settings()
     except StartupError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -64,7 +64,7 @@ def _config(reload: bool) -> uvicorn.Config:
         proxy_headers=True,
         timeout_graceful_shutdown=RELOAD_SHUTDOWN_SECONDS if reload else GRACEFUL_SHUTDOWN_SECONDS,
         reload=reload,
-        reload_dirs=[str(BACKEND / "src")],
+        reload_dirs=[str(BACKEND / "src")] if reload else None,
     )
 
 

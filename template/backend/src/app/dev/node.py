@@ -38,10 +38,7 @@ def find_node() -> Node:
         raise StartupError(f"Node.js is missing: no node on the PATH. {_cure()}")
     version = _version(node)
     if version < MINIMUM:
-        raise StartupError(
-            f"Node.js {_dotted(version)} at {node} is too old: {_dotted(MINIMUM)} or newer is "
-            f"needed. {_cure()}"
-        )
+        raise StartupError(f"Node.js {_dotted(version)} at {node} is too old. {_cure()}")
     if npm is None:
         raise StartupError(f"npm is missing, though {node} is there. {_cure()}")
     return Node(node, npm)
@@ -72,4 +69,7 @@ def _cure() -> str:
         command = "brew install node"
     else:
         command = "nvm install --lts (https://github.com/nvm-sh/nvm)"
-    return f"Get it with: {command}, or from https://nodejs.org. Then open a new terminal."
+    return (
+        f"Get {_dotted(MINIMUM)} or newer with: {command}, or from https://nodejs.org. "
+        "Then open a new terminal."
+    )
