@@ -117,3 +117,11 @@ def _belongs(process: psutil.Process, folder: str) -> bool:
         )
     except psutil.Error:
         return False
+
+
+def nothing_stays(running: Dev, project: Project) -> None:
+    """Fail unless every process is gone, the database's server too."""
+    running.process.wait(60)
+    wait_until(lambda: not processes_below(project.path), 30)
+    assert not listens(running.backend_port)
+    assert not listens(running.frontend_port)

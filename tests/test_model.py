@@ -201,7 +201,7 @@ def test_stop_does_not_stop_the_bill(backend: Backend, model: ModelServer) -> No
     with backend.chat.say_slowly("Tell me a story") as events:
         thread_id = next(events)["thread"]["id"]
         heard = "".join(islice(deltas(events), 3))
-    wait_until(lambda: model.ended("destroyed") > hung_up, seconds=1)
+    wait_until(lambda: model.ended("destroyed") > hung_up)
     wait_until(lambda: len(backend.chat.items(thread_id)) == 2)
     stored = text_of(backend.chat.items(thread_id)[1])
     assert STORY["content"].startswith(stored)

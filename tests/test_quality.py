@@ -40,6 +40,7 @@ def test_its_own_checks_pass(
     summary = checked[code].split("== Summary")[1]
     assert summary.count("passed") == 8, checked[code]
     assert "FAILED" not in summary
+    assert set(project.git_status()) <= {"?? uv.lock"}
 
 
 def test_the_front_end_is_the_same_everywhere(project_of: Installed) -> None:

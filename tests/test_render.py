@@ -83,7 +83,7 @@ def test_a_bad_name_is_refused_in_words(tmp_path: Path, name: str) -> None:
         render(tmp_path / "project", DEFAULT, project_name=name)
 
 
-@pytest.mark.parametrize("name", ["my-chat", "My Chat 2", "a", "7.of_9", "Ärger"[1:]])
+@pytest.mark.parametrize("name", ["my-chat", "My Chat 2", "a", "7.of_9", "0-chats"])
 def test_a_good_name_makes_a_package(tmp_path: Path, name: str) -> None:
     project = render(tmp_path / "project", DEFAULT, project_name=name)
     project.run("uv", "lock", "--quiet")
@@ -98,7 +98,7 @@ def test_typo_in_an_answer(tmp_path: Path, question: str) -> None:
 def test_it_says_the_next_commands(
     tmp_path: Path, copie: Copie, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = copie.copy(extra_answers={"project_name": "Ada's chat".replace("'", "")})
+    result = copie.copy(extra_answers={"project_name": "Adas chat"})
     assert result.exception is None
     assert result.exit_code == 0
     printed = capfd.readouterr().err

@@ -10,7 +10,8 @@ from typing import Any
 from alembic import context
 from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 # Alembic may run in an environment of its own, which does not have the project installed.
 BACKEND = Path(__file__).resolve().parent.parent
@@ -66,10 +67,22 @@ def run_offline() -> None:
         context.run_migrations()
 
 
+def allow_to_rebuild_tables(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """Let SQLite drop a table without deleting what refers to it.
+
+    SQLite changes a table by making a new one and dropping the old, and with foreign keys on, the
+    messages of all conversations would go with it.
+    """
+    connection.execute("PRAGMA foreign_keys = OFF")
+
+
 async def run_online() -> None:
     """Connect and migrate."""
     engine = create_engine(database_url())
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", allow_to_rebuild_tables)
     async with engine.connect() as connection:
+        await connection.execution_options(writes=True)
         await connection.run_sync(run)
         await connection.commit()
     await engine.dispose()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,20 +93,21 @@ def alembic(
 
 
 @contextmanager
-def run_server(database: URL, **settings: str) -> Iterator[Server]:
-    """Run a server until the end of the block."""
+def run_server(database: URL, log: Path | None = None, **settings: str) -> Iterator[Server]:
+    """Run a server until the end of the block; its log goes where that of the tests goes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = environment(database, BACKEND_PORT=str(port), **settings)
-    process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=env)
     address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: answers(process, address), seconds=30)
-        yield Server(process, address, database)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with log.open("w") if log else nullcontext() as stderr:
+        process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=env, stderr=stderr)
+        try:
+            wait_until(lambda: answers(process, address), seconds=30)
+            yield Server(process, address, database)
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
 def answers(process: subprocess.Popen[bytes], address: str) -> bool:

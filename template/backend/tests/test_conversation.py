@@ -3,6 +3,7 @@
 import secrets
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 
 import httpx2
@@ -105,6 +106,26 @@ def test_not_found_is_500(chat: Chat, kind: str, params: dict[str, object]) -> N
     assert "thr_none" in response.json()["message"]
 
 
+def test_an_id_that_no_database_takes_is_not_there(chat: Chat) -> None:
+    assert chat.post("threads.get_by_id", thread_id="thr_\0").status_code == 404
+    assert chat.items("thr_\0") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("attachments.create", {"name": "a.txt", "size": 1, "mime_type": "text/plain"}),
+        ("input.transcribe", {"audio_base64": "", "mime_type": "audio/webm"}),
+    ],
+)
+def test_what_is_not_offered_is_refused_in_words(
+    chat: Chat, kind: str, params: dict[str, object]
+) -> None:
+    response = chat.post(kind, **params)
+    assert response.status_code == 400
+    assert "takes no" in response.json()["message"]
+
+
 def test_foreign_thread(server: Server) -> None:
     ada, bob = someone(server), someone(server)
     thread_id = ada.say("My secret")[0]["thread"]["id"]
@@ -139,6 +160,20 @@ def test_stop_loses_the_answer(chat: Chat, server: Server) -> None:
     query = f"SELECT type FROM messages WHERE conversation_id = '{thread_id}' ORDER BY position"
     wait_until(lambda: server.sql(query)[-1] == ("sdk_hidden_context",))
     chat.say("Go on", thread_id)
+
+
+def test_many_people_press_stop_at_once(chat: Chat) -> None:
+    """Slug: stop-loses-the-answer."""
+
+    def stop_early(_: int) -> str:
+        with chat.say_slowly("a long answer") as events:
+            thread_id: str = next(events)["thread"]["id"]
+            next(filter(is_delta, events))
+        return thread_id
+
+    with ThreadPoolExecutor(20) as people:
+        threads = list(people.map(stop_early, range(40)))
+    wait_until(lambda: all(len(chat.items(thread_id)) == 2 for thread_id in threads), seconds=30)
 
 
 def ends_soon(event: dict[str, object]) -> bool:

@@ -61,7 +61,7 @@ def test_a_missing_node_is_named_with_its_cure(tmp_path: Path) -> None:
 def test_an_old_node_is_named_with_version_and_path(tmp_path: Path) -> None:
     status, said = dev(fake_programs(tmp_path, node="echo v18.20.1", npm="true"))
     assert status == 1
-    assert f"Node.js 18.20.1 at {tmp_path / 'node'} is too old: 20.9 or newer" in said
+    assert f"Node.js 18.20.1 at {tmp_path / 'node'} is too old. Get 20.9 or newer" in said
 
 
 @posix

@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import alembic, empty_database, environment, run_server
+from conftest import alembic, empty_database, environment, run_server, run_sql
 from sqlalchemy.engine import URL
 
 from app.settings import BACKEND
@@ -35,13 +36,38 @@ def empty(tmp_path: Path) -> Iterator[URL]:
         yield url
 
 
+def copy_of_backend(folder: Path) -> Path:
+    """Return a copy of what Alembic needs, to put revisions into."""
+    project = folder / "backend"
+    for name in ("alembic", "src"):
+        shutil.copytree(BACKEND / name, project / name)
+    shutil.copy(BACKEND / "alembic.ini", project)
+    return project
+
+
 def succeeds(result: subprocess.CompletedProcess[str]) -> str:
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
+ALEMBIC_ALONE = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from alembic.config import main
+main()
+"""
+
+
 def test_alembic_cannot_import(empty: URL) -> None:
+    """From backend/, from the root, and by an Alembic that does not have the project installed."""
     env = environment(empty)
+    packages = sysconfig.get_path("purelib")
+    # Without `site`, the installed packages are there and the project, an editable one, is not.
+    alone = [sys.executable, "-S", "-c", ALEMBIC_ALONE, packages, "upgrade", "head"]
+    result = subprocess.run(
+        alone, cwd=BACKEND, env=env, capture_output=True, text=True, check=False
+    )
+    succeeds(result)
     succeeds(alembic("upgrade", "head", env=env))
     root = BACKEND.parent
     assert "(head)" in succeeds(alembic("-c", "backend/alembic.ini", "current", env=env, cwd=root))
@@ -66,10 +92,7 @@ def test_the_sql_can_be_read_before_it_runs(empty: URL) -> None:
 
 def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
     """A revision of yours beside a newer one of the project's."""
-    project = tmp_path / "backend"
-    for name in ("alembic", "src"):
-        shutil.copytree(BACKEND / name, project / name)
-    shutil.copy(BACKEND / "alembic.ini", project)
+    project = copy_of_backend(tmp_path)
     for name in ("yours", "ours"):
         folder = "alembic/versions" if name == "yours" else "src/app/migrations"
         (project / folder / f"{name}.py").write_text(REVISION.format(name=name))
@@ -79,6 +102,27 @@ def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
     succeeds(alembic("revision", "-m", "next", env=env, cwd=project))
     assert list((project / "alembic" / "versions").glob("*next.py"))
     assert len(succeeds(alembic("heads", env=env, cwd=project)).splitlines()) == 1
+
+
+def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path: Path) -> None:
+    """SQLite changes a table by dropping it, and messages are deleted with their conversation."""
+    project = copy_of_backend(tmp_path)
+    (project / "alembic/versions/yours.py").write_text(
+        REVISION.format(name="yours").replace(
+            "def upgrade() -> None:\n    pass",
+            "def upgrade() -> None:\n"
+            "    from alembic import op\n"
+            "    with op.batch_alter_table('conversations', recreate='auto') as table:\n"
+            "        table.alter_column('title', nullable=False, server_default='')",
+        )
+    )
+    env = environment(empty)
+    succeeds(alembic("upgrade", "chatkit_0001", env=env, cwd=project))
+    now = "'2026-01-01 00:00:00'"
+    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}')")
+    run_sql(empty, f"INSERT INTO messages VALUES ('t', 'm', 1, 'widget', {now}, '{{}}')")
+    succeeds(alembic("upgrade", "head", env=env, cwd=project))
+    assert run_sql(empty, "SELECT count(*) FROM messages") == [(1,)]
 
 
 def test_migrations_not_run(empty: URL) -> None:
@@ -96,14 +140,22 @@ def test_migrations_not_run(empty: URL) -> None:
         assert chat.say("Hello")[-1]["type"] == "thread.item.done"
 
 
-def test_a_database_that_is_not_there_is_named(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/none/chat.db"
+@pytest.mark.parametrize("trouble", ["no folder", "no database", "another branch"])
+def test_a_database_that_cannot_be_used_is_named(empty: URL, tmp_path: Path, trouble: str) -> None:
+    env = environment(empty)
+    if trouble == "another branch":
+        run_sql(empty, "CREATE TABLE alembic_version (version_num varchar(32) primary key)")
+        run_sql(empty, "INSERT INTO alembic_version VALUES ('of_a_branch')")
+    else:
+        name = "none/chat.db" if trouble == "no folder" else "text.db"
+        (tmp_path / "text.db").write_text("This is no database. " * 100)
+        env["DATABASE_URL"] = f"sqlite:///{tmp_path / name}"
+    if trouble != "another branch" and empty.get_backend_name() != "sqlite":
+        env["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+    code = "from app.database import prepare_database; prepare_database()"
     result = subprocess.run(
-        [sys.executable, "-c", "from app.database import prepare_database; prepare_database()"],
-        env=environment(URL.create("sqlite")) | {"DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
     )
-    assert "StartupError" in result.stderr
-    assert "DATABASE_URL" in result.stderr
+    words = "of_a_branch" if trouble == "another branch" else "DATABASE_URL"
+    assert "app.errors.StartupError" in result.stderr
+    assert words in result.stderr.split("app.errors.StartupError")[-1]

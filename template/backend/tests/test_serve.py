@@ -49,6 +49,18 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_development_is_not_served_to_other_machines() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.serve"],
+        env=os.environ | {"BACKEND_HOST": "0.0.0.0", "APP_ENV": "development"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "APP_ENV=production" in ended.stderr
+
+
 def test_windows_event_loop_is_one_that_psycopg_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert loop_factory() is asyncio.SelectorEventLoop

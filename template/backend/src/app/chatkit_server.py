@@ -1,6 +1,7 @@
 """ChatKit's protocol: what a request does, what is sent and what is stored."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from chatkit.server import ChatKitServer as BaseServer
 from chatkit.server import NonStreamingResult, StreamingResult
 from chatkit.types import (
     ChatKitReq,
+    ErrorEvent,
     Page,
     SyncCustomActionResponse,
     Thread,
@@ -21,7 +23,7 @@ from chatkit.types import (
     WidgetItem,
     is_streaming_req,
 )
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from app import assistant, demo_assistant
 from app.chatkit_store import ChatKitStore
@@ -29,6 +31,8 @@ from app.identity import RequestContext
 from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
+
+logger = logging.getLogger("app.chatkit")
 
 # Built once: building it takes longer than many a request.
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
@@ -47,16 +51,26 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
     ) -> StreamingResult | NonStreamingResult:
-        """Answer a request.
+        """Answer a request that is not parsed yet.
 
         Raises:
             pydantic.ValidationError: the request is not one of ChatKit's.
             chatkit.store.NotFoundError: it names something that is not there, or somebody else's.
         """
-        parsed = _REQUEST.validate_json(request)
-        if is_streaming_req(parsed):
-            return StreamingResult(self._process_streaming(parsed, context))
-        return NonStreamingResult(await self._process_non_streaming(parsed, context))
+        return await self.handle(parse_request(request), context)
+
+    async def handle(
+        self, request: ChatKitReq, context: RequestContext
+    ) -> StreamingResult | NonStreamingResult:
+        """Answer a request.
+
+        Raises:
+            chatkit.store.NotFoundError: it names something that is not there, or somebody else's.
+            ValueError: it does not fit what the conversation has come to.
+        """
+        if is_streaming_req(request):
+            return StreamingResult(self._process_streaming(request, context))
+        return NonStreamingResult(await self._process_non_streaming(request, context))
 
     async def respond(
         self,
@@ -99,17 +113,38 @@ class ChatKitServer(BaseServer[RequestContext]):
                 await self.store.add_thread_item(thread.id, event.item, context)
         return SyncCustomActionResponse()
 
+    async def _process_events(
+        self,
+        thread: ThreadMetadata,
+        context: RequestContext,
+        stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        # ChatKit tells the person no more than that a turn failed, and then logs why.
+        async for event in super()._process_events(thread, context, stream):
+            if isinstance(event, ErrorEvent) and event.message is None:
+                logger.error("Request %s failed, for the reason that follows", context.request_id)
+                message = went_wrong(context.request_id)
+                yield ErrorEvent(message=message, allow_retry=event.allow_retry)
+            else:
+                yield event
+
     def _serialize(self, obj: BaseModel) -> bytes:
         # ChatKit's times are naive and local, and a browser elsewhere would read them as its own.
         return super()._serialize(_with_offsets(obj))
 
 
-def wants_stream(request: bytes) -> bool:
-    """Whether a request is one that is answered with a stream."""
-    try:
-        return is_streaming_req(_REQUEST.validate_json(request))
-    except ValidationError:
-        return False
+def parse_request(request: str | bytes | bytearray) -> ChatKitReq:
+    """Return the request that some JSON is.
+
+    Raises:
+        pydantic.ValidationError: it is not one of ChatKit's.
+    """
+    return _REQUEST.validate_json(request)
+
+
+def went_wrong(request_id: str) -> str:
+    """Return what a person is told when nothing better can be said."""
+    return f"Something went wrong. The backend's log says more about request {request_id}."
 
 
 def _with_offsets(obj: BaseModel) -> BaseModel:

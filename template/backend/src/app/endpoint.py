@@ -8,10 +8,17 @@ from functools import cache
 
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
-from pydantic import ValidationError
+from chatkit.types import (
+    AttachmentsCreateReq,
+    AttachmentsDeleteReq,
+    ChatKitReq,
+    InputTranscribeReq,
+    is_streaming_req,
+)
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.chatkit_server import ChatKitServer, wants_stream
+from app.chatkit_server import ChatKitServer, parse_request, went_wrong
 from app.health import explain_database_error
 from app.identity import RequestContext, UnauthorizedError, identify
 from app.streaming import TurnStream
@@ -19,6 +26,11 @@ from app.streaming import TurnStream
 logger = logging.getLogger("app.chatkit")
 
 EXAMPLE = '{"type": "threads.list", "params": {}}'
+NOT_OFFERED: dict[type[BaseModel], str] = {
+    AttachmentsCreateReq: "This server takes no attachments.",
+    AttachmentsDeleteReq: "This server takes no attachments.",
+    InputTranscribeReq: "This server takes no dictation.",
+}
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
@@ -42,35 +54,38 @@ async def answer(body: bytes, authorization: str | None) -> Reply:
     """Answer a request of ChatKit's page. Every failure has a `message` for the person."""
     try:
         context = RequestContext(owner=identify(authorization))
+        request = parse_request(body)
     except UnauthorizedError as error:
         return _refusal(401, str(error))
+    except ValidationError as error:
+        return _refusal(400, _explain_request(error))
+    if type(request) in NOT_OFFERED:
+        return _refusal(400, NOT_OFFERED[type(request)])
     try:
-        result = await get_server().process(body, context)
+        result = await get_server().handle(request, context)
         if isinstance(result, StreamingResult):
             stream = await TurnStream(aiter(result)).start()
             return Reply(200, "text/event-stream", stream, STREAM_HEADERS)
         return Reply(200, "application/json", result.json, {})
-    except ValidationError as error:
-        return _refusal(400, _explain_request(error))
     except NotFoundError as error:
         return _refusal(404, str(error) or "That is not there.")
-    except ValueError as error:
-        return _refusal(400, f"{error}.")
-    except SQLAlchemyError as error:
-        logger.exception("Request %s failed in the database", context.request_id)
-        return _failure(body, 503, explain_database_error(error))
-    except Exception:
+    except Exception as error:
+        # ChatKit refuses what does not fit the conversation with a plain ValueError.
+        if type(error) is ValueError:
+            logger.warning("Request %s is refused: %s", context.request_id, error)
+            return _refusal(400, f"{error}.")
         logger.exception("Request %s failed", context.request_id)
-        message = f"Something went wrong. The backend's log says more at {context.request_id}."
-        return _failure(body, 500, message)
+        if isinstance(error, SQLAlchemyError):
+            return _failure(request, 503, explain_database_error(error))
+        return _failure(request, 500, went_wrong(context.request_id))
 
 
 def _refusal(status: int, message: str) -> Reply:
     return Reply(status, "application/json", json.dumps({"message": message}).encode(), {})
 
 
-def _failure(body: bytes, status: int, message: str) -> Reply:
-    if not wants_stream(body):
+def _failure(request: ChatKitReq, status: int, message: str) -> Reply:
+    if not is_streaming_req(request):
         return _refusal(status, message)
     # ChatKit's page posts a message again after a 5xx, up to five times, a thread each.
     event = {"type": "error", "code": "custom", "message": message, "allow_retry": True}

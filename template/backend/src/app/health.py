@@ -1,10 +1,14 @@
 """`GET /health`: whether the database answers and has its tables."""
 
+import logging
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.database import missing_migrations
+from app.settings import get_settings
+
+logger = logging.getLogger("app.health")
 
 MIGRATE = "Run `uv run dev`, which migrates, or `uv run alembic upgrade head` in backend/."
 
@@ -30,8 +34,14 @@ async def check_health() -> Health:
 
 
 def explain_database_error(error: Exception) -> str:
-    """Return a sentence for a person on what the database refused, without data or addresses."""
+    """Return a sentence for a person on what the database refused.
+
+    It may name the server and its user, so outside development only the log has it.
+    """
     cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     if "no such table" in cause or ("relation" in cause and "does not exist" in cause):
         return f"The database is not migrated: {cause}. {MIGRATE}"
+    if get_settings().app_env == "production":
+        logger.error("The database does not answer: %s", cause)
+        return "The database does not answer. The backend's log says why."
     return f"The database does not answer: {cause}. DATABASE_URL says where it is."

@@ -2,11 +2,32 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-ID = String(128)
 OWNER = String(255)
+
+
+class Id(TypeDecorator[str]):
+    """An id of ChatKit's. A client may ask for any text, and PostgreSQL refuses one with a NUL."""
+
+    impl = String(128)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return the id; with something in place of a NUL that no id has."""
+        return value and value.replace("\0", "\ufffd")
 
 
 class Base(DeclarativeBase):
@@ -32,7 +53,7 @@ class Conversation(Base):
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True
     )
     """Rises with each new conversation, so that pages neither miss nor repeat one."""
-    id: Mapped[str] = mapped_column(ID, unique=True)
+    id: Mapped[str] = mapped_column(Id, unique=True)
     owner: Mapped[str] = mapped_column(OWNER)
     title: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -49,7 +70,7 @@ class Message(Base):
     conversation_id: Mapped[str] = mapped_column(
         ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
     )
-    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
     position: Mapped[int] = mapped_column(Integer)
     """1, 2, 3, … in the conversation, in the order in which the items were stored."""
     type: Mapped[str] = mapped_column(String(32))
@@ -64,7 +85,7 @@ class Attachment(Base):
     __tablename__ = "attachments"
     __table_args__ = (Index(None, "owner"),)
 
-    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
     owner: Mapped[str] = mapped_column(OWNER)
     document: Mapped[str] = mapped_column(Text)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""

@@ -12,12 +12,14 @@ import uvicorn
 from app.errors import StartupError
 from app.event_loop import uvicorn_loop
 from app.ports import read_port
-from app.settings import BACKEND
+from app.settings import BACKEND, ENV_FILE, get_settings
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
 """How long answers that are still being written may go on after a stop, or after an edit."""
 
 RELOAD_SHUTDOWN_SECONDS = 1
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def main() -> None:
 def _config(reload: bool) -> uvicorn.Config:
     return uvicorn.Config(
         "app.main:app",
-        host=os.environ.get("BACKEND_HOST") or "127.0.0.1",
+        host=_host(),
         port=read_port("BACKEND_PORT", 8000),
         loop=uvicorn_loop(),
         proxy_headers=True,
@@ -66,6 +68,16 @@ def _config(reload: bool) -> uvicorn.Config:
         reload=reload,
         reload_dirs=[str(BACKEND / "src")] if reload else None,
     )
+
+
+def _host() -> str:
+    host = os.environ.get("BACKEND_HOST") or "127.0.0.1"
+    if host not in LOOPBACK and get_settings().app_env == "development":
+        raise StartupError(
+            f"BACKEND_HOST={host} would let other machines in, and in development the backend "
+            f"believes everybody. Set APP_ENV=production, here or in {ENV_FILE}."
+        )
+    return host
 
 
 if __name__ == "__main__":

@@ -92,6 +92,10 @@ def get_settings() -> Settings:
     """
     try:
         return Settings()
+    except (UnicodeDecodeError, OSError) as error:
+        raise StartupError(
+            f"{ENV_FILE} cannot be read: {error}. Save it as plain text in UTF-8."
+        ) from None
     except ValidationError as error:
         problems = [
             _sentence(

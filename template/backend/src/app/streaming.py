@@ -46,10 +46,11 @@ class TurnStream:
         try:
             self._first = await self._chunks.get()
         except asyncio.CancelledError:
-            self._task.cancel()
+            self._cancel()
             raise
         if self._first is None:
             await self._task
+            self._chunks.put_nowait(None)
         return self
 
     @classmethod
@@ -70,7 +71,7 @@ class TurnStream:
         try:
             next_chunk = await self._next()
         except asyncio.CancelledError:
-            self._task.cancel()
+            self._cancel()
             raise
         if next_chunk is None:
             await self._task
@@ -88,13 +89,23 @@ class TurnStream:
 
     async def aclose(self) -> None:
         """End the turn, as a reader does that has gone away."""
-        self._task.cancel()
+        self._cancel()
 
     def __del__(self) -> None:
         """End the turn of a stream that nobody reads any more."""
         task = getattr(self, "_task", None)
         if task is not None and not task.get_loop().is_closed():
-            task.cancel()
+            # Garbage is collected in any thread.
+            task.get_loop().call_soon_threadsafe(_cancel_once, task)
+
+    def _cancel(self) -> None:
+        _cancel_once(self._task)
+
+
+def _cancel_once(task: asyncio.Task[None]) -> None:
+    # A second cancellation would interrupt what the first one made the turn store.
+    if not task.cancelling():
+        task.cancel()
 
 
 # Not a method: a task that knew its stream would keep it alive when its reader has forgotten it.

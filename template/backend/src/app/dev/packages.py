@@ -50,6 +50,6 @@ def _fingerprint(frontend: Path) -> str:
     for name in ("package.json", "package-lock.json"):
         file = frontend / name
         if not file.exists():
-            raise StartupError(f"{file} is missing. Bring it back with: git checkout -- {name}")
+            raise StartupError(f"{file} is missing. Bring it back with: git checkout -- {file}")
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -2,9 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
-
-from dotenv import dotenv_values
 
 from app.dev import packages, ports, wsl
 from app.dev.node import find_node
@@ -15,7 +12,7 @@ from app.dev.sides import Sides
 from app.env_files import complete_env_files
 from app.errors import StartupError
 from app.ports import read_port
-from app.settings import ENV_FILE
+from app.settings import get_settings
 
 BACKEND_PORT = 8000
 FRONTEND_PORT = 3000
@@ -64,7 +61,7 @@ def run(family: Family) -> str:
     try:
         if wait_until_ready(page, backend, lambda: not sides.stopped(), _complain):
             time.sleep(0.3)  # the log lines of that request come first
-            _say(_ready(page, os.environ))
+            _say(_ready(page))
         while not (stopped := sides.stopped()):
             time.sleep(0.3)
     finally:
@@ -72,10 +69,9 @@ def run(family: Family) -> str:
     return f"{SENTENCES[stopped]}, so everything was ended."
 
 
-def _ready(page: str, environment: Mapping[str, str]) -> str:
-    settings = {**dotenv_values(ENV_FILE), **environment}
+def _ready(page: str) -> str:
     lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
-    if not settings.get("OPENAI_API_KEY") and not settings.get("OPENAI_BASE_URL"):
+    if get_settings().is_demo:
         lines.append("  The demo assistant answers until backend/.env.local has OPENAI_API_KEY.")
     return "\n".join([*lines, ""])
 

@@ -1,0 +1,53 @@
+"""What a person is told when something of ours fails, and what the log is not told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from conftest import Server, alembic, empty_database, environment, run_server
+from test_conversation import is_delta
+
+from app.database import database_url
+
+SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server whose database may be broken, and whose log is kept."""
+    with empty_database(tmp_path) as url:
+        assert alembic("upgrade", "head", env=environment(url)).returncode == 0
+        with run_server(url, tmp_path / "log") as server:
+            yield server
+
+
+def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
+    """The database fails in the middle of an answer; an item in it is not as it was stored."""
+    chat = own_server.chat()
+    whole = chat.say("Hello")[0]["thread"]["id"]
+    own_server.sql("UPDATE messages SET document = '{\"id\": 1}'")
+    response = chat.post("threads.get_by_id", thread_id=whole)
+    assert response.status_code == 500
+    assert "log" in response.json()["message"]
+
+    with chat.say_slowly("A word that no log may have: rhubarb") as events:
+        next(filter(is_delta, events))
+        own_server.sql("ALTER TABLE messages RENAME TO gone")
+        last = list(events)[-1]
+    assert last["type"] == "error"
+    assert "Something went wrong" in last["message"]
+    request_id = last["message"].split()[-1].rstrip(".")
+    log = (tmp_path / "log").read_text()
+    assert request_id in log
+    assert "rhubarb" not in log
+
+
+def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:
+    nowhere = database_url().set(database=str(tmp_path / "secret-place" / "chat.db"))
+    log = tmp_path / "log"
+    with run_server(nowhere, log, APP_ENV="production", **SECRET) as server:
+        health = httpx2.get(f"{server.address}/health")
+    assert health.status_code == 503
+    assert health.json()["message"] == ("The database does not answer. The backend's log says why.")
+    assert "The database does not answer: " in log.read_text()

@@ -1,0 +1,63 @@
+"""Settings that are wrong are named, with the file."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import StartupError
+from app.settings import ENV_FILE, Settings, get_settings
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is set, and nothing is remembered."""
+    get_settings.cache_clear()
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / "none")
+
+
+def test_where_nothing_sets_it_this_is_production() -> None:
+    assert get_settings().app_env == "production"
+
+
+def test_an_empty_variable_means_the_default_and_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Slug: shell-beats-env-file."""
+    file = tmp_path / ".env.local"
+    file.write_text("OPENAI_API_KEY=from-the-file\nAPP_ENV=\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    assert not get_settings().is_demo
+    assert get_settings().app_env == "production"
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    get_settings.cache_clear()
+    assert get_settings().is_demo
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"APP_ENV": "prod"}, "APP_ENV"),
+        ({"OPENAI_BASE_URL": "localhost:11434", "OPENAI_MODEL": "x"}, "http://"),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}, "OPENAI_MODEL"),
+        ({"HISTORY_ITEMS": "many"}, "HISTORY_ITEMS"),
+    ],
+)
+def test_a_wrong_value_is_named(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as refused:
+        get_settings()
+    assert words in str(refused.value)
+    assert str(ENV_FILE) in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / ".env.local"
+    file.write_bytes(b"OPENAI_API_KEY=k\xe9y\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    with pytest.raises(StartupError, match="UTF-8"):
+        get_settings()
