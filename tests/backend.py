@@ -1,6 +1,5 @@
 """The backend of a project, run as in production, with the settings of a test."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -41,14 +40,14 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
     port = free_port()
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            ["uv", "run", "--no-sync", "serve"],
+            # Not by `uv run`: without a terminal it passes a signal on that has been there already.
+            [project.path / ".venv" / "bin" / "python", "-m", "app.serve"],
             cwd=project.path / "backend",
             env=clean_environment()
             | {"APP_ENV": "development", "BACKEND_PORT": str(port)}
             | settings,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
     backend = Backend(Chat(f"{address}/chatkit"), log_file)
@@ -56,7 +55,7 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
         wait_until(lambda: _is_up(process, backend, address), seconds=60)
         yield backend
     finally:
-        os.killpg(process.pid, signal.SIGINT)  # an orderly end, in which Python sends what it has
+        process.send_signal(signal.SIGINT)  # an orderly end, in which Python sends what it has
         process.wait(30)
 
 
