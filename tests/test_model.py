@@ -34,7 +34,9 @@ def collect():
 
 threading.Thread(target=collect, daemon=True).start()
 """
-COMPLAINTS = re.compile(r"Traceback|never retrieved|destroyed but it is pending|tracing|401", re.I)
+COMPLAINTS = re.compile(
+    r"Traceback|never retrieved|destroyed but it is pending|tracing|\b401\b", re.IGNORECASE
+)
 
 
 @pytest.fixture(scope="module")
