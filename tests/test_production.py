@@ -45,6 +45,7 @@ def serving(
     finally:
         process.terminate()
         process.wait(30)
+        assert not answers(address), "a process stays"
 
 
 @pytest.mark.parametrize("variant", BY_DATABASE, ids=str)

