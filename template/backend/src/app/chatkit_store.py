@@ -20,6 +20,7 @@ from chatkit.types import (
 from pydantic import TypeAdapter
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app import models
 from app.database import read, write
@@ -103,15 +104,12 @@ class ChatKitStore(Store[RequestContext]):
         """
         table = models.Conversation
         query = select(table).where(table.owner == context.owner)
+        cursor = None
         async with read() as session:
             if after is not None:
                 row = await session.scalar(_conversation(after, context))
                 cursor = _found(row, f"Thread {after} not found.").number
-                query = query.where(
-                    table.number < cursor if order == "desc" else table.number > cursor
-                )
-            query = query.order_by(table.number.desc() if order == "desc" else table.number)
-            rows, has_more = await _fetch(session, query, limit)
+            rows, has_more = await _fetch(session, query, table.number, cursor, order, limit)
         return _page([_to_thread(row) for row in rows], has_more)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
@@ -139,14 +137,11 @@ class ChatKitStore(Store[RequestContext]):
             if await session.scalar(_conversation(thread_id, context)) is None:
                 return Page()
             query = select(table).where(table.conversation_id == thread_id)
+            cursor = None
             if after is not None:
                 row = await session.get(table, (thread_id, after))
                 cursor = _found(row, f"Item {after} not found in thread {thread_id}.").position
-                query = query.where(
-                    table.position < cursor if order == "desc" else table.position > cursor
-                )
-            query = query.order_by(table.position.desc() if order == "desc" else table.position)
-            rows, has_more = await _fetch(session, query, limit)
+            rows, has_more = await _fetch(session, query, table.position, cursor, order, limit)
         return _page([_to_item(row) for row in rows], has_more)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
@@ -267,9 +262,17 @@ def _found(row: Row | None, message: str) -> Row:
 
 
 async def _fetch(
-    session: AsyncSession, query: Select[Any], limit: int
+    session: AsyncSession,
+    query: Select[Any],
+    key: InstrumentedAttribute[int],
+    cursor: int | None,
+    order: str,
+    limit: int,
 ) -> tuple[Sequence[Any], bool]:
-    """Return the rows of one page and whether there are more: one row more than asked tells."""
+    """Return the rows after the cursor, and whether there are more: one row too many tells."""
+    if cursor is not None:
+        query = query.where(key < cursor if order == "desc" else key > cursor)
+    query = query.order_by(key.desc() if order == "desc" else key)
     limit = max(1, min(limit, MAX_PAGE))
     rows = (await session.scalars(query.limit(limit + 1))).all()
     return rows[:limit], len(rows) > limit

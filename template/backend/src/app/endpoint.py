@@ -12,6 +12,7 @@ from chatkit.types import (
     AttachmentsCreateReq,
     AttachmentsDeleteReq,
     ChatKitReq,
+    ErrorEvent,
     InputTranscribeReq,
     is_streaming_req,
 )
@@ -88,10 +89,10 @@ def _failure(request: ChatKitReq, status: int, message: str) -> Reply:
     if not is_streaming_req(request):
         return _refusal(status, message)
     # ChatKit's page posts a message again after a 5xx, up to five times, a thread each.
-    event = {"type": "error", "code": "custom", "message": message, "allow_retry": True}
+    event = ErrorEvent(message=message, allow_retry=True)
 
     async def events() -> AsyncIterator[bytes]:
-        yield f"data: {json.dumps(event)}\n\n".encode()
+        yield f"data: {event.model_dump_json()}\n\n".encode()
 
     return Reply(200, "text/event-stream", events(), STREAM_HEADERS)
 

@@ -94,7 +94,7 @@ class TurnStream:
     def __del__(self) -> None:
         """End the turn of a stream that nobody reads any more."""
         task = getattr(self, "_task", None)
-        if task is not None and not task.get_loop().is_closed():
+        if task is not None and not task.done() and not task.get_loop().is_closed():
             # Garbage is collected in any thread.
             task.get_loop().call_soon_threadsafe(_cancel_once, task)
 
