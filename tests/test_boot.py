@@ -2,15 +2,10 @@
 
 import psutil
 import pytest
-from chat import Chat, text_of
+from chat import Chat, is_delta, text_of
 from conftest import Installed
 from running import dev, nothing_stays, visit
 from variants import VARIANTS, Variant
-
-
-def is_delta(event: dict[str, object]) -> bool:
-    update = event.get("update")
-    return isinstance(update, dict) and str(update["type"]).endswith(".text_delta")
 
 
 def converse(chat: Chat) -> str:

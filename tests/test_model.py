@@ -232,7 +232,7 @@ def test_error_without_words(
     log = len(backend.log)
     events = backend.chat.say(text)
     assert f"{model.base_url} {sentence}" in error_of(events)
-    assert len(re.findall(r"Request \w{32} failed at the model: ", backend.log[log:])) == 1
+    assert len(re.findall(r"The model failed: .*\(request \w{32}\)", backend.log[log:])) == 1
     backend.chat.say("Question one.", events[0]["thread"]["id"])
 
 

@@ -11,10 +11,16 @@ import httpx2
 Json = dict[str, Any]
 
 
-def message(text: str) -> Json:
+def message(text: str, **others: Any) -> Json:
     """Return the input of a person who writes a text."""
     content = [{"type": "input_text", "text": text}]
-    return {"content": content, "attachments": [], "inference_options": {}}
+    return {"content": content, "attachments": [], "inference_options": {}} | others
+
+
+def is_delta(event: Json) -> bool:
+    """Whether an event brings some more words of an answer."""
+    update: Json = event.get("update", {})
+    return update.get("type") == "assistant_message.content_part.text_delta"
 
 
 def text_of(item: Json) -> str:
@@ -29,13 +35,33 @@ class Chat:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def post(self, kind: str, **params: Any) -> httpx2.Response:
+    def post(self, kind: str, /, **params: Any) -> httpx2.Response:
         """Send a request and return the whole response."""
         return httpx2.post(
             self.url, json={"type": kind, "params": params}, headers=self.headers, timeout=30
         )
 
-    def ask(self, kind: str, **params: Any) -> Json:
+    def upload(
+        self, name: str, content: bytes, mime_type: str, attachment_id: str | None = None
+    ) -> httpx2.Response:
+        """Send a file, in the second phase of an upload with an id, and return the response."""
+        return httpx2.post(
+            self.file_url(attachment_id),
+            files={"file": (name, content, mime_type)},
+            headers=self.headers,
+            timeout=30,
+        )
+
+    def download(self, attachment_id: str) -> httpx2.Response:
+        """Return the response with a file."""
+        return httpx2.get(self.file_url(attachment_id), headers=self.headers, timeout=30)
+
+    def file_url(self, attachment_id: str | None = None) -> str:
+        """Return where files are, beside the conversations."""
+        url = f"{self.url.removesuffix('chatkit')}attachments"
+        return url if attachment_id is None else f"{url}/{attachment_id}"
+
+    def ask(self, kind: str, /, **params: Any) -> Json:
         """Return the answer to a request that is answered with JSON."""
         response = self.post(kind, **params)
         assert response.status_code == 200, response.text
@@ -44,7 +70,7 @@ class Chat:
         return answer
 
     @contextmanager
-    def stream(self, kind: str, **params: Any) -> Iterator[Iterator[Json]]:
+    def stream(self, kind: str, /, **params: Any) -> Iterator[Iterator[Json]]:
         """Open a stream; leaving it early is what Stop does."""
         with httpx2.stream(
             "POST",

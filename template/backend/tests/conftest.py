@@ -1,17 +1,24 @@
 """A server of its own for the tests, on a database of its own; yours are not touched."""
 
 import asyncio
+import atexit
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx2
+import jwt
 import pytest
 from chat import Chat
 from sqlalchemy import text
@@ -25,6 +32,7 @@ from app.settings import BACKEND
 
 SECRET = secrets.token_urlsafe(32)
 DEMO = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API": ""}
+UNLIMITED = {"TURNS_PER_MINUTE": "0"}
 
 
 @dataclass
@@ -39,6 +47,16 @@ class Server:
         """Return a person with this token, or the one whom development believes without any."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return Chat(f"{self.address}/chatkit", headers)
+
+    def someone(self, owner: str | None = None, **claims: Any) -> Chat:
+        """Return a person whom the page's server has signed in."""
+        standard = {
+            "sub": owner or secrets.token_hex(8),
+            "iss": "chatkit-frontend",
+            "aud": "chatkit-backend",
+            "exp": int(time.time()) + 3600,
+        }
+        return self.chat(jwt.encode(standard | claims, SECRET, algorithm="HS256"))
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Return the rows of a statement."""
@@ -73,13 +91,23 @@ def empty_database(folder: Path) -> Iterator[URL]:
         run_sql(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@cache
+def attachments_folder() -> Path:
+    """Return where the files of the tests are kept; yours are not touched."""
+    folder = Path(tempfile.mkdtemp(prefix="attachments-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
 def environment(database: URL, **others: str) -> dict[str, str]:
     """Return the environment of a server for tests."""
     return os.environ | {
         "APP_ENV": "development",
         "DATABASE_URL": database.render_as_string(hide_password=False),
         "CHATKIT_SECRET": SECRET,
+        "ATTACHMENTS_URL": str(attachments_folder()),
         **DEMO,
+        **UNLIMITED,
         **others,
     }
 

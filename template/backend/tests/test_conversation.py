@@ -2,35 +2,16 @@
 
 import secrets
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 
 import httpx2
 import jwt
 import pytest
-from chat import Chat, message, text_of
-from conftest import SECRET, Server, run_server
+from chat import Chat, is_delta, message, text_of
+from conftest import Server, run_server
 from sqlalchemy.engine import URL
 from wait import wait_until
-
-DELTA = "assistant_message.content_part.text_delta"
-
-
-def is_delta(event: dict[str, object]) -> bool:
-    update = event.get("update")
-    return isinstance(update, dict) and bool(update["type"] == DELTA)
-
-
-def someone(server: Server) -> Chat:
-    """Return a person whom the page's server has signed in."""
-    claims = {
-        "sub": secrets.token_hex(8),
-        "iss": "chatkit-frontend",
-        "aud": "chatkit-backend",
-        "exp": int(time.time()) + 60,
-    }
-    return server.chat(jwt.encode(claims, SECRET, algorithm="HS256"))
 
 
 def test_a_turn_has_the_events_that_the_page_expects(chat: Chat) -> None:
@@ -111,23 +92,8 @@ def test_an_id_that_no_database_takes_is_not_there(chat: Chat) -> None:
     assert chat.items("thr_\0") == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "params"),
-    [
-        ("attachments.create", {"name": "a.txt", "size": 1, "mime_type": "text/plain"}),
-        ("input.transcribe", {"audio_base64": "", "mime_type": "audio/webm"}),
-    ],
-)
-def test_what_is_not_offered_is_refused_in_words(
-    chat: Chat, kind: str, params: dict[str, object]
-) -> None:
-    response = chat.post(kind, **params)
-    assert response.status_code == 400
-    assert "takes no" in response.json()["message"]
-
-
 def test_foreign_thread(server: Server) -> None:
-    ada, bob = someone(server), someone(server)
+    ada, bob = server.someone(), server.someone()
     thread_id = ada.say("My secret")[0]["thread"]["id"]
     assert bob.ask("threads.list")["data"] == []
     assert bob.items(thread_id) == []

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from chat import is_delta
 from conftest import Server, alembic, empty_database, environment, run_server
-from test_conversation import is_delta
 
 from app.database import database_url
 

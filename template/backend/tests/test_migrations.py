@@ -9,14 +9,16 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from alembic.script import ScriptDirectory
 from conftest import alembic, empty_database, environment, run_server, run_sql
 from sqlalchemy.engine import URL
 
+from app.database import alembic_config
 from app.settings import BACKEND
 
 REVISION = """
 revision = "{name}"
-down_revision = "chatkit_0001"
+down_revision = "{head}"
 branch_labels = None
 depends_on = None
 
@@ -28,6 +30,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     pass
 """
+
+HEAD = ScriptDirectory.from_config(alembic_config()).get_heads()[0]
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
     project = copy_of_backend(tmp_path)
     for name in ("yours", "ours"):
         folder = "alembic/versions" if name == "yours" else "src/app/migrations"
-        (project / folder / f"{name}.py").write_text(REVISION.format(name=name))
+        (project / folder / f"{name}.py").write_text(REVISION.format(name=name, head=HEAD))
     env = environment(empty)
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     assert succeeds(alembic("current", env=env, cwd=project)).count("(head)") == 2
@@ -108,7 +112,7 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
     """SQLite changes a table by dropping it, and messages are deleted with their conversation."""
     project = copy_of_backend(tmp_path)
     (project / "alembic/versions/yours.py").write_text(
-        REVISION.format(name="yours").replace(
+        REVISION.format(name="yours", head=HEAD).replace(
             "def upgrade() -> None:\n    pass",
             "def upgrade() -> None:\n"
             "    from alembic import op\n"
@@ -117,7 +121,7 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
         )
     )
     env = environment(empty)
-    succeeds(alembic("upgrade", "chatkit_0001", env=env, cwd=project))
+    succeeds(alembic("upgrade", HEAD, env=env, cwd=project))
     now = "'2026-01-01 00:00:00'"
     run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}')")
     run_sql(empty, f"INSERT INTO messages VALUES ('t', 'm', 1, 'widget', {now}, '{{}}')")

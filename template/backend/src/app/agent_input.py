@@ -1,15 +1,30 @@
 """What the model is sent of a conversation."""
 
+import base64
 import json
 
 from agents import TResponseInputItem
 from chatkit.agents import ThreadItemConverter
-from chatkit.types import AssistantMessageItem, Attachment, UserMessageTagContent
+from chatkit.types import (
+    AssistantMessageItem,
+    Attachment,
+    HiddenContextItem,
+    UserMessageItem,
+    UserMessageTagContent,
+)
 from openai.types.responses import (
     EasyInputMessageParam,
     ResponseInputContentParam,
+    ResponseInputFileParam,
+    ResponseInputImageParam,
     ResponseInputTextParam,
 )
+
+from app.attachments import files
+from app.attachments.content import is_image
+
+MAX_TEXT = 200_000
+"""How many characters of an attached text the model is sent."""
 
 
 class AgentInput(ThreadItemConverter):
@@ -24,6 +39,21 @@ class AgentInput(ThreadItemConverter):
             type="message", role="assistant", content="".join(part.text for part in item.content)
         )
 
+    async def user_message_to_input(
+        self, item: UserMessageItem, is_last_message: bool = True
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Return a message, with what it quotes in later turns too: it makes no sense without."""
+        return await super().user_message_to_input(item, is_last_message=True)
+
+    async def hidden_context_to_input(
+        self, item: HiddenContextItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Return what the person does not see; as JSON where it is no text."""
+        if not isinstance(item.content, str):
+            text = json.dumps(item.content, ensure_ascii=False, default=str)
+            item = item.model_copy(update={"content": text})
+        return await super().hidden_context_to_input(item)
+
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
         """Return what the page knows of something that the person mentioned with @."""
         known = json.dumps({"id": tag.id, **tag.data}, ensure_ascii=False)
@@ -32,8 +62,29 @@ class AgentInput(ThreadItemConverter):
     async def attachment_to_message_content(
         self, attachment: Attachment
     ) -> ResponseInputContentParam:
-        """Return the name of an attached file."""
-        return ResponseInputTextParam(
-            type="input_text",
-            text=f"The person attached the file {attachment.name} ({attachment.mime_type}).",
-        )
+        """Return an attached file: images and PDFs as such, everything else is text."""
+        content = await files.load(attachment.id)
+        if content is None:
+            return _text(f"The person attached the file {attachment.name}, which is gone.")
+        if is_image(attachment.mime_type):
+            return ResponseInputImageParam(
+                type="input_image", detail="auto", image_url=_data_url(attachment, content)
+            )
+        if attachment.mime_type == "application/pdf":
+            return ResponseInputFileParam(
+                type="input_file",
+                filename=attachment.name,
+                file_data=_data_url(attachment, content),
+            )
+        text = content.decode(errors="replace")
+        shown = text[:MAX_TEXT]
+        cut = "" if shown == text else f"\n(cut after {MAX_TEXT} characters)"
+        return _text(f"The person attached the file {attachment.name}:\n{shown}{cut}")
+
+
+def _text(text: str) -> ResponseInputContentParam:
+    return ResponseInputTextParam(type="input_text", text=text)
+
+
+def _data_url(attachment: Attachment, content: bytes) -> str:
+    return f"data:{attachment.mime_type};base64,{base64.b64encode(content).decode()}"

@@ -13,6 +13,7 @@ from openai import OpenAIError
 from app.agent_input import AgentInput
 from app.identity import RequestContext
 from app.item_ids import with_fresh_ids
+from app.model_choice import with_choices
 from app.model_errors import explain_model_error, hide_secrets
 from app.model_provider import get_model_provider, traces
 from app.settings import get_settings
@@ -29,6 +30,8 @@ async def run_agent(
 ) -> AsyncIterator[ThreadStreamEvent]:
     """Run the agent on the conversation and return the events for ChatKit's page.
 
+    The model and the tool that the person chose for the message are used.
+
     Args:
         agent: which agent.
         turn: the conversation that it answers.
@@ -37,6 +40,7 @@ async def run_agent(
     Raises:
         CustomStreamError: the run failed; the message tells the person why.
     """
+    agent = with_choices(agent, turn.message.inference_options if turn.message else None)
     items = await _INPUT.to_agent_input(await turn.history(get_settings().history_items))
     if note:
         items.append({"role": "user", "content": note})
@@ -60,7 +64,7 @@ async def run_agent(
     except BaseStreamError:
         raise
     except Exception as error:
-        _log(error, turn.context.request_id)
+        _log(error)
         raise CustomStreamError(explain_model_error(error), allow_retry=True) from error
 
 
@@ -94,10 +98,9 @@ async def _events(
         await context.stream(ProgressUpdateEvent(text=""))
 
 
-def _log(error: Exception, request_id: str) -> None:
+def _log(error: Exception) -> None:
     if isinstance(error, OpenAIError):
         cause = f", caused by {error.__cause__!r}" if error.__cause__ else ""
-        reason = hide_secrets(f"{error!r}{cause}")
-        logger.error("Request %s failed at the model: %s", request_id, reason)
+        logger.error("The model failed: %s", hide_secrets(f"{error!r}{cause}"))
     else:
-        logger.error("Request %s failed", request_id, exc_info=error)
+        logger.error("The run failed", exc_info=error)

@@ -1,7 +1,7 @@
 """Your assistant: this file is yours to change.
 
 Here is what it is told, what it can do, and what happens when somebody uses one of its widgets.
-While backend/.env.local has no OPENAI_API_KEY, demo_assistant.py answers in its place.
+While backend/.env.local has no OPENAI_API_KEY, the demo assistant in demo/ answers.
 """
 
 from collections.abc import AsyncIterator

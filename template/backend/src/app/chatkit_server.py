@@ -1,52 +1,61 @@
 """ChatKit's protocol: what a request does, what is sent and what is stored."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import cache
+from typing import Any
 
 from chatkit.actions import Action
 from chatkit.server import ChatKitServer as BaseServer
 from chatkit.server import NonStreamingResult, StreamingResult
 from chatkit.types import (
+    AudioInput,
     ChatKitReq,
     ErrorEvent,
-    Page,
+    FeedbackKind,
+    StreamingReq,
     SyncCustomActionResponse,
-    Thread,
-    ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
     ThreadMetadata,
+    ThreadsDeleteReq,
     ThreadStreamEvent,
+    TranscriptionResult,
     UserMessageItem,
     WidgetItem,
     is_streaming_req,
 )
 from pydantic import BaseModel, TypeAdapter
 
-from app import assistant, demo_assistant
+from app import assistant, demo, dictation
+from app.attachments.store import AttachmentStore
 from app.chatkit_store import ChatKitStore
+from app.half_answers import keep_half_answers
 from app.identity import RequestContext
+from app.request_checks import check_request
+from app.request_handling import went_wrong
 from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
+from app.wire_times import with_offsets
 
 logger = logging.getLogger("app.chatkit")
 
 # Built once: building it takes longer than many a request.
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 
-Dated = TypeVar("Dated", bound=BaseModel)
-
 
 class ChatKitServer(BaseServer[RequestContext]):
-    """The server: a store, and the assistant that answers."""
+    """The server: a store, files, and the assistant that answers."""
+
+    store: ChatKitStore
 
     def __init__(self) -> None:
         """Answer with assistant.py, or with the demo assistant while no model can be asked."""
-        super().__init__(ChatKitStore())
-        self._assistant = demo_assistant if get_settings().is_demo else assistant
+        store = ChatKitStore()
+        self.attachments = AttachmentStore(store)
+        super().__init__(store, self.attachments)
+        self._assistant = demo if get_settings().is_demo else assistant
 
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
@@ -66,10 +75,14 @@ class ChatKitServer(BaseServer[RequestContext]):
 
         Raises:
             chatkit.store.NotFoundError: it names something that is not there, or somebody else's.
+            app.errors.RefusedError: it cannot be done; says why.
             ValueError: it does not fit what the conversation has come to.
         """
+        await check_request(request, self.store, context)
         if is_streaming_req(request):
-            return StreamingResult(self._process_streaming(request, context))
+            return StreamingResult(self._stream(request, context))
+        if isinstance(request, ThreadsDeleteReq):
+            return NonStreamingResult(await self._delete_thread(request, context))
         return NonStreamingResult(await self._process_non_streaming(request, context))
 
     async def respond(
@@ -113,16 +126,46 @@ class ChatKitServer(BaseServer[RequestContext]):
                 await self.store.add_thread_item(thread.id, event.item, context)
         return SyncCustomActionResponse()
 
+    async def add_feedback(
+        self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestContext
+    ) -> None:
+        """Store thumbs up or down."""
+        await self.store.save_feedback(thread_id, item_ids, feedback, context)
+
+    async def transcribe(
+        self, audio_input: AudioInput, context: RequestContext
+    ) -> TranscriptionResult:
+        """Return the text of what the person dictated."""
+        return await dictation.transcribe(audio_input)
+
+    async def _delete_thread(self, request: ThreadsDeleteReq, context: RequestContext) -> bytes:
+        thread_id = request.params.thread_id
+        attachment_ids = await self.store.list_attachments(thread_id, context)
+        answer = await self._process_non_streaming(request, context)
+        # What a crash leaves here is in no thread any more, and swept away.
+        for attachment_id in attachment_ids:
+            await self.attachments.delete_attachment(attachment_id, context)
+            await self.store.delete_attachment(attachment_id, context)
+        return answer
+
+    async def _stream(
+        self, request: StreamingReq, context: RequestContext
+    ) -> AsyncGenerator[bytes]:
+        # As ChatKit does, but what is refused before the first event is no error for the log.
+        async for event in self._process_streaming_impl(request, context):
+            yield b"data: " + self._serialize(event) + b"\n\n"
+
     async def _process_events(
         self,
         thread: ThreadMetadata,
         context: RequestContext,
         stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
     ) -> AsyncIterator[ThreadStreamEvent]:
-        # ChatKit tells the person no more than that a turn failed, and then logs why.
-        async for event in super()._process_events(thread, context, stream):
+        async for event in super()._process_events(
+            thread, context, lambda: keep_half_answers(stream)
+        ):
             if isinstance(event, ErrorEvent) and event.message is None:
-                logger.error("Request %s failed, for the reason that follows", context.request_id)
+                # ChatKit tells the person no more than that a turn failed; its log says why.
                 message = went_wrong(context.request_id)
                 yield ErrorEvent(message=message, allow_retry=event.allow_retry)
             else:
@@ -130,7 +173,13 @@ class ChatKitServer(BaseServer[RequestContext]):
 
     def _serialize(self, obj: BaseModel) -> bytes:
         # ChatKit's times are naive and local, and a browser elsewhere would read them as its own.
-        return super()._serialize(_with_offsets(obj))
+        return super()._serialize(with_offsets(obj))
+
+
+@cache
+def get_server() -> ChatKitServer:
+    """Return the server that the whole process shares."""
+    return ChatKitServer()
 
 
 def parse_request(request: str | bytes | bytearray) -> ChatKitReq:
@@ -140,31 +189,3 @@ def parse_request(request: str | bytes | bytearray) -> ChatKitReq:
         pydantic.ValidationError: it is not one of ChatKit's.
     """
     return _REQUEST.validate_json(request)
-
-
-def went_wrong(request_id: str) -> str:
-    """Return what a person is told when nothing better can be said."""
-    return f"Something went wrong. The backend's log says more about request {request_id}."
-
-
-def _with_offsets(obj: BaseModel) -> BaseModel:
-    """Return a copy whose `created_at` say how far they are from UTC."""
-    match obj:
-        case Page():
-            return obj.model_copy(update={"data": [_with_offsets(entry) for entry in obj.data]})
-        case Thread():
-            return _dated(obj).model_copy(update={"items": _with_offsets(obj.items)})
-        case ThreadItemAddedEvent() | ThreadItemDoneEvent() | ThreadItemReplacedEvent():
-            return obj.model_copy(update={"item": _dated(obj.item)})
-        case SyncCustomActionResponse(updated_item=item) if item is not None:
-            return obj.model_copy(update={"updated_item": _dated(item)})
-    if isinstance(thread := getattr(obj, "thread", None), Thread):
-        return obj.model_copy(update={"thread": _with_offsets(thread)})
-    return _dated(obj)
-
-
-def _dated(obj: Dated) -> Dated:
-    moment = getattr(obj, "created_at", None)
-    if not isinstance(moment, datetime):
-        return obj
-    return obj.model_copy(update={"created_at": moment.astimezone()})

@@ -11,14 +11,16 @@ from typing import Any, TypeVar
 from chatkit.store import NotFoundError, Store, StoreItemType
 from chatkit.types import (
     Attachment,
+    FeedbackKind,
     Page,
     StructuredInputItem,
     Thread,
     ThreadItem,
     ThreadMetadata,
+    UserMessageItem,
 )
-from pydantic import TypeAdapter
-from sqlalchemy import Select, delete, func, select
+from pydantic import ConfigDict, TypeAdapter
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -41,8 +43,10 @@ MAX_PAGE = 9999
 Row = TypeVar("Row")
 Entry = TypeVar("Entry", ThreadMetadata, ThreadItem)
 
-_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
-_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
+# What people write is not for the log, where an error of the adapters would show it.
+_SECRETIVE = ConfigDict(hide_input_in_errors=True)
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem, config=_SECRETIVE)
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment, config=_SECRETIVE)
 
 
 def generate_id(item_type: StoreItemType) -> str:
@@ -202,14 +206,44 @@ class ChatKitStore(Store[RequestContext]):
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
-        """Delete an item; without effect where there is none."""
+        """Delete an item; without effect where there is none. Its files are swept away later."""
         async with write() as session:
-            if await session.scalar(_conversation(thread_id, context)) is not None:
+            if await session.scalar(_conversation(thread_id, context)) is None:
+                return
+            row = await session.get(models.Message, (thread_id, item_id))
+            if row is None:
+                return
+            item = _to_item(row)
+            if isinstance(item, UserMessageItem) and item.attachments:
+                ids = [attachment.id for attachment in item.attachments]
                 await session.execute(
-                    delete(models.Message).where(
-                        models.Message.conversation_id == thread_id, models.Message.id == item_id
-                    )
+                    update(models.Attachment)
+                    .where(models.Attachment.id.in_(ids), models.Attachment.owner == context.owner)
+                    .values(conversation_id=None)
                 )
+            await session.delete(row)
+
+    async def save_feedback(
+        self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, context: RequestContext
+    ) -> None:
+        """Store what the owner thinks of items of a thread.
+
+        Raises:
+            NotFoundError: the thread or one of the items is not there, or somebody else's.
+        """
+        async with write() as session:
+            conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
+            _found(conversation, f"Thread {thread_id} not found.")
+            for item_id in item_ids:
+                item = await session.get(models.Message, (thread_id, item_id))
+                _found(item, f"Item {item_id} not found in thread {thread_id}.")
+                row = models.Feedback(
+                    conversation_id=thread_id,
+                    message_id=item_id,
+                    kind=kind,
+                    created_at=datetime.now(UTC),
+                )
+                await session.merge(row)
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the record of an attachment, new or changed.
@@ -220,10 +254,15 @@ class ChatKitStore(Store[RequestContext]):
         async with write() as session:
             row = await session.get(models.Attachment, attachment.id)
             if row is None:
-                row = models.Attachment(id=attachment.id, owner=context.owner)
+                row = models.Attachment(
+                    id=attachment.id, owner=context.owner, created_at=datetime.now(UTC)
+                )
                 session.add(row)
             elif row.owner != context.owner:
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
+            if attachment.thread_id is not None:
+                conversation = await session.scalar(_conversation(attachment.thread_id, context))
+                row.conversation_id = conversation.id if conversation else None
             row.document = attachment.model_dump_json()
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
@@ -247,6 +286,49 @@ class ChatKitStore(Store[RequestContext]):
                     models.Attachment.owner == context.owner,
                 )
             )
+
+    async def list_attachments(self, thread_id: str, context: RequestContext) -> Sequence[str]:
+        """Return the ids of the attachments of a thread."""
+        async with read() as session:
+            result = await session.scalars(
+                select(models.Attachment.id).where(
+                    models.Attachment.conversation_id == thread_id,
+                    models.Attachment.owner == context.owner,
+                )
+            )
+            return result.all()
+
+    async def count_unsent_attachments(self, context: RequestContext) -> int:
+        """Return how many attachments of the owner's are in no thread."""
+        async with read() as session:
+            number = await session.scalar(
+                select(func.count()).where(
+                    models.Attachment.owner == context.owner,
+                    models.Attachment.conversation_id.is_(None),
+                )
+            )
+        return number or 0
+
+    async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
+        """Return the ids of everybody's attachments that are older and in no thread."""
+        async with read() as session:
+            return (await session.scalars(_orphans(before))).all()
+
+    async def delete_orphaned_attachment(self, attachment_id: str) -> None:
+        """Delete the record of an attachment, whoever owns it, unless it is in a thread by now."""
+        async with write() as session:
+            await session.execute(
+                delete(models.Attachment).where(
+                    models.Attachment.id == attachment_id,
+                    models.Attachment.conversation_id.is_(None),
+                )
+            )
+
+
+def _orphans(before: datetime) -> Select[str]:
+    return select(models.Attachment.id).where(
+        models.Attachment.conversation_id.is_(None), models.Attachment.created_at < before
+    )
 
 
 def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conversation]:

@@ -77,6 +77,8 @@ def create_engine(url: URL) -> AsyncEngine:
             url,
             hide_parameters=True,  # they are what people wrote
             pool_pre_ping=True,
+            pool_size=get_settings().database_pool_size,
+            max_overflow=0,
             connect_args={"prepare_threshold": None},
         )
     except (ModuleNotFoundError, NoSuchModuleError):

@@ -7,3 +7,13 @@ class StartupError(Exception):
     The message says what is wrong, where, and what to do. It is shown as it is, without a
     traceback, so it never holds a secret.
     """
+
+
+class RefusedError(Exception):
+    """A request that is not answered. The message tells the person why, and what to do."""
+
+    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
+        """Refuse with an HTTP status of 4xx or 5xx; `retry_after` is in seconds."""
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after

@@ -1,23 +1,34 @@
 """Who is asking."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import jwt
 
-from app.errors import StartupError
+from app import oidc
+from app.errors import RefusedError, StartupError
 from app.settings import ENV_FILE, Settings, get_settings
 
 ISSUER = "chatkit-frontend"
 AUDIENCE = "chatkit-backend"
+ALGORITHM = "HS256"
 LOCAL_OWNER = "local"
 """Who a request without a token is, in development."""
 
 SECRET_CHARACTERS = 32
+DEFAULT_SECRETS = ("change", "secret", "example", "default", "your-")
+"""What secrets begin with that were copied from somewhere."""
 
 
-class UnauthorizedError(Exception):
-    """Nobody who may ask. The message is shown to the person."""
+@dataclass(frozen=True)
+class Identity:
+    """Somebody who may ask."""
+
+    owner: str
+    """Whose conversations these are: an opaque name of 255 characters at most."""
+    page_origin: str | None = None
+    """Where their browser sees the page, such as `https://chat.example.com`."""
 
 
 @dataclass(frozen=True)
@@ -25,57 +36,85 @@ class RequestContext:
     """What every layer knows of the request that it serves."""
 
     owner: str
-    """Whose conversations these are: an opaque name of 255 characters at most."""
+    """Whose conversations these are."""
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Ties what the person sees to the log."""
+    attachments_url: str = "http://127.0.0.1:8000/attachments"
+    """Where the person's browser sends files to."""
 
 
 def check_secret(settings: Settings) -> None:
     """Refuse to run outside development without a real secret.
 
     Raises:
-        StartupError: CHATKIT_SECRET is missing or short.
+        StartupError: CHATKIT_SECRET is missing, short, or not random.
     """
     if settings.app_env == "development":
         return
-    if len(settings.chatkit_secret.get_secret_value()) < SECRET_CHARACTERS:
-        raise StartupError(
-            f"CHATKIT_SECRET is missing or shorter than {SECRET_CHARACTERS} characters. Make one "
-            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
-            f"and set it for both sides, here in the environment or in {ENV_FILE}."
-        )
+    secret = settings.chatkit_secret.get_secret_value()
+    if len(secret) < SECRET_CHARACTERS:
+        problem = f"is missing or shorter than {SECRET_CHARACTERS} characters"
+    elif secret.lower().startswith(DEFAULT_SECRETS) or len(set(secret)) < SECRET_CHARACTERS // 4:
+        problem = "is not random"
+    else:
+        return
+    raise StartupError(
+        f"CHATKIT_SECRET {problem}. Make one with: "
+        'python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
+        f"and set it for both sides, here in the environment or in {ENV_FILE}."
+    )
 
 
-def identify(authorization: str | None) -> str:
-    """Return whose conversations a request is about: the place to plug in a login of your own.
+async def identify(headers: Mapping[str, str]) -> Identity:
+    """Return who sends a request: the place to plug in a login of your own.
 
-    The page's server signs a token that says so, with a life of a minute. In development a request
-    without a token, such as a bare `curl`, is the owner "local".
+    The page's server signs a token that says so, with a life of a minute. Where OIDC_ISSUER is set,
+    a token of that provider is believed too. In development a request without a token, such as a
+    bare `curl`, is the owner "local".
+
+    Args:
+        headers: those of the request; their names in lower case are found.
 
     Raises:
-        UnauthorizedError: there is no token, or it is not a valid one.
+        RefusedError: there is no token, or it is not a valid one.
     """
     settings = get_settings()
+    authorization = headers.get("authorization")
     if authorization is None:
         if settings.app_env == "development":
-            return LOCAL_OWNER
-        raise UnauthorizedError("Not signed in: the request carries no token.")
+            return Identity(LOCAL_OWNER)
+        raise RefusedError(401, "Not signed in: the request carries no token.")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise UnauthorizedError("Not signed in: the Authorization header carries no Bearer token.")
+        message = "Not signed in: the Authorization header carries no Bearer token."
+        raise RefusedError(401, message)
+    if settings.oidc_issuer and not _is_of_the_page(token):
+        return Identity(await oidc.owner_of(token))
+    return _of_the_page(token, settings)
+
+
+def _is_of_the_page(token: str) -> bool:
+    try:
+        return jwt.get_unverified_header(token).get("alg") == ALGORITHM
+    except jwt.InvalidTokenError:
+        return True  # which tells what is wrong with it
+
+
+def _of_the_page(token: str, settings: Settings) -> Identity:
     try:
         claims = jwt.decode(
             token,
             settings.chatkit_secret.get_secret_value(),
-            algorithms=["HS256"],
+            algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
             leeway=5,
             options={"require": ["exp", "sub"]},
         )
     except jwt.InvalidTokenError as error:
-        raise UnauthorizedError(
+        raise RefusedError(
+            401,
             f"Not signed in: the token is refused ({error}). "
-            "CHATKIT_SECRET must be the same in frontend/.env.local and backend/.env.local."
+            "CHATKIT_SECRET must be the same in frontend/.env.local and backend/.env.local.",
         ) from None
-    return str(claims["sub"])
+    return Identity(claims["sub"], claims.get("origin"))

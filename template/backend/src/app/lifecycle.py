@@ -1,8 +1,14 @@
 """What the app does when it starts and when it ends, whatever the framework."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 from app import embedded_postgres
+from app.attachments.files import get_file_store
+from app.attachments.sweep import sweep_for_ever
+from app.chatkit_server import get_server
 from app.database import get_engine
-from app.endpoint import get_server
 from app.identity import check_secret
 from app.settings import get_settings
 from app.streaming import TurnStream
@@ -20,21 +26,26 @@ def check_settings() -> None:
         StartupError: a setting is missing or wrong.
     """
     check_secret(get_settings())
+    get_file_store()
     get_engine()
 
 
-def start_up() -> None:
-    """Check the settings and make what all requests share.
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[None]:
+    """Do around the app's life what must be done.
+
+    At the start: check the settings and make what all requests share. Meanwhile: sweep. At the end:
+    let ended turns store what they have, then let go of the database.
 
     Raises:
         StartupError: a setting is missing or wrong.
     """
     check_settings()
-    get_server()
-
-
-async def shut_down() -> None:
-    """Let ended turns store what they have, then let go of the database."""
-    await TurnStream.wait_for_all(FAREWELL_SECONDS)
-    await get_engine().dispose()
-    embedded_postgres.leave()
+    sweeper = asyncio.create_task(sweep_for_ever(get_server().store))
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        await TurnStream.wait_for_all(FAREWELL_SECONDS)
+        await get_engine().dispose()
+        embedded_postgres.leave()

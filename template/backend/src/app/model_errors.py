@@ -8,12 +8,17 @@ from agents.exceptions import MaxTurnsExceeded
 from app.settings import get_settings
 
 
-def explain_model_error(error: Exception) -> str:
-    """Return a sentence that a person can act on, with nothing secret in it."""
+def explain_model_error(error: Exception, model: str | None = None) -> str:
+    """Return a sentence that a person can act on, with nothing secret in it.
+
+    Args:
+        error: what the model's server or the way to it failed with.
+        model: which model was asked; by default OPENAI_MODEL.
+    """
     settings = get_settings()
     base_url = settings.openai_base_url
     server = _shown(base_url) if base_url else "OpenAI"
-    model = settings.openai_model or "the default model"
+    model = model or settings.openai_model or "the default model"
     match error:
         case openai.AuthenticationError():
             return f"{server} refuses the key. Put a valid OPENAI_API_KEY into backend/.env.local."

@@ -15,17 +15,25 @@ NO_KEY = "none"
 
 
 @cache
-def get_model_provider() -> ModelProvider:
-    """Return what openai-agents asks for models; the whole process shares its connections."""
+def get_client() -> AsyncOpenAI:
+    """Return the client of the model's server; the whole process shares its connections."""
     settings = get_settings()
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else NO_KEY
+    return AsyncOpenAI(api_key=_key(), base_url=settings.openai_base_url or OPENAI_URL)
+
+
+@cache
+def get_model_provider() -> ModelProvider:
+    """Return what openai-agents asks for models."""
+    settings = get_settings()
     if traces():
-        set_tracing_export_api_key(key)
+        set_tracing_export_api_key(_key())
     api = settings.openai_api or ("chat_completions" if settings.openai_base_url else "responses")
-    return OpenAIProvider(
-        openai_client=AsyncOpenAI(api_key=key, base_url=settings.openai_base_url or OPENAI_URL),
-        use_responses=api == "responses",
-    )
+    return OpenAIProvider(openai_client=get_client(), use_responses=api == "responses")
+
+
+def _key() -> str:
+    key = get_settings().openai_api_key
+    return key.get_secret_value() if key else NO_KEY
 
 
 def traces() -> bool:

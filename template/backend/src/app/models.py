@@ -7,6 +7,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -79,13 +80,42 @@ class Message(Base):
     """The `ThreadItem` as JSON, exactly as ChatKit gave it. The other columns follow it."""
 
 
+class Feedback(Base):
+    """What a person thinks of an item: thumbs up or down, the latest of it."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["conversation_id", "message_id"],
+            ["messages.conversation_id", "messages.id"],
+            ondelete="CASCADE",
+            name="fk_feedback_conversation_id_message_id_messages",
+        ),
+        Index(None, "kind", "created_at"),
+    )
+
+    conversation_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    message_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """`positive` or `negative`."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class Attachment(Base):
-    """What ChatKit knows of an uploaded file. The file itself lies elsewhere."""
+    """What ChatKit knows of an uploaded file. The bytes are where ATTACHMENTS_URL says."""
 
     __tablename__ = "attachments"
-    __table_args__ = (Index(None, "owner"),)
+    __table_args__ = (
+        Index(None, "owner", "conversation_id"),
+        Index(None, "conversation_id", "created_at"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     owner: Mapped[str] = mapped_column(OWNER)
+    conversation_id: Mapped[str | None] = mapped_column(
+        ForeignKey("conversations.id", ondelete="SET NULL")
+    )
+    """The conversation that it was sent in. Without one it is removed after a day."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     document: Mapped[str] = mapped_column(Text)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""

@@ -12,6 +12,7 @@ import uvicorn
 from app.errors import StartupError
 from app.event_loop import uvicorn_loop
 from app.ports import read_port
+from app.request_log import log_config
 from app.settings import BACKEND, ENV_FILE, get_settings
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
@@ -63,6 +64,8 @@ def _config(reload: bool) -> uvicorn.Config:
         host=_host(),
         port=read_port("BACKEND_PORT", 8000),
         loop=uvicorn_loop(),
+        log_config=log_config(),
+        access_log=False,  # app.request_log writes a line for each request
         proxy_headers=True,
         timeout_graceful_shutdown=RELOAD_SHUTDOWN_SECONDS if reload else GRACEFUL_SHUTDOWN_SECONDS,
         reload=reload,

@@ -2,16 +2,32 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUseDefault
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import StartupError
 
 BACKEND = Path(__file__).resolve().parents[2]
 ENV_FILE = BACKEND / ".env.local"
+
+CHECKED_TYPES = (
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "application/pdf",
+    "text/plain",
+    "text/markdown",
+    "text/csv",
+    "application/json",
+)
+"""The types of files whose content `app.attachments.content` can check."""
+
+Words = Annotated[list[str], NoDecode]
+"""Words with commas between them."""
 
 
 class Settings(BaseSettings):
@@ -42,14 +58,62 @@ class Settings(BaseSettings):
     """Which of OpenAI's APIs to speak. Without it, Chat Completions to a base URL and Responses
     to OpenAI."""
 
+    openai_models: Words = []
+    """Other models that the page may choose for a message."""
+
+    openai_transcription_model: str = "gpt-4o-mini-transcribe"
+    """What makes text of dictated speech."""
+
     history_items: int = Field(default=100, ge=1, le=1000)
     """How many of the newest items of a conversation the model is sent."""
+
+    turns_per_minute: int = Field(default=30, ge=0)
+    """How many answers a person may ask one process of this server for in a minute; 0: any."""
+
+    attachments_url: str | None = None
+    """Where files are kept: a folder, by default .attachments, or s3://bucket/prefix."""
+
+    attachment_max_mb: int = Field(default=20, ge=1, le=1000)
+    """How large a file may be, in MB of 1024 * 1024 bytes."""
+
+    attachment_types: Words = list(CHECKED_TYPES)
+    """Which types of files are taken."""
+
+    database_pool_size: int = Field(default=10, ge=1)
+    """How many connections a process has to a database server at most."""
+
+    oidc_issuer: str | None = None
+    """Whose tokens are believed besides those of the page's server. See `app.oidc`."""
+
+    oidc_audience: str | None = None
+    """For whom those tokens must be meant."""
+
+    oidc_jwks_url: str | None = None
+    """Where the issuer's keys are; without it the issuer is asked."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _empty_is_default(cls, value: object) -> object:
         if isinstance(value, str) and not value.strip():
             raise PydanticUseDefault
+        return value
+
+    @field_validator("openai_models", "attachment_types", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [word.strip() for word in value.split(",") if word.strip()]
+
+    @field_validator("attachment_types")
+    @classmethod
+    def _can_be_checked(cls, value: list[str]) -> list[str]:
+        unknown = ", ".join(word for word in value if word not in CHECKED_TYPES)
+        if unknown:
+            raise ValueError(
+                f"names {unknown}, whose content cannot be checked. It may name "
+                f"{', '.join(CHECKED_TYPES)}"
+            )
         return value
 
     @field_validator("openai_base_url")
@@ -67,6 +131,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "OPENAI_MODEL is not set, and only the server at OPENAI_BASE_URL knows its models: "
                 "set it to one of them, such as llama3.2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _audience_is_named(self) -> "Settings":
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError(
+                "OIDC_AUDIENCE is not set: without it a token that OIDC_ISSUER gave to another app "
+                "would be believed here. Set it to the client id that your provider shows"
             )
         return self
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import ClassVar
 
 HEARTBEAT = b": ping\n"
@@ -52,6 +52,17 @@ class TurnStream:
             await self._task
             self._chunks.put_nowait(None)
         return self
+
+    def when_over(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with `answered`, `stopped` or `failed` when the turn is over."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
+                tell("stopped")
+            else:
+                tell("failed" if task.exception() else "answered")
+
+        self._task.add_done_callback(over)
 
     @classmethod
     async def wait_for_all(cls, seconds: float) -> None:

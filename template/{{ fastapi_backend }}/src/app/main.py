@@ -6,17 +6,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from app.endpoint import answer
+from app import endpoint
+from app.attachments import endpoint as attachments
 from app.health import check_health
-from app.lifecycle import shut_down, start_up
+from app.lifecycle import running
+from app.replies import Reply
 
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     """Check the settings at the start, let go of the database at the end."""
-    start_up()
-    yield
-    await shut_down()
+    async with running():
+        yield
 
 
 app = FastAPI(title="ChatKit backend", lifespan=lifespan)
@@ -25,10 +26,26 @@ app = FastAPI(title="ChatKit backend", lifespan=lifespan)
 @app.post("/chatkit")
 async def chatkit(request: Request) -> Response:
     """Answer a request of ChatKit's page."""
-    reply = await answer(await request.body(), request.headers.get("authorization"))
-    if isinstance(reply.body, bytes):
-        return Response(reply.body, reply.status, reply.headers, reply.media_type)
-    return StreamingResponse(reply.body, reply.status, reply.headers, reply.media_type)
+    return _response(await endpoint.answer(request.headers, request.stream()))
+
+
+@app.post("/attachments")
+async def upload(request: Request) -> Response:
+    """Take a file."""
+    return _response(await attachments.upload(request.headers, request.stream()))
+
+
+@app.post("/attachments/{attachment_id}")
+async def upload_announced(attachment_id: str, request: Request) -> Response:
+    """Take a file that was announced before."""
+    body = request.stream()
+    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+
+
+@app.get("/attachments/{attachment_id}")
+async def download(attachment_id: str, request: Request) -> Response:
+    """Hand out a file to its owner."""
+    return _response(await attachments.download(attachment_id, request.headers))
 
 
 @app.get("/health")
@@ -36,3 +53,9 @@ async def health() -> JSONResponse:
     """Tell whether the database answers and is migrated."""
     result = await check_health()
     return JSONResponse(result.body, result.status)
+
+
+def _response(reply: Reply) -> Response:
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, reply.status, reply.headers, reply.media_type)
+    return StreamingResponse(reply.body, reply.status, reply.headers, reply.media_type)

@@ -1,0 +1,74 @@
+"""Where the bytes of attachments lie: in a folder, or in any S3-compatible store."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from app.errors import StartupError
+from app.settings import BACKEND, ENV_FILE, get_settings
+
+CHUNK_BYTES = 256 * 1024
+
+
+@cache
+def get_file_store() -> ObjectStore:
+    """Return the store that the whole process shares.
+
+    That is ATTACHMENTS_URL: a folder (from backend/ if it is relative), or `s3://bucket/prefix`
+    with the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL in the
+    environment; Google's and Azure's URLs are taken too.
+
+    Raises:
+        StartupError: the address is wrong, or the folder cannot be made.
+    """
+    url = get_settings().attachments_url or ".attachments"
+    try:
+        if "://" in url:
+            return from_url(url)
+        return LocalStore((BACKEND / Path(url).expanduser()).resolve(), mkdir=True)
+    except (BaseError, OSError, ValueError) as error:
+        raise StartupError(
+            f"ATTACHMENTS_URL is {url}, which cannot be used: {str(error).splitlines()[0]}\n"
+            "It is a folder, or an address such as s3://bucket/prefix, and comes from the "
+            f"environment or {ENV_FILE}."
+        ) from None
+
+
+async def save(attachment_id: str, content: BinaryIO) -> None:
+    """Store the bytes of an attachment, from where `content` stands."""
+    await obstore.put_async(get_file_store(), attachment_id, content)
+
+
+async def load(attachment_id: str) -> bytes | None:
+    """Return the bytes of an attachment, or None if they are gone."""
+    try:
+        result = await obstore.get_async(get_file_store(), attachment_id)
+    except FileNotFoundError:
+        return None
+    return bytes(await result.bytes_async())
+
+
+async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:
+    """Return the size of an attachment in bytes, and its chunks; None if they are gone."""
+    try:
+        result = await obstore.get_async(get_file_store(), attachment_id)
+    except FileNotFoundError:
+        return None
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
+
+    return result.meta["size"], chunks()
+
+
+async def delete(attachment_id: str) -> None:
+    """Delete the bytes of an attachment; without effect where there are none."""
+    with suppress(FileNotFoundError):
+        await obstore.delete_async(get_file_store(), attachment_id)

@@ -1,0 +1,110 @@
+"""ChatKit's store of attachments: their records, and their bytes in step with them."""
+
+import asyncio
+import re
+from typing import BinaryIO
+
+from chatkit.store import AttachmentStore as BaseStore
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    AttachmentUploadDescriptor,
+    FileAttachment,
+    ImageAttachment,
+)
+from pydantic import AnyUrl
+
+from app.attachments import files
+from app.attachments.content import NO_PREVIEW, check_content, is_image
+from app.attachments.form import max_bytes
+from app.chatkit_store import ChatKitStore, generate_id
+from app.errors import RefusedError
+from app.identity import RequestContext
+from app.settings import get_settings
+
+MAX_NAME = 255
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+MAX_UNSENT = 20
+"""How many files a person may have uploaded that are in no message yet."""
+
+
+class AttachmentStore(BaseStore[RequestContext]):
+    """Files of people, each of its owner's alone."""
+
+    def __init__(self, records: ChatKitStore) -> None:
+        """Keep the records in the database."""
+        self._records = records
+
+    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
+        """Return a new id, which is the name of the file in its store too."""
+        return generate_id("attachment")
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        """Return the record of a file that is about to be uploaded, and where to.
+
+        Raises:
+            RefusedError: its type is not taken (415), it is too large (413), or there are too many.
+        """
+        allowed = get_settings().attachment_types
+        if input.mime_type not in allowed:
+            raise RefusedError(
+                415,
+                f"Files of the type {input.mime_type} are not taken, only {', '.join(allowed)}.",
+            )
+        if input.size > max_bytes():
+            raise RefusedError(
+                413, f"The file is larger than {get_settings().attachment_max_mb} MB."
+            )
+        if await self._records.count_unsent_attachments(context) >= MAX_UNSENT:
+            raise RefusedError(
+                429, f"{MAX_UNSENT} files wait to be sent. Send or remove some of them first."
+            )
+        attachment_id = self.generate_attachment_id(input.mime_type, context)
+        kind = ImageAttachment if is_image(input.mime_type) else FileAttachment
+        return kind.model_validate(
+            {
+                "id": attachment_id,
+                "name": _clean(input.name),
+                "mime_type": input.mime_type,
+                "preview_url": NO_PREVIEW,
+                "upload_descriptor": AttachmentUploadDescriptor(
+                    url=AnyUrl(f"{context.attachments_url}/{attachment_id}"),
+                    method="POST",
+                ),
+            }
+        )
+
+    async def receive(
+        self, attachment: Attachment, content: BinaryIO, context: RequestContext
+    ) -> Attachment:
+        """Store the bytes of an attachment, once they are found to be what they should.
+
+        Raises:
+            RefusedError: they are something else.
+        """
+        preview = await asyncio.to_thread(check_content, attachment.mime_type, content)
+        # The record comes first: bytes without one would never be found again.
+        await self._records.save_attachment(attachment, context)
+        await files.save(attachment.id, content)
+        received = attachment.model_copy(update={"upload_descriptor": None})
+        if isinstance(received, ImageAttachment) and preview:
+            received.preview_url = AnyUrl(preview)
+        await self._records.save_attachment(received, context)
+        return received
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Delete the bytes; ChatKit deletes the record then. Without effect on a stranger's."""
+        try:
+            await self._records.load_attachment(attachment_id, context)
+        except NotFoundError:
+            return
+        await files.delete(attachment_id)
+
+
+def _clean(name: str) -> str:
+    """Return the name of a file without folders and without what no file system knows."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    return CONTROL_CHARACTERS.sub("", base)[-MAX_NAME:] or "file"

@@ -1,0 +1,35 @@
+"""Removes files that were uploaded and never sent, or whose conversation was deleted."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+from app.attachments import files
+from app.chatkit_store import ChatKitStore
+
+logger = logging.getLogger("app.attachments")
+
+KEEP = timedelta(days=1)
+"""How long a file may wait for its message."""
+
+INTERVAL_SECONDS = 3600.0
+
+
+async def sweep_for_ever(store: ChatKitStore) -> None:
+    """Sweep now and every hour, until it is cancelled."""
+    while True:
+        try:
+            await sweep(store, datetime.now(UTC) - KEEP)
+        except Exception:  # a database that does not answer now may do so in an hour
+            logger.exception("Files that nobody needs could not be removed")
+        await asyncio.sleep(INTERVAL_SECONDS)
+
+
+async def sweep(store: ChatKitStore, before: datetime) -> None:
+    """Remove the files that are in no conversation and were uploaded before a time.
+
+    The bytes go first: a record that is left is found by the next sweep.
+    """
+    for attachment_id in await store.list_orphaned_attachments(before):
+        await files.delete(attachment_id)
+        await store.delete_orphaned_attachment(attachment_id)

@@ -1,0 +1,70 @@
+"""Which conversation an attachment is in and since when it is there; what people think of answers.
+
+Revision ID: chatkit_0002
+Revises: chatkit_0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "chatkit_0002"
+down_revision = "chatkit_0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the tables. The old one of attachments is empty: until now all were refused."""
+    op.drop_table("attachments")
+    op.create_table(
+        "attachments",
+        sa.Column("id", sa.String(128), nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("conversation_id", sa.String(128)),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_attachments"),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"],
+            ["conversations.id"],
+            name="fk_attachments_conversation_id_conversations",
+            ondelete="SET NULL",
+        ),
+    )
+    op.create_index(
+        "ix_attachments_conversation_id_created_at",
+        "attachments",
+        ["conversation_id", "created_at"],
+    )
+    op.create_index(
+        "ix_attachments_owner_conversation_id", "attachments", ["owner", "conversation_id"]
+    )
+    op.create_table(
+        "feedback",
+        sa.Column("conversation_id", sa.String(128), nullable=False),
+        sa.Column("message_id", sa.String(128), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("conversation_id", "message_id", name="pk_feedback"),
+        sa.ForeignKeyConstraint(
+            ["conversation_id", "message_id"],
+            ["messages.conversation_id", "messages.id"],
+            name="fk_feedback_conversation_id_message_id_messages",
+            ondelete="CASCADE",
+        ),
+    )
+    op.create_index("ix_feedback_kind_created_at", "feedback", ["kind", "created_at"])
+
+
+def downgrade() -> None:
+    """Drop the tables, and with them all feedback and the records of all attachments."""
+    op.drop_table("feedback")
+    op.drop_table("attachments")
+    op.create_table(
+        "attachments",
+        sa.Column("id", sa.String(128), nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_attachments"),
+    )
+    op.create_index("ix_attachments_owner", "attachments", ["owner"])

@@ -1,0 +1,97 @@
+"""What ChatKit's server would let pass, or refuse without words."""
+
+import base64
+import binascii
+
+from chatkit.store import Store
+from chatkit.types import (
+    ActiveStatus,
+    AudioInput,
+    ChatKitReq,
+    InputTranscribeReq,
+    LockedStatus,
+    ThreadMetadata,
+    ThreadsAddUserMessageReq,
+    ThreadsCreateReq,
+    ThreadsCustomActionReq,
+    ThreadsRetryAfterItemReq,
+    ThreadsSyncCustomActionReq,
+    UserMessageInput,
+    UserMessageItem,
+    WidgetItem,
+    is_streaming_req,
+)
+
+from app.errors import RefusedError
+from app.identity import RequestContext
+
+AUDIO_TYPES = ("audio/webm", "audio/ogg", "audio/mp4")
+"""What ChatKit's page records."""
+
+
+async def check_request(
+    request: ChatKitReq, store: Store[RequestContext], context: RequestContext
+) -> None:
+    """Make sure that a request can be done before it changes anything.
+
+    Raises:
+        RefusedError: it cannot; says why.
+        NotFoundError: it names something that is not there, or somebody else's.
+    """
+    if isinstance(request, InputTranscribeReq):
+        _check_audio(request)
+    if isinstance(request, ThreadsCreateReq):
+        await _check_input(request.params.input, None, store, context)
+    elif is_streaming_req(request) or isinstance(request, ThreadsSyncCustomActionReq):
+        thread_id = request.params.thread_id
+        _check_status(await store.load_thread(thread_id, context))
+        match request:
+            case ThreadsAddUserMessageReq(params=message):
+                await _check_input(message.input, thread_id, store, context)
+            case ThreadsRetryAfterItemReq(params=retry):
+                item = await store.load_item(thread_id, retry.item_id, context)
+                if not isinstance(item, UserMessageItem):
+                    raise RefusedError(400, f"Item {item.id} is no message of a person.")
+            case ThreadsCustomActionReq(params=action) | ThreadsSyncCustomActionReq(params=action):
+                if action.item_id is not None:
+                    item = await store.load_item(thread_id, action.item_id, context)
+                    if not isinstance(item, WidgetItem):
+                        raise RefusedError(400, f"Item {item.id} is no widget.")
+
+
+def _check_status(thread: ThreadMetadata) -> None:
+    status = thread.status
+    if isinstance(status, ActiveStatus):
+        return
+    state = "locked" if isinstance(status, LockedStatus) else "closed"
+    reason = f": {status.reason}" if status.reason else "."
+    raise RefusedError(403, f"This conversation is {state}{reason}")
+
+
+async def _check_input(
+    message: UserMessageInput,
+    thread_id: str | None,
+    store: Store[RequestContext],
+    context: RequestContext,
+) -> None:
+    for attachment_id in message.attachments:
+        attachment = await store.load_attachment(attachment_id, context)
+        if attachment.upload_descriptor is not None:
+            raise RefusedError(400, f"The file {attachment.name} is not uploaded yet.")
+        if attachment.thread_id not in (None, thread_id):
+            raise RefusedError(400, f"The file {attachment.name} is in another conversation.")
+
+
+def _check_audio(request: InputTranscribeReq) -> None:
+    audio = AudioInput(data=b"", mime_type=request.params.mime_type)
+    if audio.media_type not in AUDIO_TYPES:
+        raise RefusedError(
+            415,
+            f"Speech of the type {audio.media_type} is not taken, only {', '.join(AUDIO_TYPES)}.",
+        )
+    try:
+        data = base64.b64decode(request.params.audio_base64, validate=True)
+    except binascii.Error:
+        raise RefusedError(400, "audio_base64 is not Base64.") from None
+    if not data:
+        raise RefusedError(400, "The recording is empty.")

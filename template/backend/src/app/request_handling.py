@@ -1,0 +1,105 @@
+"""What every request goes through: who is asking, what may go wrong, what the log says of it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from chatkit.store import NotFoundError
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import RefusedError
+from app.health import explain_database_error
+from app.identity import Identity, RequestContext, identify
+from app.replies import Reply, refusal
+from app.request_log import logged_request
+from app.streaming import TurnStream
+
+logger = logging.getLogger("app.request")
+
+OUTCOMES = {4: "refused", 5: "failed"}
+
+Work = Callable[[RequestContext], Awaitable[Reply]]
+
+
+async def handle(kind: str, headers: Mapping[str, str], work: Work) -> Reply:
+    """Do the work in the name of whoever asks. Every failure has a `message` for the person.
+
+    Args:
+        kind: what the log calls the request.
+        headers: those of the request; their names in lower case are found.
+        work: answers, or raises RefusedError or ChatKit's NotFoundError.
+    """
+    with logged_request(kind, headers) as request:
+        reply = await _answer(headers, request.id, work)
+        if isinstance(reply.body, TurnStream):
+            reply.body.when_over(lambda outcome: request.over(reply.status, outcome))
+        else:
+            request.over(reply.status, OUTCOMES.get(reply.status // 100, "answered"))
+    return replace(reply, headers={**reply.headers, "X-Request-Id": request.id})
+
+
+async def _answer(headers: Mapping[str, str], request_id: str, work: Work) -> Reply:
+    try:
+        identity = await identify(headers)
+        url = _attachments_url(identity, headers)
+        return await work(RequestContext(identity.owner, request_id, url))
+    except RefusedError as error:
+        return refusal(error.status, str(error), error.retry_after)
+    except NotFoundError as error:
+        return refusal(404, str(error) or "That is not there.")
+    except Exception as error:
+        return refusal(*explain_failure(error, request_id))
+
+
+def _attachments_url(identity: Identity, headers: Mapping[str, str]) -> str:
+    if identity.page_origin is not None:
+        return f"{identity.page_origin}/api/attachments"
+    # Without the page in between, as for a bare `curl`.
+    return f"http://{headers.get('host', '127.0.0.1:8000')}/attachments"
+
+
+def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
+    """Log what failed, and return a status and a sentence for the person."""
+    logger.error("The request failed", exc_info=error)
+    if isinstance(error, SQLAlchemyError):
+        return 503, explain_database_error(error)
+    return 500, went_wrong(request_id)
+
+
+def went_wrong(request_id: str) -> str:
+    """Return what a person is told when nothing better can be said."""
+    return f"Something went wrong. The backend's log says more about request {request_id}."
+
+
+async def read_body(body: AsyncIterator[bytes], limit: int) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        RefusedError: it is larger than `limit` bytes, or it breaks off.
+    """
+    chunks = [chunk async for chunk in limited(body, limit)]
+    return b"".join(chunks)
+
+
+async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """Return the chunks of a body.
+
+    Raises:
+        RefusedError: they are more than `limit` bytes, or they break off.
+    """
+    size = 0
+    while True:
+        try:
+            chunk = await anext(body, None)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # each framework has an error of its own for this
+            raise RefusedError(400, "The connection broke off.") from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > limit:
+            megabytes = limit / 1024 / 1024
+            raise RefusedError(413, f"That is larger than {megabytes:.0f} MB, the most taken here.")
+        yield chunk

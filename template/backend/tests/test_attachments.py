@@ -1,0 +1,280 @@
+"""Files: taken, checked, shown, handed out to their owner alone, and removed."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import httpx2
+import pytest
+from chat import Chat, message, text_of
+from conftest import Server, attachments_folder, run_server
+from PIL import Image
+from sqlalchemy.engine import URL
+from wait import wait_until
+
+
+def picture(image_format: str = "PNG", size: tuple[int, int] = (900, 600)) -> bytes:
+    """Return an image as a file."""
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, image_format)
+    return file.getvalue()
+
+
+FILES = {
+    "photo.png": (picture(), "image/png"),
+    "photo.jpg": (picture("JPEG"), "image/jpeg"),
+    "photo.gif": (picture("GIF"), "image/gif"),
+    "photo.webp": (picture("WEBP"), "image/webp"),
+    "paper.pdf": (b"%PDF-1.7\n...", "application/pdf"),
+    "Ümläut 🧑‍🚀.txt": ("Grüße\n".encode(), "text/plain"),
+    "table.csv": (b"a,b\n1,2\n", "text/csv"),
+    "data.json": (b'{"a": 1}', "application/json"),
+}
+
+
+def bytes_of(attachment_id: str) -> Path:
+    """Return where the bytes of a file are on disk."""
+    return attachments_folder() / attachment_id
+
+
+def attach(chat: Chat, name: str = "photo.png") -> tuple[str, str]:
+    """Send a message with a file, and return the ids of the thread and of the file."""
+    uploaded = chat.upload(name, *FILES[name]).json()["id"]
+    with chat.stream("threads.create", input=message("Look", attachments=[uploaded])) as events:
+        thread_id = next(events)["thread"]["id"]
+        list(events)
+    return thread_id, uploaded
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_comes_back_as_it_was_sent(chat: Chat, name: str) -> None:
+    content, mime_type = FILES[name]
+    response = chat.upload(name, content, mime_type)
+    assert response.status_code == 200, response.text
+    uploaded = response.json()
+    assert re.fullmatch(r"atc_[0-9a-f]{32}", uploaded["id"])
+    assert (uploaded["name"], uploaded["mime_type"]) == (name, mime_type)
+    assert "upload_descriptor" not in uploaded
+    downloaded = chat.download(uploaded["id"])
+    assert downloaded.content == content
+    assert downloaded.headers["content-type"].startswith(mime_type)
+    assert downloaded.headers["content-disposition"].startswith("attachment")
+    assert downloaded.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in downloaded.headers["content-security-policy"]
+
+
+def test_image_preview_http(chat: Chat) -> None:
+    """The preview needs no address and no cookie, so ChatKit's frame shows it on localhost too."""
+    url = chat.upload("photo.png", picture(), "image/png").json()["preview_url"]
+    kind, data = url.split(",", 1)
+    assert kind == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as preview:
+        assert preview.size == (320, 213)
+
+
+def test_a_file_is_in_its_message(chat: Chat) -> None:
+    thread_id, uploaded = attach(chat)
+    question, answer = chat.items(thread_id)
+    [attached] = question["attachments"]
+    assert (attached["id"], attached["thread_id"]) == (uploaded, thread_id)
+    assert attached["preview_url"].startswith("data:image/webp")
+    assert "I see your photo.png" in text_of(answer)
+
+
+@pytest.mark.parametrize(("name", "mime_type"), [("photo.png", "image/png"), ("a", "text/plain")])
+def test_a_file_in_two_phases(chat: Chat, name: str, mime_type: str) -> None:
+    content = picture() if mime_type == "image/png" else b"Hello"
+    announced = chat.ask("attachments.create", name=name, size=len(content), mime_type=mime_type)
+    descriptor = announced["upload_descriptor"]
+    assert descriptor["method"] == "POST"
+    assert descriptor["url"].endswith(f"attachments/{announced['id']}")
+    too_early = chat.post("threads.create", input=message("", attachments=[announced["id"]]))
+    assert too_early.status_code == 400
+    assert "not uploaded" in too_early.json()["message"]
+    assert chat.download(announced["id"]).status_code == 404
+
+    form = {"file": (name, content, mime_type)}
+    response = httpx2.post(descriptor["url"], files=form, headers=chat.headers)
+    assert response.status_code == 200
+    assert "upload_descriptor" not in response.json()
+    assert chat.download(announced["id"]).content == content
+    again = chat.upload(name, b"other", mime_type, announced["id"])
+    assert again.status_code == 400
+    assert chat.download(announced["id"]).content == content
+
+
+def test_the_page_is_told_where_it_is_itself(server: Server) -> None:
+    person = server.someone(origin="https://chat.example.com")
+    announced = person.ask("attachments.create", name="a", size=1, mime_type="text/plain")
+    url = f"https://chat.example.com/api/attachments/{announced['id']}"
+    assert announced["upload_descriptor"]["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mime_type", "status", "words"),
+    [
+        ("a.html", b"<script>", "text/html", 415, "text/html"),
+        ("a.svg", b"<svg/>", "image/svg+xml", 415, "image/svg"),
+        ("a.png", b"<script>", "image/png", 415, "not image/png"),
+        ("a.png", picture("JPEG"), "image/png", 415, "not image/png"),
+        ("a.png", picture()[:2000], "image/png", 415, "not image/png"),
+        ("a.pdf", b"MZ\x90", "application/pdf", 415, "not application/pdf"),
+        ("a.txt", b"\x89PNG\r\n", "text/plain", 415, "not text/plain"),
+        ("a.txt", b"a\0b", "text/plain", 415, "not text/plain"),
+        ("a.png", picture("PNG", (8000, 8000)), "image/png", 413, "megapixels"),
+    ],
+)
+def test_a_file_that_is_something_else_is_refused(
+    server: Server, name: str, content: bytes, mime_type: str, status: int, words: str
+) -> None:
+    """In one phase and in two; and nothing of it is kept."""
+    person = server.someone("a-smuggler")
+    response = person.upload(name, content, mime_type)
+    assert response.status_code == status
+    assert words in response.json()["message"]
+    announced = person.post("attachments.create", name=name, size=9, mime_type=mime_type)
+    if announced.status_code == 200:
+        attachment_id = announced.json()["id"]
+        assert person.upload(name, content, mime_type, attachment_id).status_code == status
+        assert person.download(attachment_id).status_code == 404
+        assert not bytes_of(attachment_id).exists()
+        person.ask("attachments.delete", attachment_id=attachment_id)
+    assert server.sql("SELECT id FROM attachments WHERE owner = 'a-smuggler'") == []
+
+
+def test_a_type_that_the_browser_does_not_know_is_told_by_the_name(chat: Chat) -> None:
+    uploaded = chat.upload("notes.csv", b"a,b", "application/octet-stream")
+    assert uploaded.json()["mime_type"] == "text/csv"
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"content-type": "application/json"}, b"{}", 415),
+        ({"content-type": "multipart/form-data"}, b"", 415),
+        ({"content-type": "multipart/form-data; boundary=x"}, b"garbage", 400),
+        ({"content-type": "multipart/form-data; boundary=x"}, b"--x--\r\n", 400),
+    ],
+)
+def test_a_form_that_is_none_is_refused(
+    chat: Chat, headers: dict[str, str], content: bytes, status: int
+) -> None:
+    response = httpx2.post(chat.file_url(), content=content, headers=headers)
+    assert response.status_code == status
+    assert response.json()["message"]
+
+
+def test_names_cannot_lead_out_of_the_folder(chat: Chat) -> None:
+    uploaded = chat.upload("..\\../../etc/pass\nwd.txt", b"Hello", "text/plain").json()
+    assert "/" not in uploaded["name"]
+    assert "\\" not in uploaded["name"]
+    assert bytes_of(uploaded["id"]).read_bytes() == b"Hello"
+    for path in ("..%2F..%2Fetc%2Fpasswd", "%2e%2e", "atc_none", "a%00b"):
+        assert httpx2.get(f"{chat.file_url()}/{path}").status_code == 404
+
+
+def test_limits_of_size_and_type_are_settings(database: URL, tmp_path: Path) -> None:
+    settings = {"ATTACHMENT_MAX_MB": "1", "ATTACHMENT_TYPES": "text/plain, image/png"}
+    with run_server(database, tmp_path / "log", **settings) as server:
+        person = server.someone()
+        large = b"x" * (1024 * 1024 + 1)
+        for response in (
+            person.upload("a.txt", large, "text/plain"),
+            person.upload("a.txt", large * 3, "text/plain"),
+            person.post("attachments.create", name="a", size=len(large), mime_type="text/plain"),
+        ):
+            assert response.status_code == 413
+            assert "1 MB" in response.json()["message"]
+        assert person.upload("a.pdf", *FILES["paper.pdf"]).status_code == 415
+        assert person.upload("a.txt", large[:-1], "text/plain").status_code == 200
+
+
+def test_nobody_else_sees_a_file(server: Server) -> None:
+    """Slug: foreign-thread. What is somebody else's looks exactly like what is not there."""
+    ada, bob = server.someone(), server.someone()
+    thread_id, uploaded = attach(ada)
+    missing = "atc_" + "0" * 32
+
+    def attempts(attachment_id: str) -> list[tuple[int, str]]:
+        return [
+            (response.status_code, response.text.replace(attachment_id, "ID"))
+            for response in (
+                bob.download(attachment_id),
+                bob.upload("a.txt", b"mine", "text/plain", attachment_id),
+                bob.post("attachments.delete", attachment_id=attachment_id),
+                bob.post("threads.create", input=message("", attachments=[attachment_id])),
+            )
+        ]
+
+    assert attempts(uploaded) == attempts(missing)
+    assert [status for status, _ in attempts(uploaded)] == [404, 404, 200, 404]
+    assert ada.download(uploaded).content == picture()
+    assert len(ada.items(thread_id)) == 2
+
+
+def test_a_file_is_in_one_conversation(chat: Chat) -> None:
+    _, uploaded = attach(chat)
+    again = chat.post("threads.create", input=message("", attachments=[uploaded]))
+    assert again.status_code == 400
+    assert "another conversation" in again.json()["message"]
+
+
+def test_a_deleted_file_is_gone_with_its_record(chat: Chat, server: Server) -> None:
+    uploaded = chat.upload("photo.png", *FILES["photo.png"]).json()["id"]
+    assert bytes_of(uploaded).exists()
+    for _ in range(2):
+        assert chat.ask("attachments.delete", attachment_id=uploaded) == {}
+    assert not bytes_of(uploaded).exists()
+    assert server.sql(f"SELECT id FROM attachments WHERE id = '{uploaded}'") == []
+
+
+def test_a_deleted_conversation_takes_its_files_along(chat: Chat, server: Server) -> None:
+    thread_id, uploaded = attach(chat)
+    chat.ask("threads.delete", thread_id=thread_id)
+    assert not bytes_of(uploaded).exists()
+    assert server.sql(f"SELECT id FROM attachments WHERE id = '{uploaded}'") == []
+
+
+def test_nobody_fills_the_disk_with_files_that_are_never_sent(server: Server) -> None:
+    person = server.someone()
+    for _ in range(20):
+        assert person.upload("a.txt", b"Hello", "text/plain").status_code == 200
+    refused = person.upload("a.txt", b"Hello", "text/plain")
+    assert refused.status_code == 429
+    assert "20 files" in refused.json()["message"]
+
+
+def test_orphans_are_swept_away(database: URL, tmp_path: Path) -> None:
+    """When a server starts: what is old and in no conversation any more, and nothing else."""
+    with run_server(database, tmp_path / "log") as server:
+        person = server.someone()
+        _, sent = attach(person)
+        waiting = person.upload("new.txt", b"new", "text/plain").json()["id"]
+        forgotten = person.upload("old.txt", b"old", "text/plain").json()["id"]
+        announced = person.ask("attachments.create", name="a", size=1, mime_type="text/plain")["id"]
+        retracted = attach_and_retract(person)
+        old = "', '".join((sent, forgotten, announced, retracted))
+        server.sql(f"UPDATE attachments SET created_at = '2020-01-01' WHERE id IN ('{old}')")
+    with run_server(database, tmp_path / "log") as server:
+        orphans = f"('{forgotten}', '{announced}', '{retracted}')"
+        query = f"SELECT id FROM attachments WHERE id IN {orphans}"
+        wait_until(lambda: server.sql(query) == [])
+        assert not bytes_of(forgotten).exists()
+        assert not bytes_of(retracted).exists()
+        person = Chat(f"{server.address}/chatkit", person.headers)
+        assert person.download(sent).status_code == 200
+        assert person.download(waiting).status_code == 200
+
+
+def attach_and_retract(person: Chat) -> str:
+    """Send a file, retry the message before it, which deletes its message, and return its id."""
+    thread_id = person.say("First")[0]["thread"]["id"]
+    uploaded: str = person.upload("a.csv", *FILES["table.csv"]).json()["id"]
+    written = message("Second", attachments=[uploaded])
+    with person.stream("threads.add_user_message", thread_id=thread_id, input=written) as events:
+        list(events)
+    retry = {"thread_id": thread_id, "item_id": person.items(thread_id)[0]["id"]}
+    with person.stream("threads.retry_after_item", **retry) as events:
+        list(events)
+    return uploaded
