@@ -1,0 +1,222 @@
+"""Conversations with a model, over both of OpenAI's APIs."""
+
+import json
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+from chat import Json, message, text_of
+from conftest import Server, run_server
+from fake_model import Answer, CutOffError, FailureError, FakeModel, run_fake_model
+from sqlalchemy.engine import URL
+from test_conversation import is_delta
+from wait import wait_until
+
+KEY = "sk-a-key-that-nobody-may-see"
+TOOL = "get_server_time"
+"""A tool of assistant.py that needs no arguments."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[FakeModel]:
+    """The model's server."""
+    with run_fake_model() as running:
+        yield running
+
+
+def settings_for(model: FakeModel) -> dict[str, str]:
+    """Return the settings of a backend that asks this model."""
+    return {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": f"{model.address}/v1",
+        "OPENAI_MODEL": "fake-model",
+        "OPENAI_MODELS": "fake-model,other-model",
+    }
+
+
+@pytest.fixture(scope="module", params=["chat_completions", "responses"])
+def api(request: pytest.FixtureRequest) -> str:
+    """The API that is spoken."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def asking(
+    api: str, model: FakeModel, database: URL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that asks the model."""
+    log = tmp_path_factory.mktemp("log") / "log"
+    with run_server(database, log, **settings_for(model), OPENAI_API=api) as running:
+        yield running
+    assert KEY not in log.read_text()
+
+
+def ask(server: Server, **differently: Any) -> list[Json]:
+    """Begin a conversation with an input that the page can make, and return all events."""
+    with server.chat().stream("threads.create", input=message("Hello") | differently) as events:
+        return list(events)
+
+
+def deltas(events: Iterator[Json]) -> Iterator[str]:
+    return (event["update"]["delta"] for event in events if is_delta(event))
+
+
+def test_the_api_of_the_settings_is_spoken(asking: Server, model: FakeModel, api: str) -> None:
+    ask(asking)
+    assert model.requests[-1].api == api
+
+
+def test_second_turn_fails(asking: Server, model: FakeModel) -> None:
+    """Ten turns; in the tenth the model knows the nine before it."""
+    chat = asking.chat()
+    thread_id, expected = "", []
+    for number in range(1, 11):
+        events = chat.say(f"Question {number}", thread_id)
+        thread_id = thread_id or events[0]["thread"]["id"]
+        expected += [("user", f"Question {number}"), ("assistant", f"Answer {number}")]
+    assert model.requests[-1].said == expected[:-1]
+    stored = [(item["type"], text_of(item)) for item in chat.items(thread_id)]
+    assert stored == [(f"{role}_message", text) for role, text in expected]
+
+
+def test_fake_id(asking: Server) -> None:
+    chat = asking.chat()
+    thread_id, answers = "", []
+    for _ in range(3):
+        events = chat.say("Hello", thread_id)
+        thread_id = thread_id or events[0]["thread"]["id"]
+        items = [event["item"] for event in events if "item" in event]
+        added, done = [item["id"] for item in items if item["type"] == "assistant_message"]
+        assert {event["item_id"] for event in events if "item_id" in event} == {added} == {done}
+        answers.append(done)
+    assert all(re.fullmatch(r"msg_[0-9a-f]{32}", answer) for answer in answers)
+    assert [item["id"] for item in chat.items(thread_id)[1::2]] == answers
+
+
+def test_tool_outputs_forgotten(asking: Server, model: FakeModel) -> None:
+    chat = asking.chat()
+    with model.answering(Answer(tool=TOOL)):
+        thread_id = chat.say("What time is it?")[0]["thread"]["id"]
+    role, output = model.requests[-1].said[-1]
+    assert role == "tool"
+    chat.say("What did you say?", thread_id)
+    question, (_, memory), *rest = model.requests[-1].said
+    assert question == ("user", "What time is it?")
+    assert TOOL in memory
+    assert output in memory
+    assert rest == [("assistant", "Answer 1"), ("user", "What did you say?")]
+
+
+def test_quoted_text_reaches_the_model(asking: Server, model: FakeModel) -> None:
+    ask(asking, quoted_text="words of an earlier answer")
+    assert any("words of an earlier answer" in text for _, text in model.requests[-1].said)
+
+
+def test_a_tag_reaches_the_model_with_what_the_page_knows(asking: Server, model: FakeModel) -> None:
+    tag = {"type": "input_tag", "id": "person_7", "text": "Zoë", "data": {"town": "Évora"}}
+    ask(asking, content=[tag])
+    assert any("person_7" in text and "Évora" in text for _, text in model.requests[-1].said)
+
+
+def endlessly() -> Iterator[str]:
+    """Speak until somebody hangs up."""
+    while True:
+        yield "and on "
+        time.sleep(0.02)  # no model is faster
+
+
+def test_stop_does_not_stop_the_bill(asking: Server, model: FakeModel) -> None:
+    """Slugs: stop-does-not-stop-the-bill, stop-loses-the-answer."""
+    chat = asking.chat()
+    with model.answering(Answer(endlessly)):
+        with chat.say_slowly("Tell me a story") as events:
+            thread_id = next(events)["thread"]["id"]
+            heard = "".join(islice(deltas(events), 3))
+        assert model.hung_up.wait(10), "the model speaks on after Stop"
+    wait_until(lambda: len(chat.items(thread_id)) == 2)
+    half = text_of(chat.items(thread_id)[1])
+    assert half.startswith(heard)
+    chat.say("Something else", thread_id)
+    assert ("assistant", half) in model.requests[-1].said
+
+
+@pytest.mark.parametrize("error", [CutOffError, FailureError])
+def test_a_model_that_breaks_off_leaves_its_half_answer(
+    asking: Server, model: FakeModel, error: type[Exception]
+) -> None:
+    """Slugs: error-without-words, assistant-message-not-saved."""
+    heard = threading.Event()
+
+    def half_an_answer() -> Iterator[str]:
+        yield "Half an answer"
+        heard.wait(10)
+        raise error("The model is overloaded")
+
+    chat = asking.chat()
+    with model.answering(Answer(half_an_answer)), chat.say_slowly("Tell me a story") as events:
+        thread_id = next(events)["thread"]["id"]
+        assert next(deltas(events)) == "Half an answer"
+        heard.set()
+        [sentence] = [event["message"] for event in events if event["type"] == "error"]
+    assert sentence
+    assert text_of(chat.items(thread_id)[-1]) == "Half an answer"
+    chat.say("Go on", thread_id)
+    assert ("assistant", "Half an answer") in model.requests[-1].said
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (400, None, "refuses the request to fake-model: Not with Bearer ***"),
+        (401, None, "refuses the key. Put a valid OPENAI_API_KEY into backend/.env.local."),
+        (404, None, "does not know fake-model. Set OPENAI_MODEL"),
+        (429, None, "is asked too often at the moment. Try again"),
+        (429, "insufficient_quota", "has no credit left."),
+        (500, None, "failed with status 500. Try again."),
+        (0, None, "cannot be reached. Is it running, and is OPENAI_BASE_URL right?"),
+    ],
+)
+def test_error_without_words(
+    asking: Server, model: FakeModel, status: int, code: str | None, words: str
+) -> None:
+    with model.answering(Answer(status=status, code=code)):
+        events = ask(asking)
+    [sentence] = [event["message"] for event in events if event["type"] == "error"]
+    assert f"{model.address}/v1 {words}" in sentence
+    assert KEY not in json.dumps(events)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no orderly end")
+def test_tracing_without_key(model: FakeModel, database: URL) -> None:
+    """With a key that is not OpenAI's, nobody but the model is asked, even at the end."""
+    proxies = dict.fromkeys(["http_proxy", "https_proxy", "all_proxy"], model.address)
+    settings = settings_for(model) | proxies | {"no_proxy": "127.0.0.1"}
+    with run_server(database, None, **settings) as server:
+        ask(server)
+        server.process.send_signal(signal.SIGINT)  # then it sends the traces that are left
+        server.process.wait(30)
+    assert model.elsewhere == []
+
+
+def test_the_page_chooses_among_the_allowed_models(asking: Server, model: FakeModel) -> None:
+    ask(asking, inference_options={"model": "other-model"})
+    assert model.requests[-1].body["model"] == "other-model"
+
+
+def test_the_page_cannot_choose_a_model_that_is_not_allowed(
+    asking: Server, model: FakeModel
+) -> None:
+    options = {"model": "a-dear-model"}
+    asking.chat().post("threads.create", input=message("Hello") | {"inference_options": options})
+    assert "a-dear-model" not in [request.body["model"] for request in model.requests]
+
+
+def test_the_page_chooses_a_tool(asking: Server, model: FakeModel) -> None:
+    ask(asking, inference_options={"tool_choice": {"id": TOOL}})
+    assert TOOL in json.dumps(model.requests[-1].body.get("tool_choice"))
