@@ -1,0 +1,62 @@
+"""openai-chatkit's own tests, with the projects' store in the place of the SDK's mock store.
+
+Its source distribution carries them without all that they import: tests/sdk holds the rest.
+"""
+
+import re
+import shutil
+import tarfile
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from conftest import Installed
+from variants import BY_DATABASE, DEFAULT, ROOT, Variant
+
+TESTS = ("test_store", "test_chatkit_server")
+"""Those that use a store."""
+
+
+def pinned(package: str) -> str:
+    """Return the requirement by which projects install a package."""
+    settings = tomllib.loads((ROOT / "template" / "pyproject.toml").read_text())
+    versions: list[str] = settings["tool"]["uv"]["constraint-dependencies"]
+    [version] = [one for one in versions if one.startswith(f"{package}==")]
+    return version
+
+
+@pytest.fixture(scope="module")
+def sdk(project_of: Installed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tests of the SDK that projects install, their settings, and what they lack."""
+    folder = tmp_path_factory.mktemp("sdk")
+    download = ("uv", "tool", "run", "pip@26.3", "download", "--no-deps", f"--dest={folder}")
+    project_of(DEFAULT).run(*download, "--no-binary=openai-chatkit", pinned("openai-chatkit"))
+    [archive] = folder.glob("*.tar.gz")
+    sdk = folder / archive.name.removesuffix(".tar.gz")
+    with tarfile.open(archive) as distribution:
+        # Not its package: the tests are to import the installed one.
+        for name in ("pyproject.toml", *(f"tests/{test}.py" for test in TESTS)):
+            distribution.extract(f"{sdk.name}/{name}", folder, filter="data")
+    shutil.copytree(ROOT / "tests" / "sdk", sdk, dirs_exist_ok=True)
+    return sdk
+
+
+@pytest.mark.parametrize("variant", BY_DATABASE, ids=str)
+def test_the_store_passes_the_tests_of_the_sdk(
+    project_of: Installed, sdk: Path, tmp_path: Path, variant: Variant
+) -> None:
+    project = project_of(variant)
+    python = ("uv", "run", "--project", str(project.path), "--with", "pytest-asyncio==1.5.0")
+    report = tmp_path / "report.xml"
+    result = project.run(
+        *(*python, "python", "-m", "pytest", "-p", "helpers.mock_store"),
+        *("--disable-warnings", f"--junit-xml={report}"),
+        cwd=str(sdk),
+        env={"PYTHONPATH": str(project.path / "backend" / "tests")},
+    )
+    [collected] = re.findall(r"^collected (\d+) items$", result.stdout, re.MULTILINE)
+    [suite] = ElementTree.parse(report).getroot()
+    assert {case.attrib["classname"].split(".")[1] for case in suite} == set(TESTS)
+    counts = {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": collected, "failures": "0", "errors": "0", "skipped": "0"}
