@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from chat import is_delta
+from chat import is_delta, message
 from conftest import Server, alembic, empty_database, environment, run_server
 
 from app.database import database_url
@@ -41,6 +41,22 @@ def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
     log = (tmp_path / "log").read_text()
     assert request_id in log
     assert "rhubarb" not in log
+
+
+def test_errors_multiply_threads(own_server: Server) -> None:
+    """The page posts a message again after a 5xx: a stream that cannot be is an event."""
+    chat = own_server.chat()
+    thread_id = chat.say("notice")[0]["thread"]["id"]
+    own_server.sql("ALTER TABLE messages RENAME TO gone")
+    for kind, params in (
+        ("threads.create", {}),
+        ("threads.add_user_message", {"thread_id": thread_id}),
+    ):
+        with chat.stream(kind, input=message("Hello"), **params) as events:
+            last = list(events)[-1]
+        assert last["type"] == "error"
+        assert last["message"]
+    assert chat.post("items.list", thread_id=thread_id).status_code == 503
 
 
 def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from chat import Json, message, text_of
+from chat import Json, is_delta, message, text_of
 from conftest import Server, run_server
 from fake_model import Answer, CutOffError, FailureError, FakeModel, run_fake_model
 from sqlalchemy.engine import URL
-from test_conversation import is_delta
 from wait import wait_until
 
 KEY = "sk-a-key-that-nobody-may-see"

@@ -29,6 +29,7 @@ from app.chatkit_store import ChatKitStore, generate_id
 from app.database import create_engine
 from app.event_loop import loop_factory
 from app.identity import RequestContext
+from app.turn import Turn
 
 ADA, BOB = RequestContext("ada"), RequestContext("bob")
 NAIVE = datetime(2026, 3, 29, 2, 30, 0, 123456)
@@ -198,6 +199,20 @@ def test_foreign_thread(run: Run) -> None:
         await STORE.delete_attachment(attachment.id, BOB)
         assert await STORE.load_item(thread.id, item.id, ADA) == item
         assert await STORE.load_attachment(attachment.id, ADA) == attachment
+
+    run(work())
+
+
+def test_oldest_twenty(run: Run) -> None:
+    """What the model is sent of a long conversation ends with the question."""
+
+    async def work() -> None:
+        thread = await new_thread()
+        stored = [user_message(thread) for _ in range(30)]
+        for item in stored:
+            await STORE.add_thread_item(thread.id, item, ADA)
+        turn = Turn(thread, stored[-1], ADA, STORE)
+        assert await turn.history(20) == stored[-20:]
 
     run(work())
 

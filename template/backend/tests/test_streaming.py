@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.streaming import HEARTBEAT, TurnStream
+from app.streaming import HEARTBEAT, HEARTBEAT_SECONDS, TurnStream
 
 
 class Source:
@@ -27,6 +27,10 @@ class Source:
 
 
 def test_silent_stream_dies() -> None:
+    assert HEARTBEAT_SECONDS < 30, "hosts cut connections that are silent for that long"
+    assert HEARTBEAT.startswith(b":"), "the page takes it for an event"
+    assert b"\n\n" not in HEARTBEAT, "the page makes an empty message of it"
+
     async def work() -> None:
         source = Source()
         stream = await TurnStream(aiter(source), heartbeat_seconds=0.01).start()

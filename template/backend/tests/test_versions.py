@@ -11,20 +11,22 @@ from packaging.utils import canonicalize_name
 from app.settings import BACKEND
 
 
-def read(pyproject: Path) -> dict[str, Any]:
-    return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+def read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def test_dependency_drift() -> None:
-    """Each installed package is pinned, those that others bring along and your own ones too."""
-    pins = read(BACKEND.parent / "pyproject.toml")["tool"]["uv"]["constraint-dependencies"]
-    ours = canonicalize_name(read(BACKEND / "pyproject.toml")["project"]["name"])
+    """Each package has one version: the template's, or of your own that of uv.lock."""
+    root = BACKEND.parent
+    constraints = read(root / "pyproject.toml")["tool"]["uv"]["constraint-dependencies"]
+    assert not [line for line in constraints if "==" not in line]
+    pins = dict(line.split("==") for line in constraints)
+    locked = {
+        package["name"]: package.get("version") for package in read(root / "uv.lock")["package"]
+    }
     installed = {
         canonicalize_name(package.name): package.version
         for package in distributions(path=site.getsitepackages())
     }
-    installed.pop(ours)
-    unpinned = {f"{name}=={version}" for name, version in installed.items()} - set(pins)
-    assert not unpinned, (
-        "Run `uv sync`, or put these into constraint-dependencies of the project's pyproject.toml"
-    )
+    expected = {name: pins.get(name, locked.get(name)) for name in installed}
+    assert installed == expected, "run `uv sync`"

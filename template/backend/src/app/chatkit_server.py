@@ -33,7 +33,7 @@ from app.chatkit_store import ChatKitStore
 from app.half_answers import keep_half_answers
 from app.identity import RequestContext
 from app.request_checks import check_request
-from app.request_handling import went_wrong
+from app.request_handling import explain_failure, went_wrong
 from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
@@ -151,9 +151,21 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def _stream(
         self, request: StreamingReq, context: RequestContext
     ) -> AsyncGenerator[bytes]:
-        # As ChatKit does, but what is refused before the first event is no error for the log.
-        async for event in self._process_streaming_impl(request, context):
-            yield b"data: " + self._serialize(event) + b"\n\n"
+        begun = False
+        try:
+            async for event in self._process_streaming_impl(request, context):
+                yield self._chunk(event)
+                begun = True
+        except Exception as error:
+            # Before the first event there is a status to tell it with. A stream that breaks off
+            # makes ChatKit's page post the message again.
+            if not begun:
+                raise
+            _, message = explain_failure(error, context.request_id)
+            yield self._chunk(ErrorEvent(message=message, allow_retry=True))
+
+    def _chunk(self, event: ThreadStreamEvent) -> bytes:
+        return b"data: " + self._serialize(event) + b"\n\n"
 
     async def _process_events(
         self,

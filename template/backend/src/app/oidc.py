@@ -24,6 +24,8 @@ MAX_SUBJECT = 200
 """Characters, so that the owner fits into its column."""
 
 TIMEOUT_SECONDS = 10
+COOLDOWN_SECONDS = 5
+"""How often tokens of unknown keys, which anybody can make, have the keys fetched anew."""
 
 
 async def owner_of(token: str) -> str:
@@ -78,4 +80,4 @@ def _keys() -> jwt.PyJWKClient:
         address = f"{issuer}/.well-known/openid-configuration"
         with urlopen(address, timeout=TIMEOUT_SECONDS) as answer:
             url = str(json.load(answer)["jwks_uri"])
-    return jwt.PyJWKClient(url, timeout=TIMEOUT_SECONDS)
+    return jwt.PyJWKClient(url, timeout=TIMEOUT_SECONDS, cooldown_duration=COOLDOWN_SECONDS)

@@ -1,0 +1,80 @@
+"""Many people at once, a database that was away, and a pool that is small."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from chat import Chat, text_of
+from conftest import Server, run_server, run_sql
+from sqlalchemy.engine import URL
+
+from app import embedded_postgres
+from app.errors import StartupError
+
+POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
+
+
+def converse(person: Chat, number: int) -> list[str]:
+    """Hold a conversation of two turns, and return what is stored of it."""
+    thread_id = person.say(f"Show sources, {number}")[0]["thread"]["id"]
+    events = person.say(f"Show progress, {number}", thread_id)
+    assert "error" not in [event["type"] for event in events]
+    return [text_of(item) for item in person.items(thread_id) if item["type"] != "workflow"]
+
+
+def everybody(server: Server, number: int) -> None:
+    """Let so many people converse at once; nobody fails, and nothing is lost or mixed up."""
+    people = [server.someone() for _ in range(number)]
+    with ThreadPoolExecutor(number) as pool:
+        stored = list(pool.map(converse, people, range(number)))
+    for index, texts in enumerate(stored):
+        assert [texts[0], texts[2]] == [f"Show sources, {index}", f"Show progress, {index}"]
+        assert len(texts) == 4
+    for person in people:
+        assert len(person.ask("threads.list")["data"]) == 1
+
+
+def test_database_is_locked(server: Server) -> None:
+    everybody(server, 64)
+
+
+def test_session_held_while_streaming(database: URL) -> None:
+    """More streams at once than connections, and an assistant that takes its time."""
+    with run_server(database, None, **POOL_OF_FIVE) as server:
+        everybody(server, 64 if database.get_backend_name() == "sqlite" else 200)
+
+
+def test_stale_pool(server: Server, database: URL) -> None:
+    """The database's server was restarted; all connections are dead, and nobody notices."""
+    if database.get_backend_name() == "sqlite":
+        pytest.skip("SQLite has no server that could be restarted")
+    everybody(server, 8)
+    run_sql(
+        database,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    everybody(server, 8)
+
+
+def test_missing_greenlet() -> None:
+    """SQLAlchemy needs it for every async call, and brings it only when it is asked to."""
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert '"sqlalchemy[asyncio]' in project
+    assert find_spec("greenlet")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths of a Unix system")
+def test_embedded_server_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL does not start below a path with a space: its data goes elsewhere."""
+    folder = embedded_postgres.data_folder
+    assert folder(Path("/home/ada/chat")) == Path("/home/ada/chat/backend/.postgres")
+    monkeypatch.setenv("HOME", "/home/ada")
+    elsewhere = folder(Path("/mnt/my files/chat"))
+    assert elsewhere.is_relative_to("/home/ada")
+    assert elsewhere != folder(Path("/mnt/my files/other"))
+    monkeypatch.setenv("HOME", "/home/ada lovelace")
+    with pytest.raises(StartupError, match="DATABASE_URL"):
+        folder(Path("/mnt/my files/chat"))
