@@ -1,35 +1,34 @@
 import { type NextRequest, NextResponse } from "next/server";
 import { messageAnswer } from "@/lib/answers";
-import { Failure } from "@/lib/failure";
 import { GUEST_SECONDS, guestCookie, newGuest, signGuest, verifyGuest } from "@/lib/guest";
+import { pageOrigin } from "@/lib/page-origin";
+import { respond } from "@/lib/respond";
 
 /**
  * Gives every document its guest cookie, before the page can ask for anything: were the cookie set by an API
  * call, two calls at once would make two guests. Next.js calls this file "proxy" (formerly "middleware"); the
  * proxy to the backend is src/app/api/chatkit/route.ts.
  */
-export async function proxy(request: NextRequest): Promise<Response> {
-  try {
-    const name = guestCookie();
-    const guest = (await verifyGuest(request.cookies.get(name)?.value)) ?? newGuest();
-    const response = NextResponse.next();
-    response.cookies.set(name, await signGuest(guest), {
-      httpOnly: true,
-      sameSite: "lax",
-      secure: isHttps(request),
-      path: "/",
-      maxAge: GUEST_SECONDS,
-    });
-    return response;
-  } catch (error) {
-    if (error instanceof Failure) return messageAnswer(500, error.message);
-    throw error;
-  }
+export function proxy(request: NextRequest): Promise<Response> {
+  return respond(
+    request,
+    () => withGuest(request),
+    (message) => messageAnswer(500, message),
+  );
 }
 
-function isHttps(request: NextRequest): boolean {
-  const forwarded = request.headers.get("x-forwarded-proto");
-  return (forwarded?.split(",")[0] ?? request.nextUrl.protocol).startsWith("https");
+async function withGuest(request: NextRequest): Promise<Response> {
+  const name = guestCookie();
+  const guest = (await verifyGuest(request.cookies.get(name)?.value)) ?? newGuest();
+  const response = NextResponse.next();
+  response.cookies.set(name, await signGuest(guest), {
+    httpOnly: true,
+    sameSite: "lax",
+    secure: pageOrigin(request).startsWith("https:"),
+    path: "/",
+    maxAge: GUEST_SECONDS,
+  });
+  return response;
 }
 
 // Documents only: no API, no files, and no prefetching of a page that nobody has opened.

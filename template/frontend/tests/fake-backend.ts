@@ -1,28 +1,48 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished, vi } from "vitest";
 
 /** A request as the backend got it. */
 export type Received = { request: IncomingMessage; body: string };
 
-/** Starts an HTTP server in the backend's place for one test, and points the proxy at it. */
-export async function fakeBackend(
-  answer: (response: ServerResponse, received: Received) => void = (response) => answerJson(response, {}),
-): Promise<{ url: string; received: Received[] }> {
-  const received: Received[] = [];
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    received.push({ request, body });
-    answer(response, { request, body });
-  });
+/** Starts an HTTP server for one test and returns its address. */
+export async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** An address at which nobody listens. */
+export async function unusedUrl(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+/** Starts an HTTP server in the backend's place for one test, and points the proxy at it. */
+export async function rawBackend(listener: RequestListener): Promise<string> {
+  const url = await listen(listener);
   vi.stubEnv("BACKEND_URL", url);
+  return url;
+}
+
+/** A backend that reads each request to its end before it answers. */
+export async function fakeBackend(
+  answer: (response: ServerResponse, received: Received) => void = (response) => answerJson(response, {}),
+): Promise<{ url: string; received: Received[] }> {
+  const received: Received[] = [];
+  const url = await rawBackend(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    received.push({ request, body });
+    answer(response, { request, body });
+  });
   return { url, received };
 }
 

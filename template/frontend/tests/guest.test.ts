@@ -7,6 +7,7 @@ import { messageOf, stubSecret } from "./page-request";
 beforeEach(stubSecret);
 afterEach(() => {
   vi.unstubAllEnvs();
+  vi.restoreAllMocks();
 });
 
 async function open(url = "http://127.0.0.1:3000/", headers: Record<string, string> = {}) {
@@ -59,6 +60,7 @@ test("scripts cannot read the cookie, and https keeps it to https", async () => 
 });
 
 test("a missing secret is said in words", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
   vi.stubEnv("CHATKIT_SECRET", "");
   const response = await proxy(new NextRequest("http://127.0.0.1:3000/"));
   expect(response.status).toBe(500);

@@ -5,10 +5,11 @@ import { sharedSecret } from "@/lib/secret";
  * The token by which the backend believes who the owner is. It lives for a minute: enough for one request
  * to arrive, worth nothing when it leaks into a log.
  *
+ * @param origin Under which the browser sees the page: the backend makes addresses for uploads of it.
  * @throws {Failure} The shared secret is missing or too short.
  */
-export function backendToken(owner: string): Promise<string> {
-  return new SignJWT()
+export function backendToken(owner: string, origin: string): Promise<string> {
+  return new SignJWT({ origin })
     .setProtectedHeader({ alg: "HS256" })
     .setIssuer("chatkit-frontend")
     .setAudience("chatkit-backend")

@@ -3,6 +3,14 @@ import https from "node:https";
 import type { BackendAddress } from "@/lib/backend-address";
 import { Failure } from "@/lib/failure";
 
+/** What is asked of the backend. */
+export type BackendRequest = {
+  method: string;
+  headers: Record<string, string>;
+  body: Buffer;
+  signal: AbortSignal;
+};
+
 // Idle connections go before any server's own timeout (gunicorn: 2 s, uvicorn: 5 s) closes them at the very
 // moment in which a message is sent. A silent answer is not idle, and is not cut off.
 const IDLE_MS = 1000;
@@ -13,36 +21,31 @@ const agents = {
 };
 
 /**
- * Posts to the backend and returns as soon as the head of its answer is there.
+ * Asks the backend and returns as soon as the head of its answer is there.
  *
  * With `node:http` and not with `fetch`: fetch gives up on a body that is silent for 300 seconds, while a model
  * may think for longer, and its option against it needs a copy of undici that fits the one inside Node.
  *
  * @throws {Failure} No answer came; or the signal was aborted.
  */
-export function postToBackend(
+export function askBackend(
   { url, source }: BackendAddress,
-  headers: Record<string, string>,
-  body: Buffer,
-  signal: AbortSignal,
+  { body, ...options }: BackendRequest,
 ): Promise<http.IncomingMessage> {
   const { request } = url.protocol === "https:" ? https : http;
-  const options = {
-    method: "POST",
-    headers: { ...headers, "content-length": body.length },
-    agent: agents[url.protocol as keyof typeof agents],
-    signal,
-  };
+  const agent = agents[url.protocol as keyof typeof agents];
   return new Promise((resolve, reject) => {
-    request(url, options, resolve)
-      .on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    const asked = request(url, { ...options, agent }, resolve).on(
+      "error",
+      ({ code, message }: NodeJS.ErrnoException) => {
         reject(
           new Failure(
             `No answer from the backend at ${url} (${code ?? message}). The address comes from ${source}. ` +
               "Start both sides with `uv run dev`.",
           ),
         );
-      })
-      .end(body);
+      },
+    );
+    asked.end(body);
   });
 }

@@ -14,3 +14,8 @@ import { guestCookie, verifyGuest } from "@/lib/guest";
 export async function identify(request: NextRequest): Promise<string | null> {
   return verifyGuest(request.cookies.get(guestCookie())?.value);
 }
+
+/** What a person is told whom `identify` takes for nobody. */
+export function whyNobody(): string {
+  return "This browser has no guest cookie. Reload the page: the cookie comes with it, if cookies are allowed.";
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import type { NextRequest } from "next/server";
+import { askBackend, type BackendRequest } from "@/lib/backend";
+import { type BackendAddress, backendAddress } from "@/lib/backend-address";
+import { backendToken } from "@/lib/backend-token";
+import { Failure } from "@/lib/failure";
+import { identify, whyNobody } from "@/lib/identity";
+import { pageOrigin } from "@/lib/page-origin";
+import { REQUEST_ID, requestId } from "@/lib/request-id";
+import { logFailure } from "@/lib/respond";
+
+/** The head of the backend's answer, with its body still to come, and where it came from. */
+export type BackendAnswer = { answer: IncomingMessage; address: BackendAddress };
+
+// Lists of what may pass, not of what may not: a cookie, a host name or a transfer-encoding that travels on
+// leaks or breaks something, and nobody can name all such headers.
+const REQUEST_HEADERS = ["content-type", "accept", "accept-language"];
+const RESPONSE_HEADERS = ["content-type", "retry-after"];
+
+/**
+ * Hands a request on to one of the backend's endpoints in the name of its owner.
+ *
+ * @throws {Failure} The owner is nobody that we know, or no answer came.
+ */
+export async function handOn(
+  request: NextRequest,
+  path: string,
+  body: BackendRequest["body"],
+): Promise<BackendAnswer> {
+  const owner = await identify(request);
+  if (!owner) throw new Failure(whyNobody(), 401);
+  const address = backendAddress(path);
+  const headers: Record<string, string> = {
+    authorization: `Bearer ${await backendToken(owner, pageOrigin(request))}`,
+    [REQUEST_ID]: requestId(request),
+  };
+  for (const name of REQUEST_HEADERS) {
+    const value = request.headers.get(name);
+    if (value !== null) headers[name] = value;
+  }
+  const { method, signal } = request;
+  const answer = await askBackend(address, { method, headers, body, signal });
+  answer.on("error", () => {
+    if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
+  });
+  return { answer, address };
+}
+
+/** What the browser may see of the head of the backend's answer. */
+export function answerHeaders({ headers }: IncomingMessage): Headers {
+  const passed = new Headers();
+  for (const name of RESPONSE_HEADERS) {
+    const value = headers[name];
+    if (typeof value === "string") passed.set(name, value);
+  }
+  return passed;
+}
+
+/**
+ * Makes sure that an answer is JSON, as every error of the backend is.
+ *
+ * @param other What else it could have been.
+ * @throws {Failure} It is something else: somebody else has answered.
+ */
+export function expectJson({ answer, address }: BackendAnswer, other: string): void {
+  const type = answer.headers["content-type"] ?? "nothing";
+  if (/^application\/json\b/.test(type)) return;
+  answer.destroy();
+  throw new Failure(
+    `${address.url} answered ${answer.statusCode} with ${type}, which is neither JSON nor ${other}: is that the ` +
+      `backend? The address comes from ${address.source}.`,
+  );
+}
+
+/** A body for the browser. */
+export function webStream(stream: Readable): ReadableStream {
+  return Readable.toWeb(stream) as ReadableStream;
+}

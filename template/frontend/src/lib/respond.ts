@@ -1,0 +1,35 @@
+import type { NextRequest } from "next/server";
+import { messageAnswer } from "@/lib/answers";
+import { Failure } from "@/lib/failure";
+import { namingRequest, REQUEST_ID, requestId } from "@/lib/request-id";
+
+/**
+ * Does the work for a request and names the request's id on the answer.
+ *
+ * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
+ *
+ * @param failed Makes the answer when our side is at fault, of the message for the person.
+ */
+export async function respond(
+  request: NextRequest,
+  work: () => Promise<Response>,
+  failed = (message: string) => messageAnswer(502, message),
+): Promise<Response> {
+  const response = await work().catch((error: unknown) => explain(request, error, failed));
+  response.headers.set(REQUEST_ID, requestId(request));
+  return response;
+}
+
+/** Logs what went wrong with a request on our side. */
+export function logFailure(request: NextRequest, problem: unknown): void {
+  console.error(`${request.nextUrl.pathname} (request ${requestId(request)}):`, problem);
+}
+
+function explain(request: NextRequest, error: unknown, failed: (message: string) => Response): Response {
+  if (request.signal.aborted) return new Response(null, { status: 499 });
+  const known = error instanceof Failure ? error : null;
+  if (known && known.status < 500) return messageAnswer(known.status, known.message);
+  logFailure(request, known?.message ?? error);
+  const words = known?.message ?? "The page's server failed: its log says why.";
+  return failed(namingRequest(words, requestId(request)));
+}
