@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { POST } from "@/app/api/chatkit/route";
 import { guestCookie } from "@/lib/guest";
 import { BODY_LIMIT } from "@/lib/request-body";
 import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
-import { claimsOf, eventsOf, GUEST, messageOf, post, stubSecret } from "./page-request";
+import { claimsOf, eventsOf, file, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const LIST = { type: "threads.list", params: {} };
 const CREATE = { type: "threads.create", params: {} };
@@ -279,6 +280,16 @@ describe("body limit", () => {
     const response = await post("{}", { headers: { "content-length": String(BODY_LIMIT + 1) } });
     expect(response.status).toBe(413);
     expect(await messageOf(response)).toContain("10 MB");
+    expect(backend.received).toEqual([]);
+  });
+
+  test("a body too large, without its size, is read to its end, so that the browser looks at the 413", async () => {
+    const backend = await fakeBackend();
+    const { body, state } = file(2 * BODY_LIMIT);
+    const response = await POST(await pageRequest("/api/chatkit", { method: "POST", body }));
+    expect(response.status).toBe(413);
+    expect(await messageOf(response)).toContain("10 MB");
+    expect(state).toEqual({ given: 2 * BODY_LIMIT, cancelled: false });
     expect(backend.received).toEqual([]);
   });
 });

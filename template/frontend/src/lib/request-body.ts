@@ -14,11 +14,12 @@ export async function readBody(request: Request): Promise<Buffer> {
   if (!request.body) return Buffer.alloc(0);
   const chunks: Uint8Array[] = [];
   let size = 0;
+  // To the end, for browsers look at the answer only after they have sent everything.
   for await (const chunk of request.body) {
     size += chunk.length;
-    if (size > BODY_LIMIT) throw tooLarge();
-    chunks.push(chunk);
+    if (size <= BODY_LIMIT) chunks.push(chunk);
   }
+  if (size > BODY_LIMIT) throw tooLarge();
   return Buffer.concat(chunks);
 }
 
