@@ -15,8 +15,20 @@ export type BackendAnswer = { answer: IncomingMessage; address: BackendAddress }
 
 // Lists of what may pass, not of what may not: a cookie, a host name or a transfer-encoding that travels on
 // leaks or breaks something, and nobody can name all such headers.
-const REQUEST_HEADERS = ["content-type", "accept", "accept-language"];
-const RESPONSE_HEADERS = ["content-type", "retry-after"];
+const REQUEST_HEADERS = ["content-type", "content-length", "accept", "accept-language"];
+// Next drops a content-length and sends in chunks: a browser still sees when a file is not whole.
+const RESPONSE_HEADERS = [
+  "content-type",
+  "content-length",
+  "content-disposition",
+  "content-security-policy",
+  "x-content-type-options",
+  "cache-control",
+  "retry-after",
+];
+
+// Left to itself, Node 20.9 counts chunks where it should count bytes, and would hold a whole file.
+const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }) };
 
 /**
  * Hands a request on to one of the backend's endpoints in the name of its owner.
@@ -73,7 +85,7 @@ export function expectJson({ answer, address }: BackendAnswer, other: string): v
   );
 }
 
-/** A body for the browser. */
+/** A body for the browser, read no faster than the browser takes it. */
 export function webStream(stream: Readable): ReadableStream {
-  return Readable.toWeb(stream) as ReadableStream;
+  return Readable.toWeb(stream, AHEAD) as ReadableStream;
 }

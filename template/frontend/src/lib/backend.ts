@@ -2,12 +2,13 @@ import http from "node:http";
 import https from "node:https";
 import type { BackendAddress } from "@/lib/backend-address";
 import { Failure } from "@/lib/failure";
+import { upload } from "@/lib/upload";
 
-/** What is asked of the backend. */
+/** What is asked of the backend. A stream goes out at the backend's pace, and is never held as a whole. */
 export type BackendRequest = {
   method: string;
   headers: Record<string, string>;
-  body: Buffer;
+  body: Buffer | ReadableStream<Uint8Array> | null;
   signal: AbortSignal;
 };
 
@@ -46,6 +47,7 @@ export function askBackend(
         );
       },
     );
-    asked.end(body);
+    if (body instanceof ReadableStream) upload(body, asked);
+    else asked.end(body);
   });
 }

@@ -1,0 +1,17 @@
+import type { NextRequest } from "next/server";
+import { answerAttachments } from "@/lib/attachments-proxy";
+
+export const runtime = "nodejs";
+export const dynamic = "force-dynamic";
+
+type Context = { params: Promise<{ id: string }> };
+
+async function answer(request: NextRequest, { params }: Context): Promise<Response> {
+  return answerAttachments(request, (await params).id);
+}
+
+/** Downloads an attachment. */
+export const GET = answer;
+
+/** The second phase of an upload when ChatKit's `uploadStrategy` is `two_phase`. */
+export const POST = answer;
