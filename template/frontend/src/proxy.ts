@@ -1,6 +1,7 @@
 import { type NextRequest, NextResponse } from "next/server";
 import { messageAnswer } from "@/lib/answers";
 import { GUEST_SECONDS, guestCookie, newGuest, signGuest, verifyGuest } from "@/lib/guest";
+import { guestsAreWelcome } from "@/lib/identity";
 import { pageOrigin } from "@/lib/page-origin";
 import { respond } from "@/lib/respond";
 
@@ -12,7 +13,7 @@ import { respond } from "@/lib/respond";
 export function proxy(request: NextRequest): Promise<Response> {
   return respond(
     request,
-    () => withGuest(request),
+    async () => (guestsAreWelcome() ? withGuest(request) : NextResponse.next()),
     (message) => messageAnswer(500, message),
   );
 }
