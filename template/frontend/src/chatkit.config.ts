@@ -21,6 +21,25 @@ export const chatkitConfig: Omit<ChatKitOptions, "api" | "onClientTool"> = {
       { label: "Show progress", prompt: "Show progress", icon: "analytics" },
     ],
   },
-  composer: { placeholder: "Write a message…" },
-  threadItemActions: { feedback: false, retry: false },
+  // People can dictate with `dictation: { enabled: true }` beside `attachments`, once the backend transcribes.
+  composer: {
+    placeholder: "Write a message…",
+    attachments: {
+      enabled: true,
+      maxCount: 5,
+      maxSize: 20 * 1024 * 1024,
+      accept: {
+        "image/png": [".png"],
+        "image/jpeg": [".jpg", ".jpeg"],
+        "image/gif": [".gif"],
+        "image/webp": [".webp"],
+        "application/pdf": [".pdf"],
+        "text/plain": [".txt"],
+        "text/markdown": [".md"],
+        "text/csv": [".csv"],
+        "application/json": [".json"],
+      },
+    },
+  },
+  threadItemActions: { feedback: true, retry: true },
 };

@@ -34,6 +34,7 @@ function Attempt({ onRetry }: { onRetry: () => void }) {
     api: {
       url: "/api/chatkit",
       domainKey: process.env.NEXT_PUBLIC_CHATKIT_DOMAIN_KEY ?? "domain_pk_localhost_dev",
+      uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
     },
     onClientTool: runClientTool,
     onReady: () => setReady(true),
