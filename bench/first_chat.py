@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "template" / "backend" / "tests")]
 
 import httpx2  # noqa: E402
+from chat import visit  # noqa: E402
 from projects import clean_environment, free_port, render  # noqa: E402
-from running import Dev, visit  # noqa: E402
+from running import Dev  # noqa: E402
 from variants import DEFAULT  # noqa: E402
 from wait import wait_until  # noqa: E402
 

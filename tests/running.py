@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import psutil
-from chat import Chat
 from projects import Project, clean_environment, free_port
 from wait import wait_until
 
@@ -87,14 +85,6 @@ def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]
         yield running
     finally:
         running.stop()
-
-
-def visit(address: str) -> Chat:
-    """Open the page as a new browser does, and return the person that it is."""
-    page = httpx2.get(address, timeout=60)
-    assert page.status_code == 200, page.text
-    cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
-    return Chat(f"{address}/api/chatkit", {"Cookie": cookies})
 
 
 def listens(port: int) -> bool:

@@ -2,9 +2,9 @@
 
 import psutil
 import pytest
-from chat import Chat, is_delta, text_of
+from chat import Chat, is_delta, text_of, visit
 from conftest import Installed
-from running import dev, nothing_stays, visit
+from running import dev, nothing_stays
 from variants import VARIANTS, Variant
 
 

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from chat import visit
 from conftest import Installed
 from projects import Project, share_packages
-from running import dev, visit
+from running import dev
 from variants import BY_DATABASE, DEFAULT, Variant
 
 COMPLETE = """

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from chat import visit
 from conftest import Installed
 from projects import clean_environment, free_port, render, share_packages
-from running import Dev, dev, listens, nothing_stays, processes_below, visit
+from running import Dev, dev, listens, nothing_stays, processes_below
 from variants import BY_DATABASE, DEFAULT, Variant
 from wait import wait_until
 

@@ -9,12 +9,17 @@ from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
+from chat import visit
 from conftest import Installed
 from projects import Project, clean_environment, free_port
-from running import visit
 from test_boot import converse
 from variants import BY_DATABASE, DEFAULT, Variant
 from wait import wait_until
+
+PROTOCOL = [
+    f"tests/test_{name}.py" for name in ("requests", "items", "attachments", "demo", "conversation")
+]
+"""The project's tests that speak to a server over HTTP and know nothing else of it."""
 
 
 def commands(project: Project) -> list[str]:
@@ -67,6 +72,8 @@ def test_both_sides_converse_in_production(installed: Installed, variant: Varian
         front_settings["HOSTNAME"] = "a-container"
         stack.enter_context(serving(project, frontend, "frontend", front_settings, page))
         converse(visit(page))
+        through_the_page = {"THROUGH_THE_PAGE": "1"}
+        project.run("uv", "run", "pytest", *PROTOCOL, cwd="backend", env=through_the_page)
         anonymous = httpx2.post(f"{address}/chatkit", json={"type": "threads.list", "params": {}})
         assert anonymous.status_code == 401
         assert "token" in anonymous.json()["message"]

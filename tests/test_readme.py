@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from chat import visit
 from projects import GIT
-from running import Dev, visit
+from running import Dev
 from variants import ROOT
 
 

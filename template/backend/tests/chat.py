@@ -105,3 +105,11 @@ class Chat:
         page = self.ask("items.list", thread_id=thread_id, order="asc", limit=9999)
         items: list[Json] = page["data"]
         return items
+
+
+def visit(page: str) -> Chat:
+    """Open the page as a new browser does, and return the person that it is."""
+    answer = httpx2.get(page, timeout=60)
+    assert answer.status_code == 200, answer.text
+    cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
+    return Chat(f"{page}/api/chatkit", {"Cookie": cookies})

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
-from chat import Chat
+from chat import Chat, visit
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -42,14 +42,20 @@ class Server:
     process: subprocess.Popen[bytes]
     address: str
     database: URL
+    page: str | None = None
+    """The address of the page's server in front of it, if there is one."""
 
     def chat(self, token: str | None = None) -> Chat:
         """Return a person with this token, or the one whom development believes without any."""
+        if self.page and not token:
+            return visit(self.page)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return Chat(f"{self.address}/chatkit", headers)
 
     def someone(self, owner: str | None = None, **claims: Any) -> Chat:
-        """Return a person whom the page's server has signed in."""
+        """Return a person whom the page's server has signed in: a new one, or the one named."""
+        if self.page and not (owner or claims):
+            return visit(self.page)
         standard = {
             "sub": owner or secrets.token_hex(8),
             "iss": "chatkit-frontend",
@@ -120,28 +126,51 @@ def alembic(
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def run_server(database: URL, log: Path | None = None, **settings: str) -> Iterator[Server]:
     """Run a server until the end of the block; its log goes where that of the tests goes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = environment(database, BACKEND_PORT=str(port), **settings)
     address = f"http://127.0.0.1:{port}"
     with log.open("w") if log else nullcontext() as stderr:
         process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=env, stderr=stderr)
         try:
-            wait_until(lambda: answers(process, address), seconds=30)
+            wait_until(lambda: answers(process, f"{address}/health"))
             yield Server(process, address, database)
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
+@contextmanager
+def run_page(server: Server) -> Iterator[str]:
+    """Run the page's server, as it was built, in front of a server, and return its address."""
+    port = free_port()
+    env = {"BACKEND_URL": server.address, "CHATKIT_SECRET": SECRET, "PORT": str(port)}
+    process = subprocess.Popen(
+        ["node", "scripts/start.mjs"], cwd=BACKEND.parent / "frontend", env=os.environ | env
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(process, address))
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
 def answers(process: subprocess.Popen[bytes], address: str) -> bool:
     assert process.poll() is None, "the server ended"
     try:
-        httpx2.get(f"{address}/health")
+        httpx2.get(address)
     except httpx2.TransportError:
         return False
     return True
@@ -158,8 +187,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
 
 @pytest.fixture(scope="session")
 def server(database: URL) -> Iterator[Server]:
-    """A server with the demo assistant, shared by all tests."""
-    with run_server(database) as running:
+    """A server with the demo assistant, shared by all tests.
+
+    With THROUGH_THE_PAGE=1 in the environment the tests go through the page's server, which must be
+    built: what is said over HTTP is the same there.
+    """
+    with run_server(database) as running, ExitStack() as stack:
+        if os.environ.get("THROUGH_THE_PAGE"):
+            running.page = stack.enter_context(run_page(running))
         yield running
 
 

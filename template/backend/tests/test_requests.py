@@ -69,7 +69,7 @@ def test_not_found_is_500(chat: Chat, kind: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"{}", b'{"type": "x"}', b"\xff"])
 def test_wrong_request_field(chat: Chat, body: bytes) -> None:
-    headers = {"content-type": "application/json"}
+    headers = {**chat.headers, "content-type": "application/json"}
     response = httpx2.post(chat.url, content=body, headers=headers)
     assert response.status_code == 400
     assert '{"type": "threads.list", "params": {}}' in response.json()["message"]
@@ -78,7 +78,8 @@ def test_wrong_request_field(chat: Chat, body: bytes) -> None:
 def test_what_is_not_json_is_refused(chat: Chat) -> None:
     """A form of another site's page would be sent with the person's cookies."""
     body = '{"type": "threads.list", "params": {}}'
-    response = httpx2.post(chat.url, content=body, headers={"content-type": "text/plain"})
+    headers = {**chat.headers, "content-type": "text/plain"}
+    response = httpx2.post(chat.url, content=body, headers=headers)
     assert response.status_code == 415
     assert "application/json" in response.json()["message"]
 

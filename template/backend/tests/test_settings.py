@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StartupError
-from app.settings import ENV_FILE, Settings, get_settings
+from app.settings import BACKEND, ENV_FILE, Settings, get_settings
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,9 @@ def test_an_empty_variable_means_the_default_and_wins_over_the_file(
         ({"OPENAI_BASE_URL": "localhost:11434", "OPENAI_MODEL": "x"}, "http://"),
         ({"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}, "OPENAI_MODEL"),
         ({"HISTORY_ITEMS": "many"}, "HISTORY_ITEMS"),
+        ({"TURNS_PER_MINUTE": "-1"}, "TURNS_PER_MINUTE"),
+        ({"ATTACHMENT_TYPES": "text/plain, text/html"}, "text/html"),
+        ({"OIDC_ISSUER": "https://login.example.com"}, "OIDC_AUDIENCE"),
     ],
 )
 def test_a_wrong_value_is_named(
@@ -53,6 +56,11 @@ def test_a_wrong_value_is_named(
         get_settings()
     assert words in str(refused.value)
     assert str(ENV_FILE) in str(refused.value)
+
+
+def test_every_setting_is_described() -> None:
+    text = (BACKEND.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in text] == []
 
 
 def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

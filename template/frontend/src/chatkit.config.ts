@@ -21,7 +21,7 @@ export const chatkitConfig: Omit<ChatKitOptions, "api" | "onClientTool"> = {
       { label: "Show progress", prompt: "Show progress", icon: "analytics" },
     ],
   },
-  // People can dictate with `dictation: { enabled: true }` beside `attachments`, once the backend transcribes.
+  // With an OPENAI_API_KEY people can dictate: `dictation: { enabled: true }` beside `attachments`.
   composer: {
     placeholder: "Write a message…",
     attachments: {

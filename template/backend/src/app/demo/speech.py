@@ -24,7 +24,7 @@ from chatkit.types import (
 from app.chatkit_store import generate_id
 from app.turn import Turn
 
-SECONDS_A_WORD = 0.015
+SECONDS_A_WORD = 0.01
 
 Events = AsyncIterator[ThreadStreamEvent]
 
