@@ -130,7 +130,7 @@ def test_many_people_press_stop_at_once(chat: Chat) -> None:
 
     with ThreadPoolExecutor(20) as people:
         threads = list(people.map(stop_early, range(40)))
-    wait_until(lambda: all(len(chat.items(thread_id)) == 2 for thread_id in threads), seconds=30)
+    wait_until(lambda: all(len(chat.items(thread_id)) == 2 for thread_id in threads))
 
 
 def ends_soon(event: dict[str, object]) -> bool:

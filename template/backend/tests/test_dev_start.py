@@ -125,7 +125,7 @@ def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name:
     with process:
         wait_until((tmp_path / "asked").exists)
         process.send_signal(signum)
-        said, _ = process.communicate(timeout=15)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signum
     assert b"Traceback" not in said
 

@@ -33,19 +33,20 @@ def claims(**others: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "secret"),
+    "changes",
     [
-        ({"exp": int(time.time()) - 60}, SECRET),
-        ({"iss": "somebody"}, SECRET),
-        ({"aud": "somebody"}, SECRET),
-        ({"sub": None}, SECRET),
-        ({"exp": None}, SECRET),
-        ({}, "another secret of 32 characters, or more"),
+        {"exp": 1},
+        {"iss": "somebody"},
+        {"aud": "somebody"},
+        {"sub": None},
+        {"exp": None},
+        {"secret": "another secret of 32 characters, or more"},
     ],
+    ids=str,
 )
-def test_a_wrong_token_is_refused(server: Server, changes: dict[str, Any], secret: str) -> None:
+def test_a_wrong_token_is_refused(server: Server, changes: dict[str, Any]) -> None:
     said = {key: value for key, value in claims(**changes).items() if value is not None}
-    chat = server.chat(jwt.encode(said, secret, algorithm="HS256"))
+    chat = server.chat(jwt.encode(said, said.pop("secret", SECRET), algorithm="HS256"))
     for response in (chat.post("threads.list"), chat.download("atc_none")):
         assert response.status_code == 401
         assert "CHATKIT_SECRET" in response.json()["message"]
@@ -179,7 +180,7 @@ def test_a_login_of_a_provider_owns_its_conversations(
     [
         {"aud": "another app"},
         {"iss": "https://somebody.example"},
-        {"exp": int(time.time()) - 60},
+        {"exp": 1},
         {"sub": ""},
         {"sub": "x" * 201},
     ],

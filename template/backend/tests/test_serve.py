@@ -106,7 +106,7 @@ def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reload
         process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
     yield Reloading(process, tmp_path, port)
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 def test_an_edit_is_served(reloading: Reloading) -> None:
@@ -126,14 +126,14 @@ def test_an_edit_that_does_not_start_waits_for_the_next(reloading: Reloading) ->
 
 @pytest.mark.parametrize("reloading", ["raise ValueError('no start')"], indirect=True)
 def test_an_app_that_never_started_ends_it(reloading: Reloading) -> None:
-    assert reloading.process.wait(timeout=10) == 1
+    assert reloading.process.wait(timeout=60) == 1
     assert "ValueError: no start" in reloading.said()
 
 
 def test_a_killed_server_ends_it(reloading: Reloading) -> None:
     wait_until(lambda: reloading.answer() == "BODY")
     reloading.server().kill()
-    assert reloading.process.wait(timeout=10) == 1
+    assert reloading.process.wait(timeout=60) == 1
     assert "The server" in reloading.said()
 
 
@@ -142,7 +142,7 @@ def test_a_killed_reloader_leaves_no_server_on_the_port(reloading: Reloading) ->
     server = reloading.server()
     reloading.process.kill()
     reloading.process.wait()
-    psutil.wait_procs([server], timeout=10)
+    psutil.wait_procs([server], timeout=60)
     assert not server.is_running()
 
 
@@ -152,5 +152,5 @@ def test_a_stop_ends_the_server_too(reloading: Reloading, name: str) -> None:
     wait_until(lambda: reloading.answer() == "BODY")
     server = reloading.server()
     reloading.process.send_signal(signal.Signals[name])
-    assert reloading.process.wait(timeout=10) == 0
+    assert reloading.process.wait(timeout=60) == 0
     assert not server.is_running()

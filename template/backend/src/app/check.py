@@ -62,7 +62,10 @@ def _backend_steps() -> Iterator[Step]:
     yield Step("backend: lint", [*python, "ruff", "check"], BACKEND)
     yield Step("backend: format", [*python, "ruff", "format", "--check"], BACKEND)
     yield Step("backend: types", [*python, "mypy"], BACKEND)
-    yield Step("backend: tests", [*python, "pytest"], BACKEND)
+    # By file: what the tests of one share, such as a server, is started once.
+    yield Step(
+        "backend: tests", [*python, "pytest", "--numprocesses=auto", "--dist=loadfile"], BACKEND
+    )
 
 
 def _frontend_steps(node: Node) -> Iterator[Step]:

@@ -42,6 +42,8 @@ def explain_model_error(error: Exception, model: str | None = None) -> str:
             return f"{server} refuses the request to {model}: {_reason(error)}"
         case openai.APIStatusError():
             return f"{server} failed with status {error.status_code}. Try again."
+        case openai.APIError():
+            return f"{server} broke the answer off: {_reason(error)}"
         case MaxTurnsExceeded():
             return "The assistant used its tools too many times without coming to an answer."
     return f"The answer failed ({type(error).__name__}). The backend's log says more."
@@ -59,7 +61,7 @@ def _shown(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _reason(error: openai.APIStatusError) -> str:
+def _reason(error: openai.APIError) -> str:
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
     return hide_secrets(str(message or "it gave no reason"))[:300]
