@@ -217,3 +217,31 @@ def test_a_server_that_is_away_is_told_in_words(run: RunBackend) -> None:
 def test_a_bucket_that_is_not_there_is_told_in_words(run: RunBackend, bucket: Bucket) -> None:
     with run(bucket, ATTACHMENTS_URL="s3://another-one/files") as backend:
         check_failure(backend, backend.chat.upload("photo.png", *FILES["photo.png"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("s3://", "Unable to recognise"),
+        ("s3:/bucket/prefix", "Unable to recognise"),
+        ("ftp://ada:the-password@host/prefix", "Unable to recognise"),
+        ("https://s3.example.com/bucket", "no address of S3"),
+        ("~nobody-of-this-name/files", "home directory"),
+        ("/proc", "/proc"),  # it is there, and not even root can write there
+        ("/dev/null/files", "Not a directory"),
+    ],
+)
+def test_a_wrong_address_is_refused_at_the_start(
+    project_of: Installed, value: str, words: str
+) -> None:
+    project = project_of(DEFAULT)
+    settings = {"APP_ENV": "development", "ATTACHMENTS_URL": value}
+    python = str(project.path / ".venv" / "bin" / "python")
+    serve = (python, "-m", "app.serve")
+    result = project.run(*serve, cwd="backend", env=settings, check=False, timeout=60)
+    assert result.returncode == 2
+    assert "ATTACHMENTS_URL is " in result.stderr
+    assert words in result.stderr
+    assert "a folder, or an address such as s3://bucket/prefix" in result.stderr
+    assert "the-password" not in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,19 +1,25 @@
 """Where the bytes of attachments lie: in a folder, or in any S3-compatible store."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, get_settings
 
 CHUNK_BYTES = 256 * 1024
+
+# A drive of Windows is one letter.
+_URL = re.compile(r"[\w+.-]{2,}:")
+_CREDENTIALS = re.compile(r"(?<=://)\S*@")
 
 
 @cache
@@ -25,19 +31,32 @@ def get_file_store() -> ObjectStore:
     environment; Google's and Azure's URLs are taken too.
 
     Raises:
-        StartupError: the address is wrong, or the folder cannot be made.
+        StartupError: the address is wrong, or the folder cannot be made or written.
     """
     url = get_settings().attachments_url or ".attachments"
     try:
-        if "://" in url:
-            return from_url(url)
-        return LocalStore((BACKEND / Path(url).expanduser()).resolve(), mkdir=True)
-    except (BaseError, OSError, ValueError) as error:
+        return _remote_store(url) if _URL.match(url) else _folder(url)
+    except (BaseError, OSError, ValueError, RuntimeError) as error:
+        shown = f"ATTACHMENTS_URL is {url}, which cannot be used: {str(error).splitlines()[0]}"
         raise StartupError(
-            f"ATTACHMENTS_URL is {url}, which cannot be used: {str(error).splitlines()[0]}\n"
+            f"{_CREDENTIALS.sub('', shown)}\n"
             "It is a folder, or an address such as s3://bucket/prefix, and comes from the "
             f"environment or {ENV_FILE}."
         ) from None
+
+
+def _remote_store(url: str) -> ObjectStore:
+    store = from_url(url)
+    if not isinstance(store, S3Store | GCSStore | AzureStore):
+        raise ValueError("it is no address of S3, of Google's storage or of Azure's")
+    return store
+
+
+def _folder(path: str) -> ObjectStore:
+    folder = (BACKEND / Path(path).expanduser()).resolve()
+    store = LocalStore(folder, mkdir=True)
+    with TemporaryFile(dir=folder):  # one that is there need not be writable
+        return store
 
 
 async def save(attachment_id: str, content: BinaryIO) -> None:
