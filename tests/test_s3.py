@@ -2,8 +2,10 @@
 
 import random
 import re
+import socket
 import subprocess
 import sys
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -212,6 +214,30 @@ def test_a_server_that_is_away_is_told_in_words(run: RunBackend) -> None:
         check_failure(backend, chat.download(uploaded))
         check_failure(backend, chat.post("attachments.delete", attachment_id=uploaded))
         assert chat.say("Hello")[-1]["type"] == "thread.item.done"
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_long(run: RunBackend) -> None:
+    """It is asked again for some seconds, and not for longer than a person waits."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with run(Bucket(address), AWS_TIMEOUT="4s") as backend:
+            check_failure(backend, backend.chat.upload("photo.png", *FILES["photo.png"]))
+
+
+def test_a_download_may_take_its_time(run: RunBackend, bucket: Bucket) -> None:
+    """A person's slow connection is no reason to take the store for one that does not answer."""
+    content = b"%PDF-1.7\n" + bytes(30_000_000)
+    little = httpx2.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
+    with (
+        run(bucket, AWS_TIMEOUT="1s", ATTACHMENT_MAX_MB="40") as backend,
+        httpx2.Client(transport=little, timeout=30) as person,
+    ):
+        uploaded = backend.chat.upload("paper.pdf", content, "application/pdf").json()["id"]
+        with person.stream("GET", backend.chat.file_url(uploaded)) as response:
+            chunks = response.iter_raw()
+            received = next(chunks)
+            time.sleep(12)  # longer than a request to the bucket, and its repetitions, may take
+            assert b"".join([received, *chunks]) == content
 
 
 def test_a_bucket_that_is_not_there_is_told_in_words(run: RunBackend, bucket: Bucket) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -15,7 +16,11 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, get_settings
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
+
+RETRY = timedelta(seconds=10)
+"""How long a store that does not answer is asked again. obstore would ask for three minutes, while
+a person waits for an upload, and a turn for the files that the model is sent."""
 
 # A drive of Windows is one letter.
 _URL = re.compile(r"[\w+.-]{2,}:")
@@ -46,7 +51,7 @@ def get_file_store() -> ObjectStore:
 
 
 def _remote_store(url: str) -> ObjectStore:
-    store = from_url(url)
+    store = from_url(url, retry_config={"retry_timeout": RETRY})
     if not isinstance(store, S3Store | GCSStore | AzureStore):
         raise ValueError("it is no address of S3, of Google's storage or of Azure's")
     return store
@@ -66,25 +71,31 @@ async def save(attachment_id: str, content: BinaryIO) -> None:
 
 async def load(attachment_id: str) -> bytes | None:
     """Return the bytes of an attachment, or None if they are gone."""
-    try:
-        result = await obstore.get_async(get_file_store(), attachment_id)
-    except FileNotFoundError:
+    found = await stream(attachment_id)
+    if found is None:
         return None
-    return bytes(await result.bytes_async())
+    _, chunks = found
+    return b"".join([chunk async for chunk in chunks])
 
 
 async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:
-    """Return the size of an attachment in bytes, and its chunks; None if they are gone."""
+    """Return the size of an attachment in bytes, and its chunks; None if they are gone.
+
+    Each chunk is a request of its own: one for all would be over after half a minute, and a file
+    cut off, however slow the person's connection is.
+    """
     try:
-        result = await obstore.get_async(get_file_store(), attachment_id)
+        file = await obstore.open_reader_async(
+            get_file_store(), attachment_id, buffer_size=CHUNK_BYTES
+        )
     except FileNotFoundError:
         return None
 
     async def chunks() -> AsyncIterator[bytes]:
-        async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+        while chunk := await file.read(CHUNK_BYTES):
             yield bytes(chunk)
 
-    return result.meta["size"], chunks()
+    return file.size, chunks()
 
 
 async def delete(attachment_id: str) -> None:
