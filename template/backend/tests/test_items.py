@@ -19,7 +19,7 @@ SHOWN_BY = {
     "task": "Show a task",
     "end_of_turn": "Show a task",
 }
-OTHER_EVENTS = ["notice", "effect", "correction", "error", "sources"]
+OTHER_EVENTS = ["lock it", "notice", "effect", "correction", "error", "sources"]
 
 
 def types_of(union: Any) -> set[str]:

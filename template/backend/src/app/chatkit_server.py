@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -14,13 +15,17 @@ from chatkit.types import (
     ErrorEvent,
     FeedbackKind,
     StreamingReq,
+    StreamOptionsEvent,
     SyncCustomActionResponse,
+    ThreadCreatedEvent,
     ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
     ThreadMetadata,
+    ThreadsCreateReq,
     ThreadsDeleteReq,
     ThreadStreamEvent,
     TranscriptionResult,
+    UserMessageInput,
     UserMessageItem,
     WidgetItem,
     is_streaming_req,
@@ -92,8 +97,6 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a message, the output of a client tool, or a form (then there is no message)."""
-        if input_user_message is not None and thread.title is None:
-            thread.title = title_of(input_user_message)
         turn = Turn(thread, input_user_message, context, self.store)
         async for event in self._assistant.respond(turn):
             yield event
@@ -151,18 +154,47 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def _stream(
         self, request: StreamingReq, context: RequestContext
     ) -> AsyncGenerator[bytes]:
-        begun = False
+        if isinstance(request, ThreadsCreateReq):
+            events = self._create_thread(request.params.input, context)
+        else:
+            events = self._process_streaming_impl(request, context)
+        # Nobody can stop a turn before it says that they may: what they wrote is stored by then.
+        held = b""
+        may_stop = False
         try:
-            async for event in self._process_streaming_impl(request, context):
-                yield self._chunk(event)
-                begun = True
+            async for event in events:
+                held += self._chunk(event)
+                may_stop = may_stop or isinstance(event, StreamOptionsEvent)
+                if may_stop:
+                    yield held
+                    held = b""
         except Exception as error:
-            # Before the first event there is a status to tell it with. A stream that breaks off
+            # Before the first chunk there is a status to tell it with. A stream that breaks off
             # makes ChatKit's page post the message again.
-            if not begun:
+            if not may_stop:
                 raise
             _, message = explain_failure(error, context.request_id)
-            yield self._chunk(ErrorEvent(message=message, allow_retry=True))
+            held = self._chunk(ErrorEvent(message=message, allow_retry=True))
+        if held:
+            yield held
+
+    async def _create_thread(
+        self, message_input: UserMessageInput, context: RequestContext
+    ) -> AsyncGenerator[ThreadStreamEvent]:
+        # As ChatKit does, but all is stored at once, and with its title: there is no thread without
+        # a message, and the person waits less for the first word.
+        thread = ThreadMetadata(
+            id=self.store.generate_thread_id(context), created_at=datetime.now()
+        )
+        message = await self._build_user_message_item(message_input, thread, context)
+        thread.title = title_of(message)
+        await self.store.add_thread(thread, message, context)
+        yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
+        yield ThreadItemDoneEvent(item=message)
+        async for event in self._process_events(
+            thread, context, lambda: self.respond(thread, message, context)
+        ):
+            yield event
 
     def _chunk(self, event: ThreadStreamEvent) -> bytes:
         return b"data: " + self._serialize(event) + b"\n\n"

@@ -77,6 +77,33 @@ class ChatKitStore(Store[RequestContext]):
             row = await session.scalar(_conversation(thread_id, context))
         return _to_thread(_found(row, f"Thread {thread_id} not found."))
 
+    async def add_thread(
+        self, thread: ThreadMetadata, message: UserMessageItem, context: RequestContext
+    ) -> None:
+        """Store a new thread with its first message and the message's files: all or nothing."""
+        async with write() as session:
+            session.add(
+                models.Conversation(id=thread.id, owner=context.owner, **_columns_of_thread(thread))
+            )
+            await session.flush()
+            session.add(
+                models.Message(
+                    conversation_id=thread.id,
+                    id=message.id,
+                    position=1,
+                    **_columns_of_item(message),
+                )
+            )
+            for attachment in message.attachments:
+                await session.execute(
+                    update(models.Attachment)
+                    .where(
+                        models.Attachment.id == attachment.id,
+                        models.Attachment.owner == context.owner,
+                    )
+                    .values(conversation_id=thread.id, document=attachment.model_dump_json())
+                )
+
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
 
@@ -94,9 +121,8 @@ class ChatKitStore(Store[RequestContext]):
                 session.add(row)
             elif row.owner != context.owner:
                 raise NotFoundError(f"Thread {thread.id} not found.")
-            row.title = _without_nul(thread.title)
-            row.created_at = _utc(thread.created_at)
-            row.document = thread.model_dump_json()
+            for name, value in _columns_of_thread(thread).items():
+                setattr(row, name, value)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
@@ -199,9 +225,8 @@ class ChatKitStore(Store[RequestContext]):
                 session.add(row)
             elif _reopens(_to_item(row), item):
                 return
-            row.type = item.type
-            row.created_at = _utc(item.created_at)
-            row.document = item.model_dump_json()
+            for name, value in _columns_of_item(item).items():
+                setattr(row, name, value)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -370,6 +395,22 @@ def _to_thread(row: models.Conversation) -> ThreadMetadata:
 
 def _to_item(row: models.Message) -> ThreadItem:
     return _ITEM.validate_json(row.document)
+
+
+def _columns_of_thread(thread: ThreadMetadata) -> dict[str, Any]:
+    return {
+        "title": _without_nul(thread.title),
+        "created_at": _utc(thread.created_at),
+        "document": thread.model_dump_json(),
+    }
+
+
+def _columns_of_item(item: ThreadItem) -> dict[str, Any]:
+    return {
+        "type": item.type,
+        "created_at": _utc(item.created_at),
+        "document": item.model_dump_json(),
+    }
 
 
 def _reopens(stored: ThreadItem, item: ThreadItem) -> bool:

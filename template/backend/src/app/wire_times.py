@@ -13,6 +13,7 @@ from chatkit.types import (
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
+    ThreadItemUpdatedEvent,
 )
 from pydantic import BaseModel
 
@@ -22,6 +23,8 @@ Dated = TypeVar("Dated", bound=BaseModel)
 def with_offsets(obj: BaseModel) -> BaseModel:
     """Return a copy whose `created_at` say how far they are from UTC."""
     match obj:
+        case ThreadItemUpdatedEvent():  # first: there is one for each word
+            return obj
         case Page():
             return obj.model_copy(update={"data": [with_offsets(entry) for entry in obj.data]})
         case Thread():
