@@ -17,7 +17,7 @@ import pytest
 from backend import Backend, migrate, run_backend
 from chat import Chat, message
 from conftest import Installed
-from projects import clean_environment, free_port
+from projects import Project, clean_environment, free_port
 from variants import DEFAULT
 from wait import wait_until
 
@@ -96,10 +96,16 @@ def _has_bucket(process: subprocess.Popen[bytes], bucket: Bucket) -> bool:
 
 
 @pytest.fixture(scope="module")
-def run(project_of: Installed, tmp_path_factory: pytest.TempPathFactory) -> RunBackend:
-    """Run a backend of the project; all have one database, and none tells the secret."""
+def project(project_of: Installed) -> Project:
+    """A project whose backend is installed."""
     project = project_of(DEFAULT)
     project.run("uv", "sync", "--quiet")
+    return project
+
+
+@pytest.fixture(scope="module")
+def run(project: Project, tmp_path_factory: pytest.TempPathFactory) -> RunBackend:
+    """Run a backend of the project; all have one database, and none tells the secret."""
     database = migrate(project, tmp_path_factory.mktemp("database") / "chat.db")
 
     @contextmanager
@@ -257,10 +263,7 @@ def test_a_bucket_that_is_not_there_is_told_in_words(run: RunBackend, bucket: Bu
         ("/dev/null/files", "Not a directory"),
     ],
 )
-def test_a_wrong_address_is_refused_at_the_start(
-    project_of: Installed, value: str, words: str
-) -> None:
-    project = project_of(DEFAULT)
+def test_a_wrong_address_is_refused_at_the_start(project: Project, value: str, words: str) -> None:
     settings = {"APP_ENV": "development", "ATTACHMENTS_URL": value}
     python = str(project.path / ".venv" / "bin" / "python")
     serve = (python, "-m", "app.serve")
