@@ -21,6 +21,7 @@ import httpx2
 import jwt
 import pytest
 from chat import Chat, visit
+from fake_model import KEY, FakeModel, run_fake_model
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -202,3 +203,27 @@ def server(database: URL) -> Iterator[Server]:
 def chat(server: Server) -> Chat:
     """A person at the shared server."""
     return server.chat()
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[FakeModel]:
+    """The model's server."""
+    with run_fake_model() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["chat_completions", "responses"])
+def api(request: pytest.FixtureRequest) -> str:
+    """The API that is spoken."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def asking(
+    api: str, model: FakeModel, database: URL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that asks the model."""
+    log = tmp_path_factory.mktemp("log") / "log"
+    with run_server(database, log, **model.settings, OPENAI_API=api) as running:
+        yield running
+    assert KEY not in log.read_text()

@@ -1,5 +1,6 @@
-"""A model for the tests: a local server that speaks both of OpenAI's streaming APIs."""
+"""A model for the tests: a local server that speaks OpenAI's streaming APIs, and has ears."""
 
+import io
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +12,11 @@ from typing import Any
 
 from chat import Json
 from fake_model_apis import chat_completions, responses
+from python_multipart.multipart import Field, File, parse_form
 
+KEY = "sk-a-key-that-nobody-may-see"
 APIS = {"/v1/chat/completions": "chat_completions", "/v1/responses": "responses"}
+EARS = "/v1/audio/transcriptions"
 
 
 class CutOffError(Exception):
@@ -56,6 +60,16 @@ class Request:
         return [(role, text) for role, text in said if text and role != "system"]
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What the model was given to hear."""
+
+    model: str
+    name: str
+    mime_type: str
+    audio: bytes
+
+
 @dataclass
 class FakeModel:
     """What the model was asked and has answered, and how it answers."""
@@ -63,10 +77,22 @@ class FakeModel:
     address: str = ""
     answer: Answer = field(default_factory=Answer)
     requests: list[Request] = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when somebody leaves before the end of an answer."""
     elsewhere: list[str] = field(default_factory=list)
     """The hosts that it was asked for in its second job, that of a proxy."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a backend that asks this model."""
+        return {
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": f"{self.address}/v1",
+            "OPENAI_MODEL": "fake-model",
+            "OPENAI_MODELS": "fake-model,other-model",
+            "OPENAI_TRANSCRIPTION_MODEL": "fake-ears",
+        }
 
     @contextmanager
     def answering(self, answer: Answer) -> Iterator[None]:
@@ -104,19 +130,43 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         answer = self._model.answer
-        if self.path not in APIS:
+        if self.path not in (*APIS, EARS):
             self.do_CONNECT()
-        elif answer.status == 200:
-            self._stream(Request(APIS[self.path], json.loads(body)), answer)
-        elif answer.status:
+        elif answer.status != 200:
             self._refuse(answer)
+        elif self.path == EARS:
+            self._hear(body, answer)
+        else:
+            self._stream(Request(APIS[self.path], json.loads(body)), answer)
         self.close_connection = True
 
     def _refuse(self, answer: Answer) -> None:
+        if not answer.status:
+            return
         message = f"Not with {self.headers['Authorization']}"
         self._begin(answer.status, {"Content-Type": "application/json", "Retry-After-Ms": "1"})
         error = {"error": {"message": message, "code": answer.code}}
         self.wfile.write(json.dumps(error).encode())
+
+    def _hear(self, body: bytes, answer: Answer) -> None:
+        fields: list[Field] = []
+        files: list[File] = []
+        headers = {name: self.headers[name].encode() for name in ("Content-Type", "Content-Length")}
+        parse_form(headers, io.BytesIO(body), fields.append, files.append)
+        [file] = files
+        said = {field.field_name: (field.value or b"").decode() for field in fields}
+        file.file_object.seek(0)
+        self._model.recordings.append(
+            Recording(
+                said[b"model"],
+                (file.file_name or b"").decode(),
+                file.content_type or "",
+                file.file_object.read(),
+            )
+        )
+        self._begin(200, {"Content-Type": "application/json"})
+        text = "".join(answer.words()) if answer.words else "What was said"
+        self.wfile.write(json.dumps({"text": text}).encode())
 
     def _stream(self, request: Request, answer: Answer) -> None:
         self._model.requests.append(request)

@@ -13,47 +13,12 @@ from typing import Any
 import pytest
 from chat import Json, is_delta, message, text_of
 from conftest import Server, run_server
-from fake_model import Answer, CutOffError, FailureError, FakeModel, run_fake_model
+from fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
 from sqlalchemy.engine import URL
 from wait import wait_until
 
-KEY = "sk-a-key-that-nobody-may-see"
 TOOL = "get_server_time"
 """A tool of assistant.py that needs no arguments."""
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[FakeModel]:
-    """The model's server."""
-    with run_fake_model() as running:
-        yield running
-
-
-def settings_for(model: FakeModel) -> dict[str, str]:
-    """Return the settings of a backend that asks this model."""
-    return {
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_BASE_URL": f"{model.address}/v1",
-        "OPENAI_MODEL": "fake-model",
-        "OPENAI_MODELS": "fake-model,other-model",
-    }
-
-
-@pytest.fixture(scope="module", params=["chat_completions", "responses"])
-def api(request: pytest.FixtureRequest) -> str:
-    """The API that is spoken."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def asking(
-    api: str, model: FakeModel, database: URL, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """A server that asks the model."""
-    log = tmp_path_factory.mktemp("log") / "log"
-    with run_server(database, log, **settings_for(model), OPENAI_API=api) as running:
-        yield running
-    assert KEY not in log.read_text()
 
 
 def ask(server: Server, **differently: Any) -> list[Json]:
@@ -195,7 +160,7 @@ def test_error_without_words(
 def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     """With a key that is not OpenAI's, nobody but the model is asked, even at the end."""
     proxies = dict.fromkeys(["http_proxy", "https_proxy", "all_proxy"], model.address)
-    settings = settings_for(model) | proxies | {"no_proxy": "127.0.0.1"}
+    settings = model.settings | proxies | {"no_proxy": "127.0.0.1"}
     with run_server(database, None, **settings) as server:
         ask(server)
         server.process.send_signal(signal.SIGINT)  # then it sends the traces that are left
