@@ -1,12 +1,14 @@
 """What people attach and what they dictate reaches the model, as what it is."""
 
 import base64
+from pathlib import Path
 
 import httpx2
 import pytest
 from chat import Chat, Json, message, text_of
-from conftest import Server, attachments_folder
+from conftest import Server, attachments_folder, free_port, run_server
 from fake_model import KEY, Answer, FakeModel, Recording, Request
+from sqlalchemy.engine import URL
 from test_attachments import FILES
 
 SPEECH = bytes(range(256)) * 40
@@ -117,6 +119,7 @@ def test_dictated_speech_becomes_text(
     ("status", "code", "words"),
     [
         (401, None, "refuses the key. Put a valid OPENAI_API_KEY into backend/.env.local."),
+        (404, None, "does not know fake-ears. Set OPENAI_TRANSCRIPTION_MODEL to a model"),
         (429, None, "is asked too often at the moment. Try again"),
         (429, "insufficient_quota", "has no credit left."),
         (500, None, "failed with status 500. Try again."),
@@ -132,3 +135,19 @@ def test_dictation_that_fails_is_told_in_words(
     assert response.headers["content-type"] == "application/json"
     assert f"{model.address}/v1 {words}" in response.json()["message"]
     assert KEY not in response.text
+
+
+def test_dictation_that_fails_is_in_the_log(
+    model: FakeModel, database: URL, tmp_path: Path
+) -> None:
+    nowhere = {"OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    with run_server(database, tmp_path / "log", **model.settings | nowhere) as server:
+        response = dictate(server)
+    assert "cannot be reached" in response.json()["message"]
+    request_id = response.headers["X-Request-Id"]
+    [line] = [
+        line for line in (tmp_path / "log").read_text().splitlines() if "The model failed" in line
+    ]
+    assert "ConnectError" in line
+    assert request_id in line
+    assert KEY not in line

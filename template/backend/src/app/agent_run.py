@@ -1,26 +1,22 @@
 """Runs an agent of openai-agents for one turn."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 
 from agents import Agent, RunConfig, Runner, RunResultStreaming
 from chatkit.agents import AgentContext, stream_agent_response
 from chatkit.errors import BaseStreamError, CustomStreamError
 from chatkit.types import ProgressUpdateEvent, ThreadItemDoneEvent, ThreadStreamEvent
-from openai import OpenAIError
 
 from app.agent_input import AgentInput
 from app.identity import RequestContext
 from app.item_ids import with_fresh_ids
 from app.model_choice import with_choices
-from app.model_errors import explain_model_error, hide_secrets
+from app.model_errors import explain_model_error
 from app.model_provider import get_model_provider, traces
 from app.settings import get_settings
 from app.tool_memory import ToolMemory
 from app.turn import Turn
-
-logger = logging.getLogger("app.agent")
 
 _INPUT = AgentInput()
 
@@ -64,7 +60,6 @@ async def run_agent(
     except BaseStreamError:
         raise
     except Exception as error:
-        _log(error)
         raise CustomStreamError(explain_model_error(error), allow_retry=True) from error
 
 
@@ -96,11 +91,3 @@ async def _events(
         await asyncio.gather(reader, return_exceptions=True)
         # After a failure, one of ChatKit's tasks still waits for an event.
         await context.stream(ProgressUpdateEvent(text=""))
-
-
-def _log(error: Exception) -> None:
-    if isinstance(error, OpenAIError):
-        cause = f", caused by {error.__cause__!r}" if error.__cause__ else ""
-        logger.error("The model failed: %s", hide_secrets(f"{error!r}{cause}"))
-    else:
-        logger.error("The run failed", exc_info=error)

@@ -26,6 +26,6 @@ async def transcribe(audio: AudioInput) -> TranscriptionResult:
             model=settings.openai_transcription_model, file=(name, audio.data, audio.media_type)
         )
     except OpenAIError as error:
-        message = explain_model_error(error, settings.openai_transcription_model)
+        message = explain_model_error(error, "openai_transcription_model")
         raise RefusedError(502, message) from None
     return TranscriptionResult(text=heard.text)

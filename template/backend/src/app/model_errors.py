@@ -1,5 +1,7 @@
 """Failures of the model, in words that help."""
 
+import logging
+from typing import Literal
 from urllib.parse import urlsplit
 
 import openai
@@ -7,25 +9,31 @@ from agents.exceptions import MaxTurnsExceeded
 
 from app.settings import get_settings
 
+logger = logging.getLogger("app.model")
 
-def explain_model_error(error: Exception, model: str | None = None) -> str:
-    """Return a sentence that a person can act on, with nothing secret in it.
+ModelSetting = Literal["openai_model", "openai_transcription_model"]
+
+
+def explain_model_error(error: Exception, setting: ModelSetting = "openai_model") -> str:
+    """Log what failed, and return a sentence that a person can act on. Neither has a secret in it.
 
     Args:
         error: what the model's server or the way to it failed with.
-        model: which model was asked; by default OPENAI_MODEL.
+        setting: which model was asked.
     """
+    _log(error)
     settings = get_settings()
     base_url = settings.openai_base_url
     server = _shown(base_url) if base_url else "OpenAI"
-    model = model or settings.openai_model or "the default model"
+    model = getattr(settings, setting) or "the default model"
+    variable = setting.upper()
     match error:
         case openai.AuthenticationError():
             return f"{server} refuses the key. Put a valid OPENAI_API_KEY into backend/.env.local."
         case openai.PermissionDeniedError():
-            return f"The key may not use {model} at {server}. Set another OPENAI_MODEL."
+            return f"The key may not use {model} at {server}. Set another {variable}."
         case openai.NotFoundError():
-            return f"{server} does not know {model}. Set OPENAI_MODEL to a model that it has." + (
+            return f"{server} does not know {model}. Set {variable} to a model that it has." + (
                 " Is OPENAI_BASE_URL right? Most end in /v1." if base_url else ""
             )
         case openai.RateLimitError() if error.code == "insufficient_quota":
@@ -49,8 +57,16 @@ def explain_model_error(error: Exception, model: str | None = None) -> str:
     return f"The answer failed ({type(error).__name__}). The backend's log says more."
 
 
-def hide_secrets(text: str) -> str:
-    """Return a text, which a server may have made of what it was sent, without the key."""
+def _log(error: Exception) -> None:
+    if isinstance(error, openai.OpenAIError):
+        cause = f", caused by {error.__cause__!r}" if error.__cause__ else ""
+        logger.error("The model failed: %s", _hide_secrets(f"{error!r}{cause}"))
+    else:
+        logger.error("The run failed", exc_info=error)
+
+
+def _hide_secrets(text: str) -> str:
+    # A server may make its words of what it was sent.
     key = get_settings().openai_api_key
     return text.replace(key.get_secret_value(), "***") if key else text
 
@@ -64,4 +80,4 @@ def _shown(base_url: str) -> str:
 def _reason(error: openai.APIError) -> str:
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
-    return hide_secrets(str(message or "it gave no reason"))[:300]
+    return _hide_secrets(str(message or "it gave no reason"))[:300]
