@@ -7,22 +7,19 @@ Against the bare `uv sync`, `npm ci` and start of `next dev` of the same project
 
 import os
 import signal
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "template" / "backend" / "tests")]
+from chat import visit
+from projects import clean_environment, free_port, render
+from running import Dev
+from variants import DEFAULT
+from wait import wait_until
 
-import httpx2  # noqa: E402
-from chat import visit  # noqa: E402
-from projects import clean_environment, free_port, render  # noqa: E402
-from running import Dev  # noqa: E402
-from variants import DEFAULT  # noqa: E402
-from wait import wait_until  # noqa: E402
+from bench.report import Figure, conclude
+from bench.serving import answers
 
 LIMIT = 1.5
 ROUNDS = 3
@@ -66,14 +63,6 @@ def until_the_bare_page_is_there(folder: Path) -> float:
         server.wait()
 
 
-def answers(address: str) -> bool:
-    """Whether a page is served."""
-    try:
-        return httpx2.get(address, timeout=60).status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as name:
@@ -83,12 +72,7 @@ def main() -> None:
         for number in range(ROUNDS):
             bare.append(until_the_bare_page_is_there(folder / f"bare-{number}"))
             ours.append(until_a_chat_is_answered(folder / f"ours-{number}"))
-    ratio = statistics.median(ours) / statistics.median(bare)
-    print(
-        f"first chat: ours {statistics.median(ours):.1f} s, bare tools "
-        f"{statistics.median(bare):.1f} s, ratio {ratio:.2f} (at most {LIMIT})"
-    )
-    sys.exit(ratio > LIMIT)
+    conclude(Figure("first chat", ours, bare, "s", "bare tools", at_most=LIMIT))
 
 
 if __name__ == "__main__":

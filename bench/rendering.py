@@ -5,14 +5,14 @@ Both are whole processes, taken in turn, so that what the machine does besides h
     uv run python -m bench.rendering
 """
 
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from bench import ROOT
+from bench.report import Figure, conclude
+
 LIMIT = 2.0
 ROUNDS = 7
 
@@ -48,12 +48,7 @@ def main() -> None:
         for number in range(ROUNDS):
             one_file.append(copy(small, folder / f"small-{number}"))
             ours.append(copy(ROOT, folder / f"ours-{number}"))
-    ratio = statistics.median(ours) / statistics.median(one_file)
-    print(
-        f"rendering: ours {statistics.median(ours):.2f} s, one file "
-        f"{statistics.median(one_file):.2f} s, ratio {ratio:.2f} (at most {LIMIT})"
-    )
-    sys.exit(ratio > LIMIT)
+    conclude(Figure("rendering", ours, one_file, "s", "one file", at_most=LIMIT))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 from conftest import Installed
 from projects import Project
-from variants import DEFAULT, VARIANTS, Variant
+from variants import DEFAULT, ROOT, VARIANTS, Variant
 
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
@@ -41,6 +42,13 @@ def test_its_own_checks_pass(
     assert summary.count("passed") == 8, checked[code]
     assert "FAILED" not in summary
     assert set(project.git_status()) <= {"?? uv.lock"}
+
+
+def test_what_measurements_run_in_a_project_has_its_types(installed: Installed) -> None:
+    code = ROOT / "bench" / "in_project"
+    paths = os.pathsep.join(["src", "tests", str(code)])
+    mypy = ("uv", "run", "mypy", "--explicit-package-bases", str(code))
+    installed(DEFAULT).run(*mypy, cwd="backend", env={"MYPYPATH": paths})
 
 
 def test_the_front_end_is_the_same_everywhere(project_of: Installed) -> None:

@@ -1,0 +1,124 @@
+"""A generated project in production, and the servers that it is measured against."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import psutil
+from backend import migrate
+from projects import Project, clean_environment, free_port, render
+from variants import DEFAULT, Variant
+from wait import wait_until
+
+IN_PROJECT = Path(__file__).resolve().parent / "in_project"
+SECRET = secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    address: str
+    process: psutil.Process
+
+    @property
+    def memory(self) -> float:
+        """What the server holds in memory, in KiB."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in family) / 1024
+
+
+def install(folder: Path, variant: Variant = DEFAULT, *, page: bool = False) -> Project:
+    """Make a project that is ready for production, with the assistant of the measurements.
+
+    Its page, if that is needed, gets the bare route of `page` beside its own.
+    """
+    project = render(folder / "my-chat", variant)
+    project.run("uv", "sync", "--quiet")
+    shutil.copy(IN_PROJECT / "assistant.py", project.path / "backend" / "src" / "app")
+    if page:
+        bare = project.path / "frontend" / "src" / "app" / "api" / "bare"
+        bare.mkdir()
+        shutil.copy(IN_PROJECT / "bare-route.ts", bare / "route.ts")
+        project.run("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd="frontend")
+        project.run("npm", "run", "build", cwd="frontend")
+    return project
+
+
+def python(project: Project) -> str:
+    """Return the interpreter of a project."""
+    return str(project.path / ".venv" / "bin" / "python")
+
+
+def token(project: Project) -> str:
+    """Return what the page's server would sign for somebody."""
+    return project.run(python(project), str(IN_PROJECT / "tokens.py"), "ada", SECRET).stdout.strip()
+
+
+@contextmanager
+def backend(project: Project, database_url: str | None = None) -> Iterator[Server]:
+    """Serve a project's backend, on a new SQLite database if none is given."""
+    settings = {
+        "APP_ENV": "production",
+        "CHATKIT_SECRET": SECRET,
+        "DATABASE_URL": database_url or migrate(project, project.path / "measured.db"),
+        "OPENAI_API_KEY": "none, since our assistant asks no model",
+        "PYTHONPATH": str(IN_PROJECT),
+        "TURNS_PER_MINUTE": "0",
+    }
+    command = [python(project), "-m", "app.serve"]
+    with serve(command, project.path / "backend", settings, "BACKEND_PORT") as server:
+        yield server
+
+
+@contextmanager
+def bare_sdk(project: Project) -> Iterator[Server]:
+    """Serve the bare SDK on the project's own uvicorn, which logs no requests there either."""
+    command = [python(project), "-m", "uvicorn", "--no-access-log", "bare_sdk:app"]
+    with serve(command, IN_PROJECT, {}, "UVICORN_PORT") as server:
+        yield server
+
+
+@contextmanager
+def page(project: Project, backend: Server) -> Iterator[Server]:
+    """Serve a project's page in front of a backend.
+
+    `/api/bare` is the shortest route that hands a stream on, without cookies and checks.
+    """
+    settings = {"CHATKIT_SECRET": SECRET, "BACKEND_URL": backend.address}
+    command = ["node", "scripts/start.mjs"]
+    with serve(command, project.path / "frontend", settings, "PORT") as server:
+        yield server
+
+
+@contextmanager
+def serve(
+    command: Sequence[str], cwd: Path, settings: Mapping[str, str], port_variable: str
+) -> Iterator[Server]:
+    """Run a server that reads its port from a variable, until the end of the block."""
+    port = str(free_port())
+    environment = clean_environment() | dict(settings) | {port_variable: port}
+    with tempfile.TemporaryFile() as log:
+        process = psutil.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_until(lambda: process.poll() is not None or answers(address), 60)
+            assert process.is_running(), os.pread(log.fileno(), 100_000, 0).decode()
+            yield Server(address, process)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def answers(address: str) -> bool:
+    """Whether a server does what it is asked, if only to say that there is nothing."""
+    try:
+        return httpx2.get(address, timeout=60).status_code < 500
+    except httpx2.TransportError:
+        return False
