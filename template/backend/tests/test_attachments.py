@@ -154,6 +154,7 @@ def test_a_type_that_the_browser_does_not_know_is_told_by_the_name(chat: Chat) -
         ({"content-type": "application/json"}, b"{}", 415),
         ({"content-type": "multipart/form-data"}, b"", 415),
         ({"content-type": "multipart/form-data; boundary=x"}, b"garbage", 400),
+        ({"content-type": f"multipart/form-data; boundary={'x' * 300}"}, b"--x", 400),
         ({"content-type": "multipart/form-data; boundary=x"}, b"--x--\r\n", 400),
     ],
 )
@@ -220,6 +221,26 @@ def test_a_file_is_in_one_conversation(chat: Chat) -> None:
     again = chat.post("threads.create", input=message("", attachments=[uploaded]))
     assert again.status_code == 400
     assert "another conversation" in again.json()["message"]
+
+
+def test_a_message_has_each_file_once(chat: Chat) -> None:
+    """Named a thousand times, it would fill the database and what the model is sent."""
+    uploaded = chat.upload("photo.png", *FILES["photo.png"]).json()["id"]
+    refused = chat.post("threads.create", input=message("", attachments=[uploaded] * 2))
+    assert refused.status_code == 400
+    assert "once" in refused.json()["message"]
+
+
+def test_the_preview_of_a_photo_stands_upright(chat: Chat) -> None:
+    """Phones store how they were held, and not the image turned."""
+    file = io.BytesIO()
+    photo = Image.new("RGB", (600, 300), "teal")
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    photo.save(file, "JPEG", exif=orientation)
+    url = chat.upload("photo.jpg", file.getvalue(), "image/jpeg").json()["preview_url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as preview:
+        assert preview.width < preview.height
 
 
 def test_a_deleted_file_is_gone_with_its_record(chat: Chat, server: Server) -> None:

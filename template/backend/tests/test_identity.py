@@ -14,7 +14,7 @@ import jwt
 import pytest
 from chat import Chat
 from conftest import SECRET, Server, environment, run_server
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import RSAAlgorithm
 from sqlalchemy.engine import URL
 from wait import wait_until
@@ -198,10 +198,12 @@ def test_a_forged_token_of_a_provider_is_refused(with_login: Server, provider: P
     [name] = provider.keys
     said = claims(iss=provider.issuer, aud=AUDIENCE)
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    curve = ec.generate_private_key(ec.SECP256R1())
     for token in (
         jwt.encode(said, stranger, algorithm="RS256", headers={"kid": name}),
         jwt.encode(said, "x" * 64, algorithm="HS512", headers={"kid": name}),
         jwt.encode(said, stranger, algorithm="RS256", headers={"kid": "unknown"}),
+        jwt.encode(said, curve, algorithm="ES256", headers={"kid": name}),
     ):
         assert with_login.chat(token).post("threads.list").status_code == 401
 

@@ -47,6 +47,22 @@ def test_a_person_may_ask_for_so_many_answers_a_minute(strict: Server) -> None:
     assert bob.say("notice")
 
 
+def test_an_action_that_may_ask_the_model_is_counted(strict: Server) -> None:
+    person = strict.someone()
+    thread_id = person.say("notice")[0]["thread"]["id"]
+    action = {"thread_id": thread_id, "action": {"type": "demo.click"}}
+    attempts = [person.post("threads.sync_custom_action", **action) for _ in range(3)]
+    assert [response.status_code for response in attempts] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("host", ["a b", "x:99999999", "evil.example/x?"])
+def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
+    """Upload addresses are made of it, where there is no page in between."""
+    headers = {**server.someone().headers, "host": host}
+    response = Chat(f"{server.address}/chatkit", headers).post("threads.list")
+    assert response.status_code == 400
+
+
 @pytest.mark.parametrize("given", ["from-the-page_1", None, "x" * 65, "a b", "a\tb"])
 def test_a_request_is_found_in_the_log(strict: Server, log: Path, given: str | None) -> None:
     person = strict.someone()

@@ -84,10 +84,25 @@ def test_what_is_not_json_is_refused(chat: Chat) -> None:
     assert "application/json" in response.json()["message"]
 
 
-def test_what_is_too_large_is_refused(chat: Chat) -> None:
-    response = chat.post("threads.create", input=message("x" * 11 * 1024 * 1024))
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("x" * 11 * 1024 * 1024, "10 MB"), ("x" * 600 * 1024, "512 KB"), ([1] * 300_000, "512 KB")],
+    ids=["more than speech", "more than text", "many mistakes"],
+)
+def test_what_is_too_large_is_refused(chat: Chat, content: Any, words: str) -> None:
+    """At once: to describe what is wrong with each part of it would hold up everybody."""
+    response = chat.post("threads.create", input=message("", content=content))
     assert response.status_code == 413
-    assert "10 MB" in response.json()["message"]
+    assert words in response.json()["message"]
+
+
+def test_a_title_or_feedback_without_end_is_refused(chat: Chat) -> None:
+    thread_id = chat.say("notice")[0]["thread"]["id"]
+    item_ids = [item["id"] for item in chat.items(thread_id)] * 101
+    title = chat.post("threads.update", thread_id=thread_id, title="x" * 1001)
+    feedback = chat.post("items.feedback", thread_id=thread_id, item_ids=item_ids, kind="positive")
+    assert (title.status_code, feedback.status_code) == (400, 400)
+    assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "notice"
 
 
 def test_json_of_bytes(chat: Chat) -> None:

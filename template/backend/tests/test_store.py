@@ -223,6 +223,20 @@ def test_ids_collide() -> None:
     assert min(len(one.removeprefix("msg_")) * 4 for one in ids) >= 120
 
 
+def test_an_attachment_of_a_deleted_thread_is_stored_without_it(run: Run) -> None:
+    async def work() -> None:
+        thread = await new_thread()
+        await STORE.delete_thread(thread.id, ADA)
+        attachment = FileAttachment(
+            id=generate_id("attachment"), name="a", mime_type="text/plain", thread_id=thread.id
+        )
+        await STORE.save_attachment(attachment, ADA)
+        assert await STORE.load_attachment(attachment.id, ADA) == attachment
+        assert await STORE.list_attachments(thread.id, ADA) == []
+
+    run(work())
+
+
 def test_a_deleted_thread_takes_its_items_along(run: Run) -> None:
     async def work() -> None:
         thread = await new_thread()

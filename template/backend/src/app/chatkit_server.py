@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from chatkit.actions import Action
+from chatkit.errors import CustomStreamError
 from chatkit.server import ChatKitServer as BaseServer
 from chatkit.server import NonStreamingResult, StreamingResult
 from chatkit.types import (
@@ -35,6 +36,7 @@ from pydantic import BaseModel, TypeAdapter
 from app import assistant, demo, dictation
 from app.attachments.store import AttachmentStore
 from app.chatkit_store import ChatKitStore
+from app.errors import RefusedError
 from app.half_answers import keep_half_answers
 from app.identity import RequestContext
 from app.request_checks import check_request
@@ -121,12 +123,16 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> SyncCustomActionResponse:
         """Answer what a person did in a widget, with the item that replaces it at most."""
-        async for event in self.action(thread, action, sender, context):
-            if isinstance(event, ThreadItemReplacedEvent):
-                await self.store.save_item(thread.id, event.item, context)
-                return SyncCustomActionResponse(updated_item=event.item)
-            if isinstance(event, ThreadItemDoneEvent):
-                await self.store.add_thread_item(thread.id, event.item, context)
+        events = self.action(thread, action, sender, context)
+        try:
+            async for event in events:
+                if isinstance(event, ThreadItemReplacedEvent):
+                    await self.store.save_item(thread.id, event.item, context)
+                    return SyncCustomActionResponse(updated_item=event.item)
+                if isinstance(event, ThreadItemDoneEvent):
+                    await self.store.add_thread_item(thread.id, event.item, context)
+        except CustomStreamError as error:
+            raise RefusedError(502, error.message) from None
         return SyncCustomActionResponse()
 
     async def add_feedback(

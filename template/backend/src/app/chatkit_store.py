@@ -107,8 +107,10 @@ class ChatKitStore(Store[RequestContext]):
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
 
+        One that was there and is not any more, because it was deleted meanwhile, stays so.
+
         Raises:
-            NotFoundError: it is somebody else's.
+            NotFoundError: it was deleted, or it is somebody else's.
         """
         if isinstance(thread, Thread):
             thread = ThreadMetadata(**thread.model_dump(exclude={"items"}))
@@ -233,7 +235,9 @@ class ChatKitStore(Store[RequestContext]):
     ) -> None:
         """Delete an item; without effect where there is none. Its files are swept away later."""
         async with write() as session:
-            if await session.scalar(_conversation(thread_id, context)) is None:
+            # The same lock first as everywhere, or two of them could wait for each other.
+            conversation = _conversation(thread_id, context).with_for_update()
+            if await session.scalar(conversation) is None:
                 return
             row = await session.get(models.Message, (thread_id, item_id))
             if row is None:
@@ -259,7 +263,7 @@ class ChatKitStore(Store[RequestContext]):
         async with write() as session:
             conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
             _found(conversation, f"Thread {thread_id} not found.")
-            for item_id in item_ids:
+            for item_id in dict.fromkeys(item_ids):
                 item = await session.get(models.Message, (thread_id, item_id))
                 _found(item, f"Item {item_id} not found in thread {thread_id}.")
                 row = models.Feedback(
@@ -277,18 +281,20 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: it is somebody else's.
         """
         async with write() as session:
+            conversation = None
+            if attachment.thread_id is not None:
+                thread = _conversation(attachment.thread_id, context).with_for_update()
+                conversation = await session.scalar(thread)
             row = await session.get(models.Attachment, attachment.id)
             if row is None:
                 row = models.Attachment(
                     id=attachment.id, owner=context.owner, created_at=datetime.now(UTC)
                 )
-                session.add(row)
             elif row.owner != context.owner:
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
-            if attachment.thread_id is not None:
-                conversation = await session.scalar(_conversation(attachment.thread_id, context))
-                row.conversation_id = conversation.id if conversation else None
+            row.conversation_id = conversation.id if conversation else None
             row.document = attachment.model_dump_json()
+            session.add(row)
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
         """Return the record of an attachment.

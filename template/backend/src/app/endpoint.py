@@ -4,8 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
-from chatkit.types import ChatKitReq, InputTranscribeReq, is_streaming_req
+from chatkit.types import (
+    ChatKitReq,
+    InputTranscribeReq,
+    ThreadsSyncCustomActionReq,
+    is_streaming_req,
+)
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from app.chatkit_server import get_server, parse_request
 from app.errors import RefusedError
@@ -17,7 +23,11 @@ from app.streaming import TurnStream
 from app.turn_limit import count_turn
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
-"""What a request may carry: text, or dictated speech. Files come another way."""
+"""What a request with dictated speech may carry. Files come another way."""
+
+MAX_TEXT_BYTES = 512 * 1024
+"""What every other request may carry: describing each mistake of a long list takes pydantic long,
+and everybody waits."""
 
 EXAMPLE = '{"type": "threads.list", "params": {}}'
 
@@ -45,7 +55,9 @@ async def answer(headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Repl
 
 
 async def _answer(request: ChatKitReq, context: RequestContext) -> Reply:
-    if is_streaming_req(request) or isinstance(request, InputTranscribeReq):
+    if is_streaming_req(request) or isinstance(
+        request, InputTranscribeReq | ThreadsSyncCustomActionReq
+    ):
         await count_turn(context.owner)
     result = await get_server().handle(request, context)
     if isinstance(result, StreamingResult):
@@ -61,9 +73,19 @@ async def _read(headers: Mapping[str, str], body: AsyncIterator[bytes]) -> ChatK
             f"Send JSON, with the header Content-Type: application/json. For example: {EXAMPLE}",
         )
     try:
-        return parse_request(await read_body(body, MAX_BODY_BYTES))
+        said = await read_body(body, MAX_BODY_BYTES)
+        if len(said) > MAX_TEXT_BYTES and not _is_speech(said):
+            raise RefusedError(413, f"That is larger than {MAX_TEXT_BYTES // 1024} KB of text.")
+        return parse_request(said)
     except ValidationError as error:
         raise RefusedError(400, _explain(error)) from None
+
+
+def _is_speech(body: bytes) -> bool:
+    try:
+        return bool(from_json(body)["type"] == "input.transcribe")
+    except (ValueError, TypeError, LookupError):
+        return False
 
 
 def _explain(error: ValidationError) -> str:

@@ -59,7 +59,7 @@ def _owner_of(token: str) -> str:
     ) as error:
         logger.error("The keys of %s cannot be had: %r", settings.oidc_issuer, error)
         raise RefusedError(503, "Nobody can sign in now: the login does not answer.") from None
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, TypeError) as error:  # TypeError: a key of another kind
         raise RefusedError(401, f"Not signed in: the token is refused ({error}).") from None
     subject = claims["sub"]
     if not subject or len(subject) > MAX_SUBJECT:

@@ -9,6 +9,7 @@ from chatkit.types import (
     AudioInput,
     ChatKitReq,
     InputTranscribeReq,
+    ItemsFeedbackReq,
     LockedStatus,
     ThreadMetadata,
     ThreadsAddUserMessageReq,
@@ -16,6 +17,7 @@ from chatkit.types import (
     ThreadsCustomActionReq,
     ThreadsRetryAfterItemReq,
     ThreadsSyncCustomActionReq,
+    ThreadsUpdateReq,
     UserMessageInput,
     UserMessageItem,
     WidgetItem,
@@ -24,6 +26,15 @@ from chatkit.types import (
 
 from app.errors import RefusedError
 from app.identity import RequestContext
+
+MAX_ITEMS = 100
+"""How many items one piece of feedback may be about."""
+
+MAX_FILES = 20
+"""How many files a message may have."""
+
+MAX_TITLE = 1000
+"""How many characters the title of a conversation may have."""
 
 AUDIO_TYPES = ("audio/webm", "audio/ogg", "audio/mp4")
 """What ChatKit's page records."""
@@ -38,8 +49,13 @@ async def check_request(
         RefusedError: it cannot; says why.
         NotFoundError: it names something that is not there, or somebody else's.
     """
-    if isinstance(request, InputTranscribeReq):
-        _check_audio(request)
+    match request:
+        case InputTranscribeReq():
+            _check_audio(request)
+        case ItemsFeedbackReq(params=feedback) if len(feedback.item_ids) > MAX_ITEMS:
+            raise RefusedError(400, f"Feedback is about {MAX_ITEMS} items at most.")
+        case ThreadsUpdateReq(params=change) if len(change.title) > MAX_TITLE:
+            raise RefusedError(400, f"A title has {MAX_TITLE} characters at most.")
     if isinstance(request, ThreadsCreateReq):
         await _check_input(request.params.input, None, store, context)
     elif is_streaming_req(request) or isinstance(request, ThreadsSyncCustomActionReq):
@@ -74,7 +90,10 @@ async def _check_input(
     store: Store[RequestContext],
     context: RequestContext,
 ) -> None:
-    for attachment_id in message.attachments:
+    ids = message.attachments
+    if len(ids) > MAX_FILES or len(set(ids)) < len(ids):
+        raise RefusedError(400, f"A message has {MAX_FILES} files at most, each of them once.")
+    for attachment_id in ids:
         attachment = await store.load_attachment(attachment_id, context)
         if attachment.upload_descriptor is not None:
             raise RefusedError(400, f"The file {attachment.name} is not uploaded yet.")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from app.streaming import TurnStream
 
 logger = logging.getLogger("app.request")
 
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
 OUTCOMES = {4: "refused", 5: "failed"}
 
 Work = Callable[[RequestContext], Awaitable[Reply]]
@@ -55,8 +57,12 @@ async def _answer(headers: Mapping[str, str], request_id: str, work: Work) -> Re
 def _attachments_url(identity: Identity, headers: Mapping[str, str]) -> str:
     if identity.page_origin is not None:
         return f"{identity.page_origin}/api/attachments"
-    # Without the page in between, as for a bare `curl`.
-    return f"http://{headers.get('host', '127.0.0.1:8000')}/attachments"
+    # Without the page in between, as for a bare `curl` or an app on a phone.
+    host = headers.get("host") or "127.0.0.1:8000"
+    if not HOST.fullmatch(host):
+        raise RefusedError(400, "The Host header is no name of a host.")
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{host}/attachments"
 
 
 def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:

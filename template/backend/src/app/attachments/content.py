@@ -6,7 +6,7 @@ import io
 import warnings
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.errors import RefusedError
 
@@ -70,7 +70,7 @@ def _preview(image_format: str, content: BinaryIO) -> str:
                     raise RefusedError(413, f"The image has more than {megapixels} megapixels.")
                 image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
                 small = io.BytesIO()
-                image.convert("RGBA").save(small, "WEBP", quality=70)
+                ImageOps.exif_transpose(image).convert("RGBA").save(small, "WEBP", quality=70)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         raise _is_something_else(name) from None
     return f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"

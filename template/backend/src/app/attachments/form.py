@@ -43,9 +43,10 @@ async def received_file(
     if content_type != b"multipart/form-data" or b"boundary" not in options:
         raise RefusedError(415, "Send the file as multipart/form-data, in a field named file.")
     files: list[File] = []
-    parser = FormParser("multipart/form-data", _ignore, files.append, boundary=options[b"boundary"])
+    boundary = options[b"boundary"]
     try:
         try:
+            parser = FormParser("multipart/form-data", _ignore, files.append, boundary=boundary)
             async for chunk in limited(body, max_bytes() + FORM_BYTES):
                 parser.write(chunk)
             parser.finalize()

@@ -35,6 +35,8 @@ class AttachmentStore(BaseStore[RequestContext]):
     def __init__(self, records: ChatKitStore) -> None:
         """Keep the records in the database."""
         self._records = records
+        # A small file may hold a large image: one at a time, or they fill the memory together.
+        self._checking = asyncio.Semaphore(1)
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
         """Return a new id, which is the name of the file in its store too."""
@@ -85,7 +87,8 @@ class AttachmentStore(BaseStore[RequestContext]):
         Raises:
             RefusedError: they are something else.
         """
-        preview = await asyncio.to_thread(check_content, attachment.mime_type, content)
+        async with self._checking:
+            preview = await asyncio.to_thread(check_content, attachment.mime_type, content)
         # The record comes first: bytes without one would never be found again.
         await self._records.save_attachment(attachment, context)
         await files.save(attachment.id, content)
