@@ -233,6 +233,7 @@ def test_error_without_words(
     events = backend.chat.say(text)
     assert f"{model.base_url} {sentence}" in error_of(events)
     assert len(re.findall(r"The model failed: .*\(request \w{32}\)", backend.log[log:])) == 1
+    assert "Too long" not in backend.log[log:], "the log has the words of the model's server"
     backend.chat.say("Question one.", events[0]["thread"]["id"])
 
 

@@ -75,6 +75,16 @@ def test_a_request_is_found_in_the_log(strict: Server, log: Path, given: str | N
     assert line["outcome"] == "refused"
 
 
+def test_a_failed_turn_is_found_in_the_log(strict: Server, log: Path) -> None:
+    """Its answer has begun with 200 all the same."""
+    person = strict.someone()
+    headers = {**person.headers, "x-request-id": "a-turn-that-fails"}
+    assert Chat(person.url, headers).say("Show an error")[-1]["type"] == "error"
+    wait_until(lambda: lines(log, "a-turn-that-fails"))
+    [line] = lines(log, "a-turn-that-fails")
+    assert (line["status"], line["outcome"]) == (200, "failed")
+
+
 def test_a_stopped_turn_is_found_in_the_log(strict: Server, log: Path) -> None:
     person = strict.someone()
     with person.say_slowly("a long answer") as events:

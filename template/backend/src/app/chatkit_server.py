@@ -41,6 +41,7 @@ from app.half_answers import keep_half_answers
 from app.identity import RequestContext
 from app.request_checks import check_request
 from app.request_handling import explain_failure, went_wrong
+from app.request_log import note_failure
 from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
@@ -169,6 +170,8 @@ class ChatKitServer(BaseServer[RequestContext]):
         may_stop = False
         try:
             async for event in events:
+                if isinstance(event, ErrorEvent):
+                    note_failure()
                 held += self._chunk(event)
                 may_stop = may_stop or isinstance(event, StreamOptionsEvent)
                 if may_stop:

@@ -13,6 +13,8 @@ logger = logging.getLogger("app.model")
 
 ModelSetting = Literal["openai_model", "openai_transcription_model"]
 
+FACTS = ("status_code", "code", "request_id")
+
 
 def explain_model_error(error: Exception, setting: ModelSetting = "openai_model") -> str:
     """Log what failed, and return a sentence that a person can act on. Neither has a secret in it.
@@ -59,8 +61,10 @@ def explain_model_error(error: Exception, setting: ModelSetting = "openai_model"
 
 def _log(error: Exception) -> None:
     if isinstance(error, openai.OpenAIError):
-        cause = f", caused by {error.__cause__!r}" if error.__cause__ else ""
-        logger.error("The model failed: %s", _hide_secrets(f"{error!r}{cause}"))
+        # Not the server's own words, which may quote what people write, or the key.
+        facts = [type(error).__name__, *(str(getattr(error, name, "")) for name in FACTS)]
+        cause = f"caused by {error.__cause__!r}" if error.__cause__ else ""
+        logger.error("The model failed: %s", " ".join(filter(None, [*facts, cause])))
     else:
         logger.error("The run failed", exc_info=error)
 

@@ -13,7 +13,7 @@ from app.errors import RefusedError
 from app.health import explain_database_error
 from app.identity import Identity, RequestContext, identify
 from app.replies import Reply, refusal
-from app.request_log import logged_request
+from app.request_log import logged_request, note_failure
 from app.streaming import TurnStream
 
 logger = logging.getLogger("app.request")
@@ -68,6 +68,7 @@ def _attachments_url(identity: Identity, headers: Mapping[str, str]) -> str:
 def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
     """Log what failed, and return a status and a sentence for the person."""
     logger.error("The request failed", exc_info=error)
+    note_failure()
     if isinstance(error, SQLAlchemyError):
         return 503, explain_database_error(error)
     return 500, went_wrong(request_id)

@@ -20,6 +20,10 @@ logger = logging.getLogger("app.request")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+QUIET = {"openai.agents": {"level": "CRITICAL"}}
+"""It quotes what the model's server says; `app.model_errors` writes what is needed of it."""
+
+
 @dataclass
 class LoggedRequest:
     """A request, as the log knows it."""
@@ -28,9 +32,12 @@ class LoggedRequest:
     kind: str
     """What it is: ChatKit's type once it is known."""
     started: float = field(default_factory=perf_counter)
+    failed: bool = False
 
     def over(self, status: int, outcome: str) -> None:
         """Write the one line of a request: it is answered, refused, stopped or failed."""
+        if self.failed and outcome == "answered":
+            outcome = "failed"
         seconds = round(perf_counter() - self.started, 3)
         line = {"kind": self.kind, "status": status, "outcome": outcome, "seconds": seconds}
         logger.info("%s %s %s in %s s", self.kind, status, outcome, seconds, extra=line)
@@ -59,6 +66,12 @@ def name_request(kind: str) -> None:
     """Tell the log what the request is, now that it is known."""
     if request := _current.get():
         request.kind = kind
+
+
+def note_failure() -> None:
+    """Tell the log that the request fails, though the answer has begun with 200 perhaps."""
+    if request := _current.get():
+        request.failed = True
 
 
 class RequestIdFilter(logging.Filter):
@@ -102,5 +115,5 @@ def log_config() -> dict[str, Any]:
             }
         },
         "root": {"level": "WARNING", "handlers": ["log"]},
-        "loggers": {"app": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
+        "loggers": {"app": {"level": "INFO"}, "uvicorn": {"level": "INFO"}, **QUIET},
     }
