@@ -44,7 +44,7 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
             [project.path / ".venv" / "bin" / "python", "-m", "app.serve"],
             cwd=project.path / "backend",
             env=clean_environment()
-            | {"APP_ENV": "development", "BACKEND_PORT": str(port)}
+            | {"APP_ENV": "development", "BACKEND_PORT": str(port), "TURNS_PER_MINUTE": "0"}
             | settings,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """The store behind ChatKit's server: what it is given comes back, in order, to its owner alone."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
@@ -233,6 +234,26 @@ def test_an_attachment_of_a_deleted_thread_is_stored_without_it(run: Run) -> Non
         await STORE.save_attachment(attachment, ADA)
         assert await STORE.load_attachment(attachment.id, ADA) == attachment
         assert await STORE.list_attachments(thread.id, ADA) == []
+
+    run(work())
+
+
+def test_whoever_is_stopped_in_a_write_leaves_no_lock(run: Run) -> None:
+    """Slug: database-is-locked. Stopped at each of the moments in which it waits."""
+
+    async def work() -> None:
+        thread = await new_thread()
+        for moment in range(12):
+            stopped = asyncio.create_task(
+                STORE.add_thread_item(thread.id, user_message(thread), ADA)
+            )
+            for _ in range(moment):
+                await asyncio.sleep(0.0003)
+            stopped.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await stopped
+            next_one = STORE.add_thread_item(thread.id, user_message(thread), ADA)
+            await asyncio.wait_for(next_one, 10)
 
     run(work())
 

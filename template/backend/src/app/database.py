@@ -71,6 +71,7 @@ def create_engine(url: URL) -> AsyncEngine:
             )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
             return engine
         # Prepared statements break behind poolers in transaction mode, such as Supabase's.
         return create_async_engine(
@@ -104,6 +105,12 @@ def _begin_sqlite(connection: Connection) -> None:
     # between, whatever the timeout: one that will write says so when it begins.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _roll_back_sqlite(connection: Any, _entry: ConnectionPoolEntry, _error: object) -> None:
+    # A stopped turn gives up its connection, perhaps in the middle of a SELECT: closed as it is,
+    # SQLite would keep it, and its lock, until the garbage is collected.
+    connection.rollback()
 
 
 @asynccontextmanager
