@@ -27,6 +27,14 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app import models
 from app.database import read, write
 from app.identity import RequestContext
+from app.turn_statements import (
+    ADD_ITEM,
+    ADD_THREAD,
+    CHANGE_ITEM,
+    FIND_ITEM,
+    LOAD_THREAD,
+    LOCK_THREAD,
+)
 
 PREFIXES: dict[StoreItemType, str] = {
     "thread": "thr",
@@ -73,27 +81,21 @@ class ChatKitStore(Store[RequestContext]):
         Raises:
             NotFoundError: there is none, or it is somebody else's.
         """
+        keys = {"thread_id": thread_id, "owner": context.owner}
         async with read() as session:
-            row = await session.scalar(_conversation(thread_id, context))
-        return _to_thread(_found(row, f"Thread {thread_id} not found."))
+            document = await session.scalar(LOAD_THREAD, keys)
+        return ThreadMetadata.model_validate_json(
+            _found(document, f"Thread {thread_id} not found.")
+        )
 
     async def add_thread(
         self, thread: ThreadMetadata, message: UserMessageItem, context: RequestContext
     ) -> None:
         """Store a new thread with its first message and the message's files: all or nothing."""
         async with write() as session:
-            session.add(
-                models.Conversation(id=thread.id, owner=context.owner, **_columns_of_thread(thread))
-            )
-            await session.flush()
-            session.add(
-                models.Message(
-                    conversation_id=thread.id,
-                    id=message.id,
-                    position=1,
-                    **_columns_of_item(message),
-                )
-            )
+            row = {"id": thread.id, "owner": context.owner, **_columns_of_thread(thread)}
+            await session.execute(ADD_THREAD, row)
+            await session.execute(ADD_ITEM, _new_item(thread.id, message, position=1))
             for attachment in message.attachments:
                 await session.execute(
                     update(models.Attachment)
@@ -212,23 +214,16 @@ class ChatKitStore(Store[RequestContext]):
         """
         async with write() as session:
             # The lock puts the writers of one conversation in a row, and so its items.
-            conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
-            _found(conversation, f"Thread {thread_id} not found.")
-            row = await session.get(models.Message, (thread_id, item.id))
-            if row is None:
-                last = await session.scalar(
-                    select(func.max(models.Message.position)).where(
-                        models.Message.conversation_id == thread_id
-                    )
-                )
-                row = models.Message(
-                    conversation_id=thread_id, id=item.id, position=(last or 0) + 1
-                )
-                session.add(row)
-            elif _reopens(_to_item(row), item):
-                return
-            for name, value in _columns_of_item(item).items():
-                setattr(row, name, value)
+            document = await session.scalar(
+                LOCK_THREAD, {"thread_id": thread_id, "owner": context.owner}
+            )
+            _found(document, f"Thread {thread_id} not found.")
+            keys = {"thread_id": thread_id, "item_id": item.id}
+            stored, last = (await session.execute(FIND_ITEM, keys)).one()
+            if stored is None:
+                await session.execute(ADD_ITEM, _new_item(thread_id, item, last + 1))
+            elif not _reopens(_ITEM.validate_json(stored), item):
+                await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -417,6 +412,11 @@ def _columns_of_item(item: ThreadItem) -> dict[str, Any]:
         "created_at": _utc(item.created_at),
         "document": item.model_dump_json(),
     }
+
+
+def _new_item(thread_id: str, item: ThreadItem, position: int) -> dict[str, Any]:
+    keys = {"conversation_id": thread_id, "id": item.id, "position": position}
+    return keys | _columns_of_item(item)
 
 
 def _reopens(stored: ThreadItem, item: ThreadItem) -> bool:
