@@ -144,7 +144,8 @@ def run_server(database: URL, log: Path | None = None, **settings: str) -> Itera
     with log.open("w") if log else nullcontext() as stderr:
         process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=env, stderr=stderr)
         try:
-            wait_until(lambda: answers(process, f"{address}/health"), seconds=120)
+            up = f"{address}/health"
+            wait_until(lambda: answers(process, up), 120, "the server does not answer")
             yield Server(process, address, database)
         finally:
             process.terminate()

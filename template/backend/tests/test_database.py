@@ -18,9 +18,11 @@ POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
 
 def converse(person: Chat, number: int) -> list[str]:
     """Hold a conversation of two turns, and return what is stored of it."""
-    thread_id = person.say(f"Show sources, {number}")[0]["thread"]["id"]
-    events = person.say(f"Show progress, {number}", thread_id)
-    assert "error" not in [event["type"] for event in events]
+    thread_id = ""
+    for question in (f"Show sources, {number}", f"Show progress, {number}"):
+        events = person.say(question, thread_id)
+        assert "error" not in [event["type"] for event in events], events[-1]["message"]
+        thread_id = thread_id or events[0]["thread"]["id"]
     return [text_of(item) for item in person.items(thread_id) if item["type"] != "workflow"]
 
 

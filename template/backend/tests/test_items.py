@@ -101,5 +101,6 @@ def test_hidden_items_are_remembered_and_never_shown(chat: Chat) -> None:
             page = chat.ask(
                 "items.list", thread_id=thread_id, limit=1, order=order, after=page.get("after")
             )
+            assert page["has_more"] == ("after" in page), "the next page cannot be asked for"
             seen += page["data"]
         assert seen == (everything if order == "asc" else everything[::-1])

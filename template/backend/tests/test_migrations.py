@@ -129,6 +129,14 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
     assert run_sql(empty, "SELECT count(*) FROM messages") == [(1,)]
 
 
+def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Do what `uv run dev` does before it starts both sides."""
+    code = "from app.database import prepare_database; prepare_database()"
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+
+
 def test_migrations_not_run(empty: URL) -> None:
     with run_server(empty) as server:
         health = httpx2.get(f"{server.address}/health")
@@ -139,9 +147,11 @@ def test_migrations_not_run(empty: URL) -> None:
         error = chat.say("Hello")[0]
         assert error["type"] == "error"
         assert "not migrated" in error["message"]
-        succeeds(alembic("upgrade", "head", env=environment(empty)))
+        succeeds(prepare_database(environment(empty)))
         assert httpx2.get(f"{server.address}/health").json() == {"status": "ok"}
         assert chat.say("Hello")[-1]["type"] == "thread.item.done"
+        assert server.sql("SELECT title FROM conversations") == [("Hello",)]
+        assert len(server.sql("SELECT type FROM messages")) == 2
 
 
 @pytest.mark.parametrize("trouble", ["no folder", "no database", "another branch"])
@@ -156,10 +166,7 @@ def test_a_database_that_cannot_be_used_is_named(empty: URL, tmp_path: Path, tro
         env["DATABASE_URL"] = f"sqlite:///{tmp_path / name}"
     if trouble != "another branch" and empty.get_backend_name() != "sqlite":
         env["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
-    code = "from app.database import prepare_database; prepare_database()"
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
-    )
+    result = prepare_database(env)
     words = "of_a_branch" if trouble == "another branch" else "DATABASE_URL"
     assert "app.errors.StartupError" in result.stderr
     assert words in result.stderr.split("app.errors.StartupError")[-1]

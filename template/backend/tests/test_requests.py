@@ -109,6 +109,7 @@ def test_json_of_bytes(chat: Chat) -> None:
     """The answer is an object, and not the text of one; nothing in it is empty for no reason."""
     thread_id = chat.say("Hello")[0]["thread"]["id"]
     page = chat.ask("threads.list", limit=1)
+    assert isinstance(page, dict)
     assert [thread["id"] for thread in page["data"]] == [thread_id]
     assert {"id", "title", "created_at", "status", "items"} <= set(page["data"][0])
     assert page["data"][0]["status"] == {"type": "active"}

@@ -23,6 +23,7 @@ from chatkit.types import (
     UserMessageTagContent,
     UserMessageTextContent,
 )
+from conftest import run_sql
 from sqlalchemy.engine import URL
 
 from app import database as database_module
@@ -86,11 +87,12 @@ def test_created_at_shifts(run: Run) -> None:
     run(work())
 
 
-def test_thread_for_metadata(run: Run) -> None:
-    """The server hands over a `Thread` on the first turn; its items are not the store's."""
+def test_thread_for_metadata(run: Run, database: URL) -> None:
+    """The server hands over a `Thread` on the first turn; its items are not stored with it."""
+    thread = Thread(id=generate_id("thread"), created_at=NAIVE, items=Page())
+    thread.items.data.append(user_message(thread))
 
     async def work() -> None:
-        thread = Thread(id=generate_id("thread"), created_at=NAIVE, items=Page())
         await STORE.save_thread(thread, ADA)
         assert type(await STORE.load_thread(thread.id, ADA)) is ThreadMetadata
         assert {type(one) for one in (await STORE.load_threads(9, None, "desc", ADA)).data} == {
@@ -98,6 +100,10 @@ def test_thread_for_metadata(run: Run) -> None:
         }
 
     run(work())
+    [(document,)] = run_sql(
+        database, f"SELECT document FROM conversations WHERE id = '{thread.id}'"
+    )
+    assert "items" not in str(document)
 
 
 def test_emoji_and_nul(run: Run) -> None:
@@ -219,9 +225,11 @@ def test_oldest_twenty(run: Run) -> None:
 
 
 def test_ids_collide() -> None:
-    ids = {generate_id("message") for _ in range(1000)}
-    assert len(ids) == 1000
-    assert min(len(one.removeprefix("msg_")) * 4 for one in ids) >= 120
+    """ChatKit's own ids have 32 random bits."""
+    thread = ThreadMetadata(id=STORE.generate_thread_id(ADA), created_at=NAIVE)
+    ids = {thread.id, *(STORE.generate_item_id("message", thread, ADA) for _ in range(1000))}
+    assert len(ids) == 1001
+    assert min(len(one.partition("_")[2]) * 4 for one in ids) >= 120
 
 
 def test_an_attachment_of_a_deleted_thread_is_stored_without_it(run: Run) -> None:
