@@ -11,9 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import jwt
 import pytest
 from chat import Chat, visit
 from fake_model import KEY, FakeModel, run_fake_model
+from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -40,7 +42,7 @@ UNLIMITED = {"TURNS_PER_MINUTE": "0"}
 class Server:
     """A backend that runs as it does in production, in a process of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     address: str
     database: URL
     page: str | None = None
@@ -141,15 +143,15 @@ def run_server(database: URL, log: Path | None = None, **settings: str) -> Itera
     port = free_port()
     env = environment(database, BACKEND_PORT=str(port), **settings)
     address = f"http://127.0.0.1:{port}"
-    with log.open("w") if log else nullcontext() as stderr:
-        process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=env, stderr=stderr)
-        try:
-            up = f"{address}/health"
-            wait_until(lambda: answers(process, up), 120, "the server does not answer")
-            yield Server(process, address, database)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    process = start_serving(env, log)
+    try:
+        up = f"{address}/health"
+        wait_until(lambda: answers(process.is_alive(), up), 120, "the server does not answer")
+        yield Server(process, address, database)
+    finally:
+        process.terminate()
+        process.join(timeout=30)
+        assert not process.is_alive(), "the server does not end"
 
 
 @contextmanager
@@ -162,15 +164,15 @@ def run_page(server: Server) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: answers(process, address))
+        wait_until(lambda: answers(process.poll() is None, address))
         yield address
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def answers(process: subprocess.Popen[bytes], address: str) -> bool:
-    assert process.poll() is None, "the server ended"
+def answers(is_alive: bool, address: str) -> bool:
+    assert is_alive, "the server ended"
     try:
         httpx2.get(address)
     except httpx2.TransportError:

@@ -1,6 +1,7 @@
 """Conversations with a model, over both of OpenAI's APIs."""
 
 import json
+import os
 import re
 import signal
 import sys
@@ -163,8 +164,9 @@ def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     settings = model.settings | proxies | {"no_proxy": "127.0.0.1"}
     with run_server(database, None, **settings) as server:
         ask(server)
-        server.process.send_signal(signal.SIGINT)  # then it sends the traces that are left
-        server.process.wait(30)
+        assert server.process.pid
+        os.kill(server.process.pid, signal.SIGINT)  # then it sends the traces that are left
+        server.process.join(30)
     assert model.elsewhere == []
 
 

@@ -1,0 +1,37 @@
+"""Processes that serve the backend as `uv run serve` does.
+
+They are forked from one that has imported ChatKit already, which takes longer than all else. (Not
+all of the app: some of it reads the settings as it is imported.) Windows cannot fork.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+if sys.platform == "win32":
+    _PROCESSES = multiprocessing.get_context("spawn")
+else:
+    _PROCESSES = multiprocessing.get_context("forkserver")
+    _PROCESSES.set_forkserver_preload(["chatkit.agents", "app.attachments.store"])
+
+
+def start_serving(environment: Mapping[str, str], log: Path | None) -> BaseProcess:
+    """Start a server with this environment; what it logs goes to a file if one is given."""
+    process = _PROCESSES.Process(target=_serve, args=(dict(environment), log))
+    process.start()
+    return process
+
+
+def _serve(environment: dict[str, str], log: Path | None) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if log:
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
+    sys.argv = ["serve"]
+
+    from app.serve import main
+
+    main()
