@@ -19,6 +19,7 @@ class Backend:
 
     chat: Chat
     log_file: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def log(self) -> str:
@@ -50,9 +51,9 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
             stderr=subprocess.STDOUT,
         )
     address = f"http://127.0.0.1:{port}"
-    backend = Backend(Chat(f"{address}/chatkit"), log_file)
+    backend = Backend(Chat(f"{address}/chatkit"), log_file, process)
     try:
-        wait_until(lambda: _is_up(process, backend, address), seconds=60)
+        wait_until(lambda: _is_up(process, backend, address), seconds=120)
         yield backend
     finally:
         process.send_signal(signal.SIGINT)  # an orderly end, in which Python sends what it has

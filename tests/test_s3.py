@@ -267,7 +267,7 @@ def test_a_wrong_address_is_refused_at_the_start(project: Project, value: str, w
     settings = {"APP_ENV": "development", "ATTACHMENTS_URL": value}
     python = str(project.path / ".venv" / "bin" / "python")
     serve = (python, "-m", "app.serve")
-    result = project.run(*serve, cwd="backend", env=settings, check=False, timeout=60)
+    result = project.run(*serve, cwd="backend", env=settings, check=False, timeout=120)
     assert result.returncode == 2
     assert "ATTACHMENTS_URL is " in result.stderr
     assert words in result.stderr
