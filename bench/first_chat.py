@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from chat import visit
-from projects import clean_environment, free_port, render
+from ports import free_port
+from projects import clean_environment, render
 from running import Dev
 from variants import DEFAULT
 from wait import wait_until

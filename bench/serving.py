@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 import psutil
 from backend import migrate
-from projects import Project, clean_environment, free_port, render
+from ports import free_port
+from projects import Project, clean_environment, render
 from variants import DEFAULT, Variant
 from wait import wait_until
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx2
 from chat import Chat
-from projects import Project, clean_environment, free_port
+from ports import free_port
+from projects import Project, clean_environment
 from wait import wait_until
 
 

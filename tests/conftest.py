@@ -1,7 +1,5 @@
 """Every variant, rendered and installed once for all tests."""
 
-import os
-import shutil
 from collections.abc import Callable
 
 import pytest
@@ -48,14 +46,3 @@ def installed(project_of: Installed) -> Installed:
         return project
 
     return get
-
-
-def require(program: str) -> str:
-    """Return where a program is; without it skip here, but fail in CI."""
-    path = shutil.which(program)
-    if path is not None:
-        return path
-    reason = f"{program} is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from conftest import require
-from projects import clean_environment, free_port
+from ports import free_port
+from projects import clean_environment
+from required import require
 from variants import ROOT
 from wait import wait_until
 

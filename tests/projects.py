@@ -1,8 +1,8 @@
 """Generated projects, and commands that run in them as their owner would run them."""
 
 import os
+import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import copier
+import mariadb
 from variants import ROOT, Variant
 
 GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
@@ -37,14 +38,6 @@ def inner_temporary_folder() -> str:
     PostgreSQL server of a session that runs as root is one.
     """
     return tempfile.mkdtemp(prefix="chatkit-tests-")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -97,6 +90,10 @@ def render(path: Path, variant: Variant, **data: Any) -> Project:
         unsafe=False,
         vcs_ref="HEAD",
     )
+    if variant.database == "mysql":
+        settings = path / "backend" / ".env.local"
+        url = f"DATABASE_URL={mariadb.new_database()}"
+        settings.write_text(re.sub("(?m)^DATABASE_URL=.*", url, settings.read_text()))
     return Project(path, variant)
 
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from projects import Project, clean_environment, free_port
+from ports import free_port
+from projects import Project, clean_environment
 from wait import wait_until
 
 READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+)")

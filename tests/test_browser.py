@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from browsing import CDN, ColorScheme, Person, build_stand_in, check_stand_in, chromium
-from conftest import Installed, require
+from conftest import Installed
 from playwright.sync_api import Browser, expect
+from required import require
 from running import dev
 from variants import DEFAULT, VARIANTS, Variant
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 from chat import visit
 from conftest import Installed
-from projects import clean_environment, free_port, render, share_packages
+from ports import free_port
+from projects import clean_environment, render, share_packages
 from running import Dev, dev, listens, nothing_stays, processes_below
 from variants import BY_DATABASE, DEFAULT, Variant
 from wait import wait_until

@@ -152,7 +152,7 @@ def test_what_people_saw_is_stored(variant: Variant, tmp_path: Path) -> None:
                 chances = [random.Random(chance.random()) for _ in threads]
                 list(people.map(storm, threads, chances))
                 seen = crash.seen
-    wait_until(lambda: not processes_below(project.path))
+    wait_until(lambda: not processes_below(project.path), seconds=120)
 
 
 def kill_all(project: Project) -> None:

@@ -13,7 +13,7 @@ from backend import Backend, migrate, run_backend
 from chat import text_of
 from conftest import Installed
 from model_server import KEY, MODEL, NPM_PROJECT, ModelServer, run_model
-from projects import free_port
+from ports import free_port
 from proxy_trap import ProxyTrap, run_proxy_trap
 from variants import DEFAULT
 from wait import wait_until

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from chat import visit
 from conftest import Installed
-from projects import Project, clean_environment, free_port
+from ports import free_port
+from projects import Project, clean_environment
 from test_boot import converse
 from variants import BY_DATABASE, DEFAULT, Variant
 from wait import wait_until

@@ -17,7 +17,8 @@ import pytest
 from backend import Backend, migrate, run_backend
 from chat import Chat, message
 from conftest import Installed
-from projects import Project, clean_environment, free_port
+from ports import free_port
+from projects import Project, clean_environment
 from variants import DEFAULT
 from wait import wait_until
 

@@ -26,10 +26,9 @@ from fake_model import KEY, FakeModel, run_fake_model
 from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
 from wait import wait_until
 
-from app.database import database_url
+from app.database import create_engine, database_url
 from app.event_loop import loop_factory
 from app.settings import BACKEND
 
@@ -74,8 +73,9 @@ class Server:
 
 def run_sql(url: URL, statement: str) -> list[tuple[object, ...]]:
     async def run() -> list[tuple[object, ...]]:
-        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        engine = create_engine(url)
         async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
             result = await connection.execute(text(statement))
             rows = [tuple(row) for row in result] if result.returns_rows else []
         await engine.dispose()
@@ -97,7 +97,8 @@ def empty_database(folder: Path) -> Iterator[URL]:
     try:
         yield url.set(database=name)
     finally:
-        run_sql(url, f"DROP DATABASE {name} WITH (FORCE)")
+        force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
+        run_sql(url, f"DROP DATABASE {name}{force}")
 
 
 @cache

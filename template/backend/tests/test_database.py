@@ -53,12 +53,21 @@ def test_stale_pool(server: Server, database: URL) -> None:
     if database.get_backend_name() == "sqlite":
         pytest.skip("SQLite has no server that could be restarted")
     everybody(server, 8)
-    run_sql(
-        database,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
+    for statement in end_connections(database):
+        run_sql(database, statement)
     everybody(server, 8)
+
+
+def end_connections(database: URL) -> list[str]:
+    """Return what ends all connections to a database but the one on which it is said."""
+    if database.get_backend_name() == "postgresql":
+        return [
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ]
+    others = "SELECT id FROM information_schema.processlist WHERE db = database()"
+    ids = run_sql(database, f"{others} AND id <> connection_id()")
+    return [f"KILL {number}" for (number,) in ids]
 
 
 def test_missing_greenlet() -> None:

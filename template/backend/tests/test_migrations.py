@@ -115,9 +115,9 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
         REVISION.format(name="yours", head=HEAD).replace(
             "def upgrade() -> None:\n    pass",
             "def upgrade() -> None:\n"
-            "    from alembic import op\n"
+            "    import sqlalchemy as sa\n    from alembic import op\n"
             "    with op.batch_alter_table('conversations', recreate='auto') as table:\n"
-            "        table.alter_column('title', nullable=False, server_default='')",
+            "        table.alter_column('owner', existing_type=sa.String(255), server_default='')",
         )
     )
     env = environment(empty)
@@ -165,7 +165,7 @@ def test_a_database_that_cannot_be_used_is_named(empty: URL, tmp_path: Path, tro
         (tmp_path / "text.db").write_text("This is no database. " * 100)
         env["DATABASE_URL"] = f"sqlite:///{tmp_path / name}"
     if trouble != "another branch" and empty.get_backend_name() != "sqlite":
-        env["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+        env["DATABASE_URL"] = f"{empty.get_backend_name()}://nobody@127.0.0.1:1/none"
     result = prepare_database(env)
     words = "of_a_branch" if trouble == "another branch" else "DATABASE_URL"
     assert "app.errors.StartupError" in result.stderr

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from chatkit.store import NotFoundError
@@ -115,6 +116,25 @@ def test_emoji_and_nul(run: Run) -> None:
         item = user_message(thread, TRICKY)
         await STORE.add_thread_item(thread.id, item, ADA)
         assert await STORE.load_item(thread.id, item.id, ADA) == item
+
+    run(work())
+
+
+@pytest.mark.parametrize("other", ["ADA", "ada ", " ada", "ad\u00e4", "ada\0"])
+def test_names_that_are_nearly_the_same(run: Run, other: str) -> None:
+    """A database may compare without case or accents, or ignore a space at the end."""
+
+    async def work() -> None:
+        prefix = uuid4().hex
+        ada, somebody = RequestContext(f"{prefix}ada"), RequestContext(f"{prefix}{other}")
+        thread = await new_thread(ada)
+        with pytest.raises(NotFoundError):
+            await STORE.load_thread(thread.id, somebody)
+        item = user_message(thread)
+        await STORE.add_thread_item(thread.id, item, ada)
+        for item_id in (f"{item.id} ", item.id.upper()):
+            with pytest.raises(NotFoundError):
+                await STORE.load_item(thread.id, item_id, ada)
 
     run(work())
 

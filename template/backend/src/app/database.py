@@ -5,25 +5,20 @@ from collections.abc import AsyncIterator
 from configparser import InterpolationError
 from contextlib import asynccontextmanager
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app import embedded_postgres
 from app.database_url import parse_database_url
+from app.databases import KINDS
 from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, get_settings
-
-BUSY_TIMEOUT_SECONDS = 30
 
 
 @cache
@@ -45,7 +40,7 @@ def database_url() -> URL:
             "DATABASE_URL is not set. Set it in the environment or in "
             f"{ENV_FILE}, such as DATABASE_URL=sqlite:///chat.db"
         )
-    return parse_database_url(text, BACKEND)
+    return parse_database_url(text)
 
 
 @cache
@@ -64,53 +59,15 @@ def create_engine(url: URL) -> AsyncEngine:
     Raises:
         StartupError: the database's driver is not installed.
     """
+    name = url.get_backend_name()
     try:
-        if url.get_backend_name() == "sqlite":
-            engine = create_async_engine(
-                url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
-            )
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_sqlite)
-            event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
-            return engine
-        # Prepared statements break behind poolers in transaction mode, such as Supabase's.
-        return create_async_engine(
-            url,
-            hide_parameters=True,  # they are what people wrote
-            pool_pre_ping=True,
-            pool_size=get_settings().database_pool_size,
-            max_overflow=0,
-            connect_args={"prepare_threshold": None},
-        )
+        return KINDS[name].make_engine(url)
     except (ModuleNotFoundError, NoSuchModuleError):
-        name = url.get_backend_name()
         raise StartupError(
             f"DATABASE_URL names a {name} database, and its driver {url.get_driver_name()} is not "
             f"installed, because this project was made for another one. "
             f"Change it with: copier update --data database={name}"
         ) from None
-
-
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # transactions begin in _begin_sqlite
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another one wrote in
-    # between, whatever the timeout: one that will write says so when it begins.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _roll_back_sqlite(connection: Any, _entry: ConnectionPoolEntry, _error: object) -> None:
-    # A stopped turn gives up its connection, perhaps in the middle of a SELECT: closed as it is,
-    # SQLite would keep it, and its lock, until the garbage is collected.
-    connection.rollback()
 
 
 @asynccontextmanager
@@ -172,13 +129,4 @@ def prepare_database() -> str:
             f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
         ) from None
     os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    return f"Database: {_describe(url)}, migrated."
-
-
-def _describe(url: URL) -> str:
-    if url.get_backend_name() == "sqlite":
-        return f"SQLite, {Path(url.database or '')}"
-    if not get_settings().database_url:
-        folder = embedded_postgres.data_folder(BACKEND.parent)
-        return f"PostgreSQL, the project's own server with its data in {folder}"
-    return f"PostgreSQL at {url.host or url.query.get('host')}"
+    return f"Database: {KINDS[url.get_backend_name()].describe(url)}, migrated."

@@ -1,6 +1,7 @@
 """`GET /health`: whether the database answers and has its tables."""
 
 import logging
+import re
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -9,6 +10,9 @@ from app.database import missing_migrations
 from app.settings import get_settings
 
 logger = logging.getLogger("app.health")
+
+NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
+"""What SQLite, PostgreSQL and MySQL say."""
 
 MIGRATE = "Run `uv run dev`, which migrates, or `uv run alembic upgrade head` in backend/."
 
@@ -39,7 +43,7 @@ def explain_database_error(error: Exception) -> str:
     It may name the server and its user, so outside development only the log has it.
     """
     cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
-    if "no such table" in cause or ("relation" in cause and "does not exist" in cause):
+    if NO_TABLE.search(cause):
         return f"The database is not migrated: {cause}. {MIGRATE}"
     if get_settings().app_env == "production":
         logger.error("The database does not answer: %s", cause)

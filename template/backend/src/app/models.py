@@ -15,20 +15,36 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-OWNER = String(255)
+MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql")
+MOMENT = DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql")
 
 
-class Id(TypeDecorator[str]):
-    """An id of ChatKit's. A client may ask for any text, and PostgreSQL refuses one with a NUL."""
+UNKNOWN = "\ufffd"
 
-    impl = String(128)
+
+class Name(TypeDecorator[str]):
+    """What somebody or something is known by. A client may ask for any text.
+
+    PostgreSQL refuses a NUL, and MySQL takes what ends in a space for the same without it: both are
+    stored, and looked for, as a sign that no name has.
+    """
+
+    impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return the id; with something in place of a NUL that no id has."""
-        return value and value.replace("\0", "\ufffd")
+        """Return what stands in the database."""
+        if value and value.endswith(" "):
+            value = value[:-1] + UNKNOWN
+        return value and value.replace("\0", UNKNOWN)
+
+
+ID = Name(128)
+OWNER = Name(255)
 
 
 class Base(DeclarativeBase):
@@ -48,17 +64,17 @@ class Conversation(Base):
     """A ChatKit thread, without its items."""
 
     __tablename__ = "conversations"
-    __table_args__ = (Index(None, "owner", "number"),)
+    __table_args__ = (Index(None, "owner", "number"), MYSQL)
 
     number: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True
     )
     """Rises with each new conversation, so that pages neither miss nor repeat one."""
-    id: Mapped[str] = mapped_column(Id, unique=True)
+    id: Mapped[str] = mapped_column(ID, unique=True)
     owner: Mapped[str] = mapped_column(OWNER)
-    title: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    document: Mapped[str] = mapped_column(Text)
+    title: Mapped[str | None] = mapped_column(LONG_TEXT)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `ThreadMetadata` as JSON, exactly as ChatKit gave it. The other columns follow it."""
 
 
@@ -66,17 +82,17 @@ class Message(Base):
     """An item of a conversation: a message, a widget, a tool call, a form and so on."""
 
     __tablename__ = "messages"
-    __table_args__ = (Index(None, "conversation_id", "position", unique=True),)
+    __table_args__ = (Index(None, "conversation_id", "position", unique=True), MYSQL)
 
     conversation_id: Mapped[str] = mapped_column(
         ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
     )
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
     position: Mapped[int] = mapped_column(Integer)
     """1, 2, 3, … in the conversation, in the order in which the items were stored."""
     type: Mapped[str] = mapped_column(String(32))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    document: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `ThreadItem` as JSON, exactly as ChatKit gave it. The other columns follow it."""
 
 
@@ -92,13 +108,14 @@ class Feedback(Base):
             name="fk_feedback_conversation_id_message_id_messages",
         ),
         Index(None, "kind", "created_at"),
+        MYSQL,
     )
 
-    conversation_id: Mapped[str] = mapped_column(Id, primary_key=True)
-    message_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    message_id: Mapped[str] = mapped_column(ID, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     """`positive` or `negative`."""
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
 class Attachment(Base):
@@ -108,14 +125,15 @@ class Attachment(Base):
     __table_args__ = (
         Index(None, "owner", "conversation_id"),
         Index(None, "conversation_id", "created_at"),
+        MYSQL,
     )
 
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
     owner: Mapped[str] = mapped_column(OWNER)
     conversation_id: Mapped[str | None] = mapped_column(
         ForeignKey("conversations.id", ondelete="SET NULL")
     )
     """The conversation that it was sent in. Without one it is removed after a day."""
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    document: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""

@@ -1,0 +1,39 @@
+"""MySQL and MariaDB."""
+
+import logging
+
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.databases.mysql_tls import normalize_tls, tls_context
+from app.databases.pool import make_pool
+
+
+def normalize(url: URL) -> URL:
+    """Return the address with what it says of TLS, in one way, and without what else it says.
+
+    Raises:
+        StartupError: it asks for a kind of TLS that is not known.
+    """
+    return normalize_tls(url.set(drivername="mysql+asyncmy"))
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """Make an engine that takes any text.
+
+    Raises:
+        StartupError: a file with certificates cannot be read.
+    """
+    # It would put every warning of the server's into the log, perhaps with what people wrote.
+    logging.getLogger("asyncmy").setLevel(logging.ERROR)
+    return make_pool(
+        url.set(query={}),
+        # Who waited for a lock sees what the one before has written, as on PostgreSQL.
+        isolation_level="READ COMMITTED",
+        connect_args={"charset": "utf8mb4", "ssl": tls_context(url)},
+    )
+
+
+def describe(url: URL) -> str:
+    """Return for a person which server it is."""
+    return f"MySQL at {url.host}"

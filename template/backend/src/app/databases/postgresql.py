@@ -1,0 +1,35 @@
+"""PostgreSQL."""
+
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import embedded_postgres
+from app.databases.pool import make_pool
+from app.settings import BACKEND, get_settings
+
+
+def normalize(url: URL) -> URL:
+    """Return the address without what belongs to other tools, such as `pgbouncer=true`."""
+    url = url.set(drivername="postgresql+psycopg")
+    try:
+        from psycopg.pq import Conninfo
+    except ModuleNotFoundError:  # a project of another database; its engine says so
+        return url
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    return url.difference_update_query(set(url.query) - known)
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """Make an engine without prepared statements.
+
+    They break behind poolers in transaction mode, such as Supabase's.
+    """
+    return make_pool(url, connect_args={"prepare_threshold": None})
+
+
+def describe(url: URL) -> str:
+    """Return for a person which server it is."""
+    if not get_settings().database_url:
+        folder = embedded_postgres.data_folder(BACKEND.parent)
+        return f"PostgreSQL, the project's own server with its data in {folder}"
+    return f"PostgreSQL at {url.host or url.query.get('host')}"
