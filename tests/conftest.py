@@ -12,6 +12,32 @@ from app.dev import node, packages, paths
 packages.install(paths.FRONTEND, node.find_node(), os.environ)
 """
 
+SHARING = ("test_model", "test_s3")
+"""Modules whose tests share servers."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all tests of a variant, and so install it once."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        values = callspec.params.values() if callspec else ()
+        variants = [value for value in values if isinstance(value, Variant)]
+        if variants or item.path.stem in SHARING:
+            group = str(variants[0]) if variants else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print by which test each pitfall that was put back was caught."""
+    reports = terminalreporter.getreports("passed")
+    properties = [one for report in reports for one in report.user_properties]
+    caught = [text for name, text in properties if name == "pitfall"]
+    if caught:
+        terminalreporter.section("pitfalls that were put back, and what caught them")
+        terminalreporter.write_line("\n".join(sorted(caught)))
+
+
 Installed = Callable[[Variant], Project]
 
 
