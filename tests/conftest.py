@@ -23,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         values = callspec.params.values() if callspec else ()
         variants = [value for value in values if isinstance(value, Variant)]
+        if variants:
+            item.add_marker("variant")
         if variants or item.path.stem in SHARING:
             group = str(variants[0]) if variants else item.path.stem
             item.add_marker(pytest.mark.xdist_group(group))

@@ -1,14 +1,20 @@
-"""A MariaDB server for projects that store their conversations in MySQL."""
+"""A MariaDB server for projects that store their conversations in MySQL.
+
+With MYSQL_SERVER in the environment (mysql://root:password@127.0.0.1:3306) it is that one.
+"""
 
 import atexit
 import getpass
+import os
 import shutil
 import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pymysql
 from ports import free_port
 from required import require
 from wait import wait_until
@@ -17,20 +23,23 @@ from wait import wait_until
 def new_database() -> str:
     """Return the address of an empty database, as `DATABASE_URL` takes it."""
     name = f"chatkit_{uuid4().hex}"
-    port = _start()
-    _run(port, f"CREATE DATABASE {name}")
-    return f"mysql://root@127.0.0.1:{port}/{name}"
+    server = os.environ.get("MYSQL_SERVER") or _start()
+    _run(server, f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
 
 
-def _run(port: int, statement: str) -> None:
-    server = ("--protocol=tcp", f"--port={port}", "--user=root")
-    client = (require("mariadb"), "--no-defaults", *server)
-    subprocess.run([*client, "--execute", statement], check=True, capture_output=True)
+def _run(server: str, statement: str) -> None:
+    url = urlsplit(server)
+    connection = pymysql.connect(
+        host=url.hostname, port=url.port or 3306, user=url.username, password=url.password or ""
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 @cache
-def _start() -> int:
-    """Start the server of this run of the tests, which ends with it, and return its port."""
+def _start() -> str:
+    """Start the server of this run of the tests, which ends with it, and return its address."""
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     data, log, port = folder / "data", folder / "log", free_port()
     user = f"--user={getpass.getuser()}"
@@ -68,14 +77,15 @@ def _start() -> int:
         shutil.rmtree(folder)
 
     atexit.register(stop)
-    wait_until(lambda: _answers(server, port, log), seconds=60)
-    return port
+    address = f"mysql://root@127.0.0.1:{port}"
+    wait_until(lambda: _answers(server, address, log), seconds=60)
+    return address
 
 
-def _answers(server: subprocess.Popen[bytes], port: int, log: Path) -> bool:
+def _answers(server: subprocess.Popen[bytes], address: str, log: Path) -> bool:
     assert server.poll() is None, log.read_text()
     try:
-        _run(port, "SELECT 1")
-    except subprocess.CalledProcessError:
+        _run(address, "SELECT 1")
+    except pymysql.OperationalError:
         return False
     return True

@@ -1,10 +1,16 @@
 """The template's own code."""
 
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from variants import ROOT
+import yaml
+from variants import ROOT, VARIANTS
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 @pytest.mark.parametrize(
@@ -15,3 +21,30 @@ def test_it_is_clean(command: list[str]) -> None:
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def jobs(*arguments: str) -> list[dict[str, str]]:
+    command = [sys.executable, str(ROOT / "scripts" / "matrix.py"), *arguments]
+    found: list[dict[str, str]] = json.loads(subprocess.check_output(command))
+    return found
+
+
+def test_the_workflow_runs_every_combination_of_answers() -> None:
+    assert [job["name"] for job in jobs()] == [str(variant) for variant in VARIANTS]
+    for job in jobs():
+        of_wsl = job["tests"].endswith(" and wsl")
+        assert of_wsl == job["name"].endswith("-wsl")
+        assert job["tests"].split(" and ")[0] == job["name"].removesuffix("-wsl")
+    on_every_system = [str(one) for one in VARIANTS if one.database == "sqlite" and not one.wsl]
+    assert [job["name"] for job in jobs("sqlite")] == on_every_system
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    matrix = workflow["jobs"]["variant"]["strategy"]["matrix"]
+    assert matrix == {"include": "${{ fromJSON(needs.questions.outputs.every) }}"}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_may_read_and_run_what_is_pinned(workflow: Path) -> None:
+    text = workflow.read_text()
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+    for action in re.findall(r"uses: (.*)", text):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
