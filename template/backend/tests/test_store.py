@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from chat import message
+from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageContent,
@@ -15,11 +18,13 @@ from chatkit.types import (
     HiddenContextItem,
     InferenceOptions,
     Page,
+    ProgressUpdateEvent,
     StructuredInputFreeform,
     StructuredInputItem,
     Thread,
     ThreadItem,
     ThreadMetadata,
+    ThreadStreamEvent,
     UserMessageItem,
     UserMessageTagContent,
     UserMessageTextContent,
@@ -28,6 +33,7 @@ from conftest import run_sql
 from sqlalchemy.engine import URL
 
 from app import database as database_module
+from app.chatkit_server import ChatKitServer, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
 from app.database import create_engine
 from app.event_loop import loop_factory
@@ -297,5 +303,30 @@ def test_a_deleted_thread_takes_its_items_along(run: Run) -> None:
             await STORE.load_item(thread.id, item.id, ADA)
         await STORE.save_thread(thread, ADA)
         assert (await STORE.load_thread_items(thread.id, None, 9, "asc", ADA)).data == []
+
+    run(work())
+
+
+def test_a_thread_deleted_during_its_turn_stays_deleted(run: Run) -> None:
+    """In another tab, while the assistant is about to name it."""
+
+    class Server(ChatKitServer):
+        async def respond(
+            self,
+            thread: ThreadMetadata,
+            input_user_message: UserMessageItem | None,
+            context: RequestContext,
+        ) -> AsyncIterator[ThreadStreamEvent]:
+            await STORE.delete_thread(thread.id, context)
+            thread.title = "A name"
+            yield ProgressUpdateEvent(text="Thinking")
+
+    async def work() -> None:
+        question = {"type": "threads.create", "params": {"input": message("Hello")}}
+        owner = RequestContext("whoever-deletes")
+        result = await Server().handle(parse_request(json.dumps(question)), owner)
+        assert isinstance(result, StreamingResult)
+        assert b'"type":"error"' in b"".join([chunk async for chunk in result])
+        assert (await STORE.load_threads(9, None, "asc", owner)).data == []
 
     run(work())

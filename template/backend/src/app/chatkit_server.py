@@ -53,6 +53,21 @@ logger = logging.getLogger("app.chatkit")
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 
 
+class ServedStore(ChatKitStore):
+    """The store in the hands of ChatKit's server, which saves only what it has loaded.
+
+    New threads are `add_thread`'s: what is not there any more was deleted in another tab.
+    """
+
+    async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """Store a changed thread.
+
+        Raises:
+            NotFoundError: it was deleted meanwhile.
+        """
+        await self.update_thread(thread, context)
+
+
 class ChatKitServer(BaseServer[RequestContext]):
     """The server: a store, files, and the assistant that answers."""
 
@@ -60,7 +75,7 @@ class ChatKitServer(BaseServer[RequestContext]):
 
     def __init__(self) -> None:
         """Answer with assistant.py, or with the demo assistant while no model can be asked."""
-        store = ChatKitStore()
+        store = ServedStore()
         self.attachments = AttachmentStore(store)
         super().__init__(store, self.attachments)
         self._assistant = demo if get_settings().is_demo else assistant

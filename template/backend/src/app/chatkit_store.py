@@ -14,13 +14,12 @@ from chatkit.types import (
     FeedbackKind,
     Page,
     StructuredInputItem,
-    Thread,
     ThreadItem,
     ThreadMetadata,
     UserMessageItem,
 )
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -109,24 +108,26 @@ class ChatKitStore(Store[RequestContext]):
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
 
-        One that was there and is not any more, because it was deleted meanwhile, stays so.
+        Raises:
+            NotFoundError: it is somebody else's.
+        """
+        async with write() as session:
+            if await _changed(session, thread, context):
+                return
+            table = models.Conversation
+            if await session.scalar(select(table.id).where(table.id == thread.id)) is not None:
+                raise NotFoundError(f"Thread {thread.id} not found.")
+            session.add(table(id=thread.id, owner=context.owner, **_columns_of_thread(thread)))
+
+    async def update_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """Store a changed thread; one that was deleted meanwhile does not come back.
 
         Raises:
             NotFoundError: it was deleted, or it is somebody else's.
         """
-        if isinstance(thread, Thread):
-            thread = ThreadMetadata(**thread.model_dump(exclude={"items"}))
         async with write() as session:
-            row = await session.scalar(
-                select(models.Conversation).where(models.Conversation.id == thread.id)
-            )
-            if row is None:
-                row = models.Conversation(id=thread.id, owner=context.owner)
-                session.add(row)
-            elif row.owner != context.owner:
+            if not await _changed(session, thread, context):
                 raise NotFoundError(f"Thread {thread.id} not found.")
-            for name, value in _columns_of_thread(thread).items():
-                setattr(row, name, value)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
@@ -363,6 +364,22 @@ def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conv
     )
 
 
+async def _changed(session: AsyncSession, thread: ThreadMetadata, context: RequestContext) -> bool:
+    """Store a thread where it is there; return whether it is."""
+    return await _found_any(
+        session,
+        update(models.Conversation)
+        .where(models.Conversation.id == thread.id, models.Conversation.owner == context.owner)
+        .values(_columns_of_thread(thread)),
+    )
+
+
+async def _found_any(session: AsyncSession, statement: Update) -> bool:
+    """Execute a statement and return whether there was a row for it."""
+    connection = await session.connection()
+    return (await connection.execute(statement)).rowcount > 0
+
+
 def _found(row: Row | None, message: str) -> Row:
     if row is None:
         raise NotFoundError(message)
@@ -402,7 +419,7 @@ def _columns_of_thread(thread: ThreadMetadata) -> dict[str, Any]:
     return {
         "title": _without_nul(thread.title),
         "created_at": _utc(thread.created_at),
-        "document": thread.model_dump_json(),
+        "document": thread.model_dump_json(exclude={"items"}),  # a Thread's
     }
 
 
