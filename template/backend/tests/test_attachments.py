@@ -294,10 +294,30 @@ def attach_and_retract(person: Chat) -> str:
     """Send a file, retry the message before it, which deletes its message, and return its id."""
     thread_id = person.say("First")[0]["thread"]["id"]
     uploaded: str = person.upload("a.csv", *FILES["table.csv"]).json()["id"]
-    written = message("Second", attachments=[uploaded])
+    send(person, thread_id, uploaded)
+    retry(person, thread_id)
+    return uploaded
+
+
+def send(person: Chat, thread_id: str, attachment_id: str) -> None:
+    """Write another message, with a file."""
+    written = message("Second", attachments=[attachment_id])
     with person.stream("threads.add_user_message", thread_id=thread_id, input=written) as events:
         list(events)
-    retry = {"thread_id": thread_id, "item_id": person.items(thread_id)[0]["id"]}
-    with person.stream("threads.retry_after_item", **retry) as events:
+
+
+def retry(person: Chat, thread_id: str) -> None:
+    """Have the first message answered again, which deletes what follows it."""
+    first = person.items(thread_id)[0]["id"]
+    with person.stream("threads.retry_after_item", thread_id=thread_id, item_id=first) as events:
         list(events)
-    return uploaded
+
+
+def test_a_file_that_an_earlier_message_has_too_outlives_a_retry(
+    chat: Chat, server: Server
+) -> None:
+    thread_id, uploaded = attach(chat)
+    send(chat, thread_id, uploaded)
+    retry(chat, thread_id)
+    query = f"SELECT conversation_id FROM attachments WHERE id = '{uploaded}'"
+    assert server.sql(query) == [(thread_id,)], "the file is an orphan and will be swept away"

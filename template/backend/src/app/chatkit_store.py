@@ -229,7 +229,10 @@ class ChatKitStore(Store[RequestContext]):
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
-        """Delete an item; without effect where there is none. Its files are swept away later."""
+        """Delete an item; without effect where there is none.
+
+        Its files are swept away later, but for those that another message of the thread has too.
+        """
         async with write() as session:
             # The same lock first as everywhere, or two of them could wait for each other.
             conversation = _conversation(thread_id, context).with_for_update()
@@ -239,14 +242,17 @@ class ChatKitStore(Store[RequestContext]):
             if row is None:
                 return
             item = _to_item(row)
-            if isinstance(item, UserMessageItem) and item.attachments:
-                ids = [attachment.id for attachment in item.attachments]
-                await session.execute(
-                    update(models.Attachment)
-                    .where(models.Attachment.id.in_(ids), models.Attachment.owner == context.owner)
-                    .values(conversation_id=None)
-                )
             await session.delete(row)
+            for attachment in item.attachments if isinstance(item, UserMessageItem) else []:
+                if await session.scalar(_message_with(attachment.id, thread_id)) is None:
+                    await session.execute(
+                        update(models.Attachment)
+                        .where(
+                            models.Attachment.id == attachment.id,
+                            models.Attachment.owner == context.owner,
+                        )
+                        .values(conversation_id=None)
+                    )
 
     async def save_feedback(
         self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, context: RequestContext
@@ -362,6 +368,14 @@ def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conv
     return select(models.Conversation).where(
         models.Conversation.id == thread_id, models.Conversation.owner == context.owner
     )
+
+
+def _message_with(attachment_id: str, thread_id: str) -> Select[str]:
+    table = models.Message
+    its_messages = select(table.id).where(
+        table.conversation_id == thread_id, table.type == "user_message"
+    )
+    return its_messages.where(table.document.contains(attachment_id, autoescape=True)).limit(1)
 
 
 async def _changed(session: AsyncSession, thread: ThreadMetadata, context: RequestContext) -> bool:
