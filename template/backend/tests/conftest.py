@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -23,11 +23,14 @@ import jwt
 import pytest
 from chat import Chat, visit
 from fake_model import KEY, FakeModel, run_fake_model
+from obstore.store import LocalStore
 from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from wait import wait_until
 
+from app import database as database_module
+from app.attachments import files
 from app.database import create_engine, database_url
 from app.event_loop import loop_factory
 from app.settings import BACKEND
@@ -188,6 +191,24 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         result = alembic("upgrade", "head", env=environment(url))
         assert result.returncode == 0, result.stderr
         yield url
+
+
+Run = Callable[[Awaitable[None]], None]
+
+
+@pytest.fixture
+def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a coroutine in this process, on the test's database and with the test's files."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        engine = create_engine(database)
+        monkeypatch.setattr(database_module, "get_engine", lambda: engine)
+        monkeypatch.setattr(files, "get_file_store", lambda: LocalStore(attachments_folder()))
+
+        async def awaited(work: Awaitable[None]) -> None:
+            await work
+
+        yield lambda work: runner.run(awaited(work))
+        runner.run(engine.dispose())
 
 
 @pytest.fixture(scope="session")

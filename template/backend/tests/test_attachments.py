@@ -3,15 +3,25 @@
 import base64
 import io
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 from chat import Chat, message, text_of
-from conftest import Server, attachments_folder, run_server
+from chatkit.store import NotFoundError
+from chatkit.types import FileAttachment, ThreadMetadata
+from conftest import Run, Server, attachments_folder, run_server
 from PIL import Image
 from sqlalchemy.engine import URL
 from wait import wait_until
+
+from app.attachments.sweep import sweep
+from app.chatkit_server import ServedStore
+from app.chatkit_store import ChatKitStore, generate_id
+from app.identity import RequestContext
 
 
 def picture(image_format: str = "PNG", size: tuple[int, int] = (900, 600)) -> bytes:
@@ -260,12 +270,20 @@ def test_a_deleted_conversation_takes_its_files_along(chat: Chat, server: Server
 
 
 def test_nobody_fills_the_disk_with_files_that_are_never_sent(server: Server) -> None:
-    person = server.someone()
-    for _ in range(20):
-        assert person.upload("a.txt", b"Hello", "text/plain").status_code == 200
-    refused = person.upload("a.txt", b"Hello", "text/plain")
-    assert refused.status_code == 429
-    assert "20 files" in refused.json()["message"]
+    """The oldest make room for new ones, however many come at once."""
+    person = server.someone("a-hoarder")
+    uploaded = [person.upload("a.txt", b"Hello", "text/plain").json()["id"] for _ in range(21)]
+    assert [bytes_of(uploaded[number]).exists() for number in (0, 1, 20)] == [False, True, True]
+
+    def upload(_: int) -> None:
+        person.upload("a.txt", b"Hello", "text/plain")
+
+    before = set(attachments_folder().iterdir()) - {bytes_of(one) for one in uploaded}
+    with ThreadPoolExecutor(10) as browsers:
+        list(browsers.map(upload, range(30)))
+    left = {row[0] for row in server.sql("SELECT id FROM attachments WHERE owner = 'a-hoarder'")}
+    assert len(left) <= 20
+    assert set(attachments_folder().iterdir()) - before == {bytes_of(str(one)) for one in left}
 
 
 def test_orphans_are_swept_away(database: URL, tmp_path: Path) -> None:
@@ -288,6 +306,67 @@ def test_orphans_are_swept_away(database: URL, tmp_path: Path) -> None:
         person = Chat(f"{server.address}/chatkit", person.headers)
         assert person.download(sent).status_code == 200
         assert person.download(waiting).status_code == 200
+
+
+async def forgotten_file(owner: RequestContext) -> FileAttachment:
+    """Store a file that its owner has not sent yet."""
+    attachment = FileAttachment(id=generate_id("attachment"), name="a", mime_type="text/plain")
+    await ChatKitStore().save_attachment(attachment, owner)
+    bytes_of(attachment.id).write_bytes(b"Hello")
+    return attachment
+
+
+TOMORROW = datetime.now(UTC) + timedelta(days=1)
+
+
+def test_a_file_that_is_sent_while_the_sweep_comes_is_kept(run: Run) -> None:
+    """And one that the sweep has taken cannot be sent."""
+    owner = RequestContext("somebody-who-was-slow")
+    thread = ThreadMetadata(id=generate_id("thread"), created_at=datetime.now())
+
+    waiting: list[FileAttachment] = []
+
+    async def send(attachment: FileAttachment) -> None:
+        sent = attachment.model_copy(update={"thread_id": thread.id})
+        await ServedStore().save_attachment(sent, owner)
+
+    class SlowStore(ChatKitStore):
+        async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
+            orphans = await super().list_orphaned_attachments(before)
+            await send(waiting[0])
+            return orphans
+
+    async def work() -> None:
+        await ChatKitStore().save_thread(thread, owner)
+        waiting.extend([await forgotten_file(owner), await forgotten_file(owner)])
+        await sweep(SlowStore(), TOMORROW)
+        in_time, too_late = waiting
+        assert bytes_of(in_time.id).exists()
+        assert await ChatKitStore().list_attachments(thread.id, owner) == [in_time.id]
+        assert not bytes_of(too_late.id).exists()
+        with pytest.raises(NotFoundError):
+            await send(too_late)
+
+    run(work())
+
+
+def test_a_file_that_cannot_be_removed_does_not_end_the_sweep(run: Run) -> None:
+    """It is nobody's already, and a later sweep removes it."""
+    owner = RequestContext("somebody-unlucky")
+
+    async def work() -> None:
+        stuck, other = await forgotten_file(owner), await forgotten_file(owner)
+        bytes_of(stuck.id).unlink()
+        bytes_of(stuck.id).mkdir()  # no file, so that deleting it fails
+        await sweep(ChatKitStore(), TOMORROW)
+        assert not bytes_of(other.id).exists()
+        with pytest.raises(NotFoundError):
+            await ChatKitStore().load_attachment(stuck.id, owner)
+        bytes_of(stuck.id).rmdir()
+        await sweep(ChatKitStore(), TOMORROW)
+        assert stuck.id not in await ChatKitStore().list_orphaned_attachments(TOMORROW)
+
+    run(work())
 
 
 def attach_and_retract(person: Chat) -> str:

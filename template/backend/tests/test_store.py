@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -29,14 +29,11 @@ from chatkit.types import (
     UserMessageTagContent,
     UserMessageTextContent,
 )
-from conftest import run_sql
+from conftest import Run, run_sql
 from sqlalchemy.engine import URL
 
-from app import database as database_module
 from app.chatkit_server import ChatKitServer, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
-from app.database import create_engine
-from app.event_loop import loop_factory
 from app.identity import RequestContext
 from app.turn import Turn
 
@@ -44,25 +41,6 @@ ADA, BOB = RequestContext("ada"), RequestContext("bob")
 NAIVE = datetime(2026, 3, 29, 2, 30, 0, 123456)
 TRICKY = 'emoji 🧑‍🚀, NUL \0, quotes " and \\, " ", ' + "x" * 100_000
 STORE = ChatKitStore()
-
-
-@pytest.fixture
-def run(
-    database: URL, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Awaitable[None]], None]]:
-    """Run a coroutine on the test's database."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        engine = create_engine(database)
-        monkeypatch.setattr(database_module, "get_engine", lambda: engine)
-
-        async def awaited(work: Awaitable[None]) -> None:
-            await work
-
-        yield lambda work: runner.run(awaited(work))
-        runner.run(engine.dispose())
-
-
-Run = Callable[[Awaitable[None]], None]
 
 
 def user_message(thread: ThreadMetadata, text: str = "Hello") -> UserMessageItem:

@@ -11,6 +11,7 @@ from chatkit.errors import CustomStreamError
 from chatkit.server import ChatKitServer as BaseServer
 from chatkit.server import NonStreamingResult, StreamingResult
 from chatkit.types import (
+    Attachment,
     AudioInput,
     ChatKitReq,
     ErrorEvent,
@@ -35,6 +36,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from app import assistant, demo, dictation
 from app.attachments.store import AttachmentStore
+from app.attachments.sweep import remove
 from app.chatkit_store import ChatKitStore
 from app.errors import RefusedError
 from app.half_answers import keep_half_answers
@@ -54,9 +56,10 @@ _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 
 
 class ServedStore(ChatKitStore):
-    """The store in the hands of ChatKit's server, which saves only what it has loaded.
+    """The store in the hands of ChatKit's server, which saves only what is there.
 
-    New threads are `add_thread`'s: what is not there any more was deleted in another tab.
+    New threads are `add_thread`'s, new files the `AttachmentStore`'s: what is not there any more
+    was deleted in another tab, or swept away.
     """
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
@@ -67,6 +70,14 @@ class ServedStore(ChatKitStore):
         """
         await self.update_thread(thread, context)
 
+    async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        """Store the changed record of an attachment, such as one that is sent.
+
+        Raises:
+            NotFoundError: it was removed meanwhile.
+        """
+        await self.update_attachment(attachment, context)
+
 
 class ChatKitServer(BaseServer[RequestContext]):
     """The server: a store, files, and the assistant that answers."""
@@ -75,9 +86,8 @@ class ChatKitServer(BaseServer[RequestContext]):
 
     def __init__(self) -> None:
         """Answer with assistant.py, or with the demo assistant while no model can be asked."""
-        store = ServedStore()
-        self.attachments = AttachmentStore(store)
-        super().__init__(store, self.attachments)
+        self.attachments = AttachmentStore(ChatKitStore())
+        super().__init__(ServedStore(), self.attachments)
         self._assistant = demo if get_settings().is_demo else assistant
 
     async def process(
@@ -169,8 +179,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         answer = await self._process_non_streaming(request, context)
         # What a crash leaves here is in no thread any more, and swept away.
         for attachment_id in attachment_ids:
-            await self.attachments.delete_attachment(attachment_id, context)
-            await self.store.delete_attachment(attachment_id, context)
+            await remove(self.store, attachment_id)
         return answer
 
     async def _stream(

@@ -47,6 +47,9 @@ PREFIXES: dict[StoreItemType, str] = {
 MAX_PAGE = 9999
 """What ChatKit's page asks for when it opens the history."""
 
+NOBODY = ""
+"""The owner of attachments that are about to be deleted."""
+
 Row = TypeVar("Row")
 Entry = TypeVar("Entry", ThreadMetadata, ThreadItem)
 
@@ -90,20 +93,18 @@ class ChatKitStore(Store[RequestContext]):
     async def add_thread(
         self, thread: ThreadMetadata, message: UserMessageItem, context: RequestContext
     ) -> None:
-        """Store a new thread with its first message and the message's files: all or nothing."""
+        """Store a new thread with its first message and the message's files: all or nothing.
+
+        Raises:
+            NotFoundError: one of the files is not there any more.
+        """
         async with write() as session:
             row = {"id": thread.id, "owner": context.owner, **_columns_of_thread(thread)}
             await session.execute(ADD_THREAD, row)
             await session.execute(ADD_ITEM, _new_item(thread.id, message, position=1))
             for attachment in message.attachments:
-                await session.execute(
-                    update(models.Attachment)
-                    .where(
-                        models.Attachment.id == attachment.id,
-                        models.Attachment.owner == context.owner,
-                    )
-                    .values(conversation_id=thread.id, document=attachment.model_dump_json())
-                )
+                if not await _changed_attachment(session, attachment, thread.id, context):
+                    raise NotFoundError(f"Attachment {attachment.id} not found.")
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
@@ -112,7 +113,7 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: it is somebody else's.
         """
         async with write() as session:
-            if await _changed(session, thread, context):
+            if await _changed_thread(session, thread, context):
                 return
             table = models.Conversation
             if await session.scalar(select(table.id).where(table.id == thread.id)) is not None:
@@ -126,7 +127,7 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: it was deleted, or it is somebody else's.
         """
         async with write() as session:
-            if not await _changed(session, thread, context):
+            if not await _changed_thread(session, thread, context):
                 raise NotFoundError(f"Thread {thread.id} not found.")
 
     async def load_threads(
@@ -283,20 +284,31 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: it is somebody else's.
         """
         async with write() as session:
-            conversation = None
-            if attachment.thread_id is not None:
-                thread = _conversation(attachment.thread_id, context).with_for_update()
-                conversation = await session.scalar(thread)
-            row = await session.get(models.Attachment, attachment.id)
-            if row is None:
-                row = models.Attachment(
-                    id=attachment.id, owner=context.owner, created_at=datetime.now(UTC)
-                )
-            elif row.owner != context.owner:
+            thread_id = await _lock_thread(session, attachment.thread_id, context)
+            if await _changed_attachment(session, attachment, thread_id, context):
+                return
+            if await session.get(models.Attachment, attachment.id) is not None:
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
-            row.conversation_id = conversation.id if conversation else None
-            row.document = attachment.model_dump_json()
-            session.add(row)
+            session.add(
+                models.Attachment(
+                    id=attachment.id,
+                    owner=context.owner,
+                    conversation_id=thread_id,
+                    created_at=datetime.now(UTC),
+                    document=attachment.model_dump_json(),
+                )
+            )
+
+    async def update_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        """Store the changed record of an attachment; one that was removed does not come back.
+
+        Raises:
+            NotFoundError: it was removed, or it is somebody else's.
+        """
+        async with write() as session:
+            thread_id = await _lock_thread(session, attachment.thread_id, context)
+            if not await _changed_attachment(session, attachment, thread_id, context):
+                raise NotFoundError(f"Attachment {attachment.id} not found.")
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
         """Return the record of an attachment.
@@ -331,37 +343,44 @@ class ChatKitStore(Store[RequestContext]):
             )
             return result.all()
 
-    async def count_unsent_attachments(self, context: RequestContext) -> int:
-        """Return how many attachments of the owner's are in no thread."""
+    async def list_unsent_attachments(self, context: RequestContext) -> Sequence[str]:
+        """Return the ids of the owner's attachments that are in no thread, the newest first."""
+        table = models.Attachment
         async with read() as session:
-            number = await session.scalar(
-                select(func.count()).where(
-                    models.Attachment.owner == context.owner,
-                    models.Attachment.conversation_id.is_(None),
-                )
+            result = await session.scalars(
+                select(table.id)
+                .where(table.owner == context.owner, table.conversation_id.is_(None))
+                .order_by(table.created_at.desc(), table.id)
             )
-        return number or 0
+            return result.all()
 
     async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
         """Return the ids of everybody's attachments that are older and in no thread."""
+        table = models.Attachment
         async with read() as session:
-            return (await session.scalars(_orphans(before))).all()
+            result = await session.scalars(
+                select(table.id).where(table.conversation_id.is_(None), table.created_at < before)
+            )
+            return result.all()
 
-    async def delete_orphaned_attachment(self, attachment_id: str) -> None:
-        """Delete the record of an attachment, whoever owns it, unless it is in a thread by now."""
+    async def disown_attachment(self, attachment_id: str) -> bool:
+        """Take an attachment that is in no thread from its owner, who cannot send it any more.
+
+        Returns:
+            Whether it is nobody's now, and may be deleted: it was in no thread.
+        """
+        table = models.Attachment
         async with write() as session:
-            await session.execute(
-                delete(models.Attachment).where(
-                    models.Attachment.id == attachment_id,
-                    models.Attachment.conversation_id.is_(None),
-                )
+            return await _found_any(
+                session,
+                update(table)
+                .where(table.id == attachment_id, table.conversation_id.is_(None))
+                .values(owner=NOBODY),
             )
 
-
-def _orphans(before: datetime) -> Select[str]:
-    return select(models.Attachment.id).where(
-        models.Attachment.conversation_id.is_(None), models.Attachment.created_at < before
-    )
+    async def delete_disowned_attachment(self, attachment_id: str) -> None:
+        """Delete the record of an attachment that is nobody's."""
+        await self.delete_attachment(attachment_id, RequestContext(NOBODY))
 
 
 def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conversation]:
@@ -378,13 +397,37 @@ def _message_with(attachment_id: str, thread_id: str) -> Select[str]:
     return its_messages.where(table.document.contains(attachment_id, autoescape=True)).limit(1)
 
 
-async def _changed(session: AsyncSession, thread: ThreadMetadata, context: RequestContext) -> bool:
+async def _changed_thread(
+    session: AsyncSession, thread: ThreadMetadata, context: RequestContext
+) -> bool:
     """Store a thread where it is there; return whether it is."""
     return await _found_any(
         session,
         update(models.Conversation)
         .where(models.Conversation.id == thread.id, models.Conversation.owner == context.owner)
         .values(_columns_of_thread(thread)),
+    )
+
+
+async def _lock_thread(
+    session: AsyncSession, thread_id: str | None, context: RequestContext
+) -> str | None:
+    """Return the id of a thread that is there, and keep it from being deleted until the end."""
+    if thread_id is None:
+        return None
+    conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
+    return None if conversation is None else thread_id
+
+
+async def _changed_attachment(
+    session: AsyncSession, attachment: Attachment, thread_id: str | None, context: RequestContext
+) -> bool:
+    """Store the record of an attachment where it is there; return whether it is."""
+    return await _found_any(
+        session,
+        update(models.Attachment)
+        .where(models.Attachment.id == attachment.id, models.Attachment.owner == context.owner)
+        .values(conversation_id=thread_id, document=attachment.model_dump_json()),
     )
 
 

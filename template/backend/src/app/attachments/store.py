@@ -18,6 +18,7 @@ from pydantic import AnyUrl
 from app.attachments import files
 from app.attachments.content import NO_PREVIEW, check_content, is_image
 from app.attachments.form import max_bytes
+from app.attachments.sweep import remove
 from app.chatkit_store import ChatKitStore, generate_id
 from app.errors import RefusedError
 from app.identity import RequestContext
@@ -45,10 +46,12 @@ class AttachmentStore(BaseStore[RequestContext]):
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        """Return the record of a file that is about to be uploaded, and where to.
+        """Store the record of a file that is about to be uploaded, and return it.
+
+        Where too many wait to be sent, the oldest are removed.
 
         Raises:
-            RefusedError: its type is not taken (415), it is too large (413), or there are too many.
+            RefusedError: its type is not taken (415), or it is too large (413).
         """
         allowed = get_settings().attachment_types
         if input.mime_type not in allowed:
@@ -60,13 +63,9 @@ class AttachmentStore(BaseStore[RequestContext]):
             raise RefusedError(
                 413, f"The file is larger than {get_settings().attachment_max_mb} MB."
             )
-        if await self._records.count_unsent_attachments(context) >= MAX_UNSENT:
-            raise RefusedError(
-                429, f"{MAX_UNSENT} files wait to be sent. Send or remove some of them first."
-            )
         attachment_id = self.generate_attachment_id(input.mime_type, context)
         kind = ImageAttachment if is_image(input.mime_type) else FileAttachment
-        return kind.model_validate(
+        attachment = kind.model_validate(
             {
                 "id": attachment_id,
                 "name": _clean(input.name),
@@ -78,6 +77,12 @@ class AttachmentStore(BaseStore[RequestContext]):
                 ),
             }
         )
+        # Bytes without a record would never be found again.
+        await self._records.save_attachment(attachment, context)
+        # Counted afterwards: whoever uploads several at once would be under the limit before.
+        for surplus in (await self._records.list_unsent_attachments(context))[MAX_UNSENT:]:
+            await remove(self._records, surplus)
+        return attachment
 
     async def receive(
         self, attachment: Attachment, content: BinaryIO, context: RequestContext
@@ -85,17 +90,24 @@ class AttachmentStore(BaseStore[RequestContext]):
         """Store the bytes of an attachment, once they are found to be what they should.
 
         Raises:
-            RefusedError: they are something else.
+            RefusedError: they are something else; the record is removed.
+            NotFoundError: it was removed while it came.
         """
-        async with self._checking:
-            preview = await asyncio.to_thread(check_content, attachment.mime_type, content)
-        # The record comes first: bytes without one would never be found again.
-        await self._records.save_attachment(attachment, context)
+        try:
+            async with self._checking:
+                preview = await asyncio.to_thread(check_content, attachment.mime_type, content)
+        except RefusedError:
+            await remove(self._records, attachment.id)
+            raise
         await files.save(attachment.id, content)
         received = attachment.model_copy(update={"upload_descriptor": None})
         if isinstance(received, ImageAttachment) and preview:
             received.preview_url = AnyUrl(preview)
-        await self._records.save_attachment(received, context)
+        try:
+            await self._records.update_attachment(received, context)
+        except NotFoundError:
+            await files.delete(attachment.id)
+            raise
         return received
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:

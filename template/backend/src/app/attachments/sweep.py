@@ -26,10 +26,20 @@ async def sweep_for_ever(store: ChatKitStore) -> None:
 
 
 async def sweep(store: ChatKitStore, before: datetime) -> None:
-    """Remove the files that are in no conversation and were uploaded before a time.
-
-    The bytes go first: a record that is left is found by the next sweep.
-    """
+    """Remove the files that are in no conversation and were announced before a time."""
     for attachment_id in await store.list_orphaned_attachments(before):
+        try:
+            await remove(store, attachment_id)
+        except Exception:  # the next sweep finds its record again
+            logger.exception("The file %s could not be removed", attachment_id)
+
+
+async def remove(store: ChatKitStore, attachment_id: str) -> None:
+    """Remove a file, unless it is in a conversation by now.
+
+    It is taken from its owner first, who could send it meanwhile. The record goes last: one that is
+    left is found by a sweep.
+    """
+    if await store.disown_attachment(attachment_id):
         await files.delete(attachment_id)
-        await store.delete_orphaned_attachment(attachment_id)
+        await store.delete_disowned_attachment(attachment_id)
