@@ -119,6 +119,22 @@ def test_stop_loses_the_answer(chat: Chat, server: Server) -> None:
     chat.say("Go on", thread_id)
 
 
+def test_a_retry_waits_for_the_answer_that_is_being_written(chat: Chat) -> None:
+    """In another tab: it would remove what is still being added to."""
+    with chat.say_slowly("a long answer") as events:
+        thread_id = next(events)["thread"]["id"]
+        retry = {"thread_id": thread_id, "item_id": chat.items(thread_id)[0]["id"]}
+        refused = chat.post("threads.retry_after_item", **retry)
+        assert refused.status_code == 409
+        assert "is being answered" in refused.json()["message"]
+        answer = list(events)[-1]["item"]
+    assert chat.items(thread_id)[1:] == [answer]
+    with chat.stream("threads.retry_after_item", **retry) as events:
+        list(events)
+    [_, other] = chat.items(thread_id)
+    assert other["id"] != answer["id"]
+
+
 def test_many_people_press_stop_at_once(chat: Chat) -> None:
     """Slug: stop-loses-the-answer."""
 

@@ -25,6 +25,7 @@ from chatkit.types import (
     ThreadMetadata,
     ThreadsCreateReq,
     ThreadsDeleteReq,
+    ThreadsRetryAfterItemReq,
     ThreadStreamEvent,
     TranscriptionResult,
     UserMessageInput,
@@ -44,6 +45,7 @@ from app.identity import RequestContext
 from app.request_checks import check_request
 from app.request_handling import explain_failure, went_wrong
 from app.request_log import note_failure
+from app.running_turns import running_turn
 from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
@@ -188,7 +190,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         if isinstance(request, ThreadsCreateReq):
             events = self._create_thread(request.params.input, context)
         else:
-            events = self._process_streaming_impl(request, context)
+            events = self._continue_thread(request.params.thread_id, request, context)
         # Nobody can stop a turn before it says that they may: what they wrote is stored by then.
         held = b""
         may_stop = False
@@ -224,10 +226,18 @@ class ChatKitServer(BaseServer[RequestContext]):
         await self.store.add_thread(thread, message, context)
         yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
         yield ThreadItemDoneEvent(item=message)
-        async for event in self._process_events(
-            thread, context, lambda: self.respond(thread, message, context)
-        ):
-            yield event
+        with running_turn(thread.id):
+            async for event in self._process_events(
+                thread, context, lambda: self.respond(thread, message, context)
+            ):
+                yield event
+
+    async def _continue_thread(
+        self, thread_id: str, request: StreamingReq, context: RequestContext
+    ) -> AsyncGenerator[ThreadStreamEvent]:
+        with running_turn(thread_id, alone=isinstance(request, ThreadsRetryAfterItemReq)):
+            async for event in self._process_streaming_impl(request, context):
+                yield event
 
     def _chunk(self, event: ThreadStreamEvent) -> bytes:
         return b"data: " + self._serialize(event) + b"\n\n"
