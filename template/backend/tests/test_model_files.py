@@ -79,6 +79,32 @@ def test_a_file_that_is_gone_is_told_as_gone(asking: Server, model: FakeModel, a
     assert parts(model.requests[-1])[1:3] == [gone, part_of(api, "paper.pdf")]
 
 
+def test_old_files_are_left_out_where_all_are_too_much(
+    model: FakeModel, api: str, database: URL, tmp_path: Path
+) -> None:
+    """What is newer, and what is small, is sent; of the rest the model is told the name."""
+    settings = model.settings | {"OPENAI_API": api, "HISTORY_FILES_MB": "1"}
+    with run_server(database, tmp_path / "log", **settings) as server:
+        chat = server.chat()
+        thread_id, _ = attach(chat, "table.csv")
+        for name in ("old.pdf", "new.pdf"):
+            content = b"%PDF-" + bytes(600 * 1024)
+            uploaded = chat.upload(name, content, "application/pdf").json()["id"]
+            written = message(f"Read {name}", attachments=[uploaded])
+            with chat.stream(
+                "threads.add_user_message", thread_id=thread_id, input=written
+            ) as events:
+                list(events)
+    table, old, new = (part for part in parts(model.requests[-1]) if not is_question(part))
+    assert table == part_of(api, "table.csv")
+    assert "The person attached the file old.pdf. It is left out" in old["text"]
+    assert "new.pdf" in (new.get("file") or new)["filename"]
+
+
+def is_question(part: Json) -> bool:
+    return str(part.get("text")).startswith(("What is this?", "Read "))
+
+
 def test_a_long_text_is_cut_and_said_to_be(asking: Server, model: FakeModel) -> None:
     chat = asking.chat()
     text = "Wörter " * 30_000

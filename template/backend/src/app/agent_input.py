@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 
 from agents import TResponseInputItem
 from chatkit.agents import ThreadItemConverter
@@ -9,6 +10,7 @@ from chatkit.types import (
     AssistantMessageItem,
     Attachment,
     HiddenContextItem,
+    ThreadItem,
     UserMessageItem,
     UserMessageTagContent,
 )
@@ -28,7 +30,21 @@ MAX_TEXT = 200_000
 
 
 class AgentInput(ThreadItemConverter):
-    """Makes the input of an agent from the items of a thread."""
+    """Makes the input of an agent from the items of a thread, for one turn."""
+
+    def __init__(self, file_bytes: int) -> None:
+        """Send files of so many bytes at most, the newest of them."""
+        self._bytes_left = file_bytes
+
+    async def to_agent_input(
+        self, thread_items: Sequence[ThreadItem] | ThreadItem
+    ) -> list[TResponseInputItem]:
+        """Return the items as the input of an agent, in their order."""
+        items = thread_items if isinstance(thread_items, Sequence) else [thread_items]
+        inputs: list[TResponseInputItem] = []
+        for item in reversed(items):  # so that the newest files are sent
+            inputs[:0] = await super().to_agent_input(item)
+        return inputs
 
     async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
         """Return an earlier answer as plain text, which both of OpenAI's APIs take.
@@ -62,29 +78,37 @@ class AgentInput(ThreadItemConverter):
     async def attachment_to_message_content(
         self, attachment: Attachment
     ) -> ResponseInputContentParam:
-        """Return an attached file: images and PDFs as such, everything else is text."""
-        content = await files.load(attachment.id)
-        if content is None:
+        """Return an attached file: images and PDFs as such, everything else is text.
+
+        In place of one that is gone, or too much, the model is told so.
+        """
+        found = await files.stream(attachment.id)
+        if found is None:
             return _text(f"The person attached the file {attachment.name}, which is gone.")
-        if is_image(attachment.mime_type):
-            return ResponseInputImageParam(
-                type="input_image", detail="auto", image_url=_data_url(attachment, content)
+        size, chunks = found
+        is_pdf = attachment.mime_type == "application/pdf"
+        is_text = not is_pdf and not is_image(attachment.mime_type)
+        if is_text:
+            size = min(size, MAX_TEXT)
+        if size > self._bytes_left:
+            return _text(
+                f"The person attached the file {attachment.name}. It is left out here, since the "
+                "files of this conversation are too large together: ask for it if you need it."
             )
-        if attachment.mime_type == "application/pdf":
+        self._bytes_left -= size
+        content = b"".join([chunk async for chunk in chunks])
+        if is_text:
+            text = content.decode(errors="replace")
+            shown = text[:MAX_TEXT]
+            cut = "" if shown == text else f"\n(cut after {MAX_TEXT} characters)"
+            return _text(f"The person attached the file {attachment.name}:\n{shown}{cut}")
+        url = f"data:{attachment.mime_type};base64,{base64.b64encode(content).decode()}"
+        if is_pdf:
             return ResponseInputFileParam(
-                type="input_file",
-                filename=attachment.name,
-                file_data=_data_url(attachment, content),
+                type="input_file", filename=attachment.name, file_data=url
             )
-        text = content.decode(errors="replace")
-        shown = text[:MAX_TEXT]
-        cut = "" if shown == text else f"\n(cut after {MAX_TEXT} characters)"
-        return _text(f"The person attached the file {attachment.name}:\n{shown}{cut}")
+        return ResponseInputImageParam(type="input_image", detail="auto", image_url=url)
 
 
 def _text(text: str) -> ResponseInputContentParam:
     return ResponseInputTextParam(type="input_text", text=text)
-
-
-def _data_url(attachment: Attachment, content: bytes) -> str:
-    return f"data:{attachment.mime_type};base64,{base64.b64encode(content).decode()}"

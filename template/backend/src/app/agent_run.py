@@ -14,11 +14,9 @@ from app.item_ids import with_fresh_ids
 from app.model_choice import with_choices
 from app.model_errors import explain_model_error
 from app.model_provider import get_model_provider, traces
-from app.settings import get_settings
+from app.settings import MB, get_settings
 from app.tool_memory import ToolMemory
 from app.turn import Turn
-
-_INPUT = AgentInput()
 
 
 async def run_agent(
@@ -37,7 +35,9 @@ async def run_agent(
         CustomStreamError: the run failed; the message tells the person why.
     """
     agent = with_choices(agent, turn.message.inference_options if turn.message else None)
-    items = await _INPUT.to_agent_input(await turn.history(get_settings().history_items))
+    settings = get_settings()
+    history = await turn.history(settings.history_items)
+    items = await AgentInput(settings.history_files_mb * MB).to_agent_input(history)
     if note:
         items.append({"role": "user", "content": note})
     context = AgentContext[RequestContext](

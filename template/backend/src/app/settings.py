@@ -13,6 +13,9 @@ from app.errors import StartupError
 BACKEND = Path(__file__).resolve().parents[2]
 ENV_FILE = BACKEND / ".env.local"
 
+MB = 1024 * 1024
+"""What settings in MB count, in bytes."""
+
 CHECKED_TYPES = (
     "image/png",
     "image/jpeg",
@@ -67,6 +70,9 @@ class Settings(BaseSettings):
     history_items: int = Field(default=100, ge=1, le=1000)
     """How many of the newest items of a conversation the model is sent."""
 
+    history_files_mb: int = Field(default=30, ge=0, le=1000)
+    """How many MB of files the model is sent of a conversation in a turn, the newest of them."""
+
     turns_per_minute: int = Field(default=30, ge=0)
     """How many answers a person may ask one process of this server for in a minute; 0: any."""
 
@@ -74,7 +80,7 @@ class Settings(BaseSettings):
     """Where files are kept: a folder, by default .attachments, or s3://bucket/prefix."""
 
     attachment_max_mb: int = Field(default=20, ge=1, le=1000)
-    """How large a file may be, in MB of 1024 * 1024 bytes."""
+    """How large a file may be."""
 
     attachment_types: Words = list(CHECKED_TYPES)
     """Which types of files are taken."""

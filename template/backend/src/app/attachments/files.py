@@ -69,15 +69,6 @@ async def save(attachment_id: str, content: BinaryIO) -> None:
     await obstore.put_async(get_file_store(), attachment_id, content)
 
 
-async def load(attachment_id: str) -> bytes | None:
-    """Return the bytes of an attachment, or None if they are gone."""
-    found = await stream(attachment_id)
-    if found is None:
-        return None
-    _, chunks = found
-    return b"".join([chunk async for chunk in chunks])
-
-
 async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:
     """Return the size of an attachment in bytes, and its chunks; None if they are gone.
 

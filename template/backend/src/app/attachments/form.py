@@ -11,7 +11,7 @@ from python_multipart.multipart import Field, File, FormParser, parse_options_he
 
 from app.errors import RefusedError
 from app.request_handling import limited
-from app.settings import get_settings
+from app.settings import MB, get_settings
 
 FORM_BYTES = 64 * 1024
 """What the form may carry besides the file."""
@@ -59,8 +59,8 @@ async def received_file(
 
 
 def max_bytes() -> int:
-    """Return how large a file may be."""
-    return get_settings().attachment_max_mb * 1024 * 1024
+    """Return how large a file may be, in bytes."""
+    return get_settings().attachment_max_mb * MB
 
 
 def _ignore(_field: Field) -> None:
