@@ -132,6 +132,8 @@ def test_the_page_is_told_where_it_is_itself(server: Server) -> None:
         ("a.pdf", b"MZ\x90", "application/pdf", 415, "not application/pdf"),
         ("a.txt", b"\x89PNG\r\n", "text/plain", 415, "not text/plain"),
         ("a.txt", b"a\0b", "text/plain", 415, "not text/plain"),
+        ("a.csv", "Größe;1\n".encode("cp1252"), "text/csv", 415, "CSV UTF-8"),
+        ("a.csv", "Größe;1\n".encode("utf-16"), "text/csv", 415, "save it as UTF-8"),
         ("a.png", picture("PNG", (8000, 8000)), "image/png", 413, "megapixels"),
     ],
 )

@@ -50,9 +50,13 @@ def check_content(mime_type: str, content: BinaryIO) -> str | None:
         if is_image(mime_type):
             return _preview(IMAGE_FORMATS[mime_type], content)
         if mime_type == "application/pdf":
-            _require(content.read(5) == b"%PDF-", mime_type)
-        else:
-            _require(_is_text(content), mime_type)
+            if content.read(5) != b"%PDF-":
+                raise _is_something_else(mime_type)
+        elif not _is_text(content):
+            raise _is_something_else(
+                f"{mime_type} in UTF-8. If it is text, save it as UTF-8: in Excel the type is "
+                "called CSV UTF-8, in editors it is an encoding"
+            )
         return None
     finally:
         content.seek(0)
@@ -88,10 +92,5 @@ def _is_text(content: BinaryIO) -> bool:
     return True
 
 
-def _require(condition: bool, mime_type: str) -> None:
-    if not condition:
-        raise _is_something_else(mime_type)
-
-
-def _is_something_else(mime_type: str) -> RefusedError:
-    return RefusedError(415, f"The file is not what it is called: its content is not {mime_type}.")
+def _is_something_else(expected: str) -> RefusedError:
+    return RefusedError(415, f"The file is not what it is called: its content is not {expected}.")
