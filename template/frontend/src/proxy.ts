@@ -32,15 +32,13 @@ async function withGuest(request: NextRequest): Promise<Response> {
   return response;
 }
 
-// Documents only: no API, no files, and no prefetching of a page that nobody has opened.
+// Documents only: no API, no files, and nothing that the page's own router fetches in advance. A document that
+// the browser fetches in advance is opened as it came, without asking again: its cookie must be there.
 export const config = {
   matcher: [
     {
       source: "/((?!api/|_next/|.*\\.).*)",
-      missing: [
-        { type: "header", key: "next-router-prefetch" },
-        { type: "header", key: "purpose", value: "prefetch" },
-      ],
+      missing: [{ type: "header", key: "next-router-prefetch" }],
     },
   ],
 };

@@ -1,3 +1,4 @@
+import { unstable_doesMiddlewareMatch as doesMatch } from "next/experimental/testing/server";
 import { NextRequest } from "next/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { guestCookie, verifyGuest } from "@/lib/guest";
@@ -44,8 +45,14 @@ describe("two-guests-in-one-browser", () => {
     ["/favicon.ico", false],
     ["/_next/static/chunk", false],
   ])("only documents bring guests: %s, %s", (path, expected) => {
-    const sources = config.matcher.map(({ source }) => new RegExp(`^${source}$`));
-    expect(sources.some((source) => source.test(path))).toBe(expected);
+    expect(doesMatch({ config, url: `http://127.0.0.1:3000${path}` })).toBe(expected);
+  });
+
+  test.each([
+    ["a browser, which opens it without asking again", { purpose: "prefetch" }, true],
+    ["the page's own router, which has the cookie", { "next-router-prefetch": "1" }, false],
+  ])("a document fetched in advance by %s", (_, headers, expected) => {
+    expect(doesMatch({ config, url: "http://127.0.0.1:3000/", headers })).toBe(expected);
   });
 });
 
