@@ -37,7 +37,7 @@ def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
         last = list(events)[-1]
     assert last["type"] == "error"
     assert "Something went wrong" in last["message"]
-    request_id = last["message"].split()[-1].rstrip(".")
+    request_id = last["message"].split()[-1].rstrip(")")
     log = (tmp_path / "log").read_text()
     assert request_id in log
     assert "rhubarb" not in log

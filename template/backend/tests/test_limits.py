@@ -79,7 +79,9 @@ def test_a_failed_turn_is_found_in_the_log(strict: Server, log: Path) -> None:
     """Its answer has begun with 200 all the same."""
     person = strict.someone()
     headers = {**person.headers, "x-request-id": "a-turn-that-fails"}
-    assert Chat(person.url, headers).say("Show an error")[-1]["type"] == "error"
+    failure = Chat(person.url, headers).say("Show an error")[-1]
+    assert failure["type"] == "error"
+    assert failure["message"].endswith(" (request a-turn-that-fails)")
     wait_until(lambda: lines(log, "a-turn-that-fails"))
     [line] = lines(log, "a-turn-that-fails")
     assert (line["status"], line["outcome"]) == (200, "failed")

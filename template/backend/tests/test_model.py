@@ -154,6 +154,7 @@ def test_error_without_words(
         events = ask(asking)
     [sentence] = [event["message"] for event in events if event["type"] == "error"]
     assert f"{model.address}/v1 {words}" in sentence
+    assert re.search(r" \(request [0-9a-f]{32}\)$", sentence)
     assert KEY not in json.dumps(events)
 
 

@@ -160,6 +160,7 @@ def test_dictation_that_fails_is_told_in_words(
     assert response.status_code == 502
     assert response.headers["content-type"] == "application/json"
     assert f"{model.address}/v1 {words}" in response.json()["message"]
+    assert response.json()["message"].endswith(f" (request {response.headers['X-Request-Id']})")
     assert KEY not in response.text
 
 

@@ -43,7 +43,7 @@ from app.errors import RefusedError
 from app.half_answers import keep_half_answers
 from app.identity import RequestContext
 from app.request_checks import check_request
-from app.request_handling import explain_failure, went_wrong
+from app.request_handling import WENT_WRONG, explain_failure, naming_request
 from app.request_log import note_failure
 from app.running_turns import running_turn
 from app.settings import get_settings
@@ -251,9 +251,9 @@ class ChatKitServer(BaseServer[RequestContext]):
         async for event in super()._process_events(
             thread, context, lambda: keep_half_answers(stream)
         ):
-            if isinstance(event, ErrorEvent) and event.message is None:
-                # ChatKit tells the person no more than that a turn failed; its log says why.
-                message = went_wrong(context.request_id)
+            if isinstance(event, ErrorEvent):
+                # Without a message ChatKit's page says no more than that a turn failed.
+                message = naming_request(event.message or WENT_WRONG, context.request_id)
                 yield ErrorEvent(message=message, allow_retry=event.allow_retry)
             else:
                 yield event

@@ -56,7 +56,7 @@ def explain_model_error(error: Exception, setting: ModelSetting = "openai_model"
             return f"{server} broke the answer off: {_reason(error)}"
         case MaxTurnsExceeded():
             return "The assistant used its tools too many times without coming to an answer."
-    return f"The answer failed ({type(error).__name__}). The backend's log says more."
+    return f"The answer failed ({type(error).__name__}). The backend's log says why."
 
 
 def _log(error: Exception) -> None:

@@ -19,6 +19,9 @@ from app.streaming import TurnStream
 logger = logging.getLogger("app.request")
 
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
+WENT_WRONG = "Something went wrong. The backend's log says why."
+"""What a person is told when nothing better can be said."""
+
 OUTCOMES = {4: "refused", 5: "failed"}
 
 Work = Callable[[RequestContext], Awaitable[Reply]]
@@ -47,7 +50,9 @@ async def _answer(headers: Mapping[str, str], request_id: str, work: Work) -> Re
         url = _attachments_url(identity, headers)
         return await work(RequestContext(identity.owner, request_id, url))
     except RefusedError as error:
-        return refusal(error.status, str(error), error.retry_after)
+        # Of what they can mend themselves the log has no more to say.
+        message = str(error) if error.status < 500 else naming_request(str(error), request_id)
+        return refusal(error.status, message, error.retry_after)
     except NotFoundError as error:
         return refusal(404, str(error) or "That is not there.")
     except Exception as error:
@@ -70,13 +75,13 @@ def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
     logger.error("The request failed", exc_info=error)
     note_failure()
     if isinstance(error, SQLAlchemyError):
-        return 503, explain_database_error(error)
-    return 500, went_wrong(request_id)
+        return 503, naming_request(explain_database_error(error), request_id)
+    return 500, naming_request(WENT_WRONG, request_id)
 
 
-def went_wrong(request_id: str) -> str:
-    """Return what a person is told when nothing better can be said."""
-    return f"Something went wrong. The backend's log says more about request {request_id}."
+def naming_request(message: str, request_id: str) -> str:
+    """Return a sentence on a failure with the id by which the log knows the request."""
+    return f"{message} (request {request_id})"
 
 
 async def read_body(body: AsyncIterator[bytes], limit: int) -> bytes:
