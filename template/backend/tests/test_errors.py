@@ -1,14 +1,25 @@
 """What a person is told when something of ours fails, and what the log is not told."""
 
+import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 from chat import is_delta, message
-from conftest import Server, alembic, empty_database, environment, run_server
+from chatkit.types import ThreadMetadata
+from conftest import Run, Server, alembic, empty_database, environment, run_server
+from sqlalchemy import update
+from sqlalchemy.engine import URL
 
-from app.database import database_url
+from app import database as database_module
+from app.chatkit_store import ChatKitStore, generate_id
+from app.database import create_engine, database_url, write
+from app.databases import sqlite
+from app.health import explain_database_error
+from app.identity import RequestContext
+from app.models import Conversation
 
 SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
 
@@ -57,6 +68,53 @@ def test_errors_multiply_threads(own_server: Server) -> None:
         assert last["type"] == "error"
         assert last["message"]
     assert chat.post("items.list", thread_id=thread_id).status_code == 503
+
+
+def test_a_database_that_refuses_is_not_called_silent(own_server: Server) -> None:
+    own_server.sql("CREATE UNIQUE INDEX of_one_type ON messages (type)")
+    chat = own_server.chat()
+    chat.say("notice")
+    last = chat.say("notice")[-1]
+    assert last["type"] == "error"
+    assert "The database refuses this, since it does not fit" in last["message"]
+    assert "answer" not in last["message"]
+
+
+def test_changes_at_once_are_not_blamed_on_the_network(
+    run: Run, database: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people change what the other one changes too, until the database ends one of them."""
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0)
+    engine = create_engine(database)
+    monkeypatch.setattr(database_module, "get_engine", lambda: engine)
+
+    async def rename(*ids: str, begun: asyncio.Event, both_begun: asyncio.Event) -> None:
+        try:
+            async with write() as session:
+                for thread_id in ids:
+                    named = update(Conversation).where(Conversation.id == thread_id)
+                    await session.execute(named.values(title="New"))
+                    begun.set()
+                    await both_begun.wait()
+        finally:
+            begun.set()
+
+    async def work() -> None:
+        one, other = generate_id("thread"), generate_id("thread")
+        for thread_id in (one, other):
+            thread = ThreadMetadata(id=thread_id, created_at=datetime.now())
+            await ChatKitStore().save_thread(thread, RequestContext("somebody-hasty"))
+        first, second = asyncio.Event(), asyncio.Event()
+        outcomes = await asyncio.gather(
+            rename(one, other, begun=first, both_begun=second),
+            rename(other, one, begun=second, both_begun=first),
+            return_exceptions=True,
+        )
+        [error] = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        assert explain_database_error(error).startswith("Something else was changed at the same")
+        await engine.dispose()
+
+    run(work())
 
 
 def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:

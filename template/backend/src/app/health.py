@@ -4,7 +4,7 @@ import logging
 import re
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from app.database import missing_migrations
 from app.settings import get_settings
@@ -13,6 +13,9 @@ logger = logging.getLogger("app.health")
 
 NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
 """What SQLite, PostgreSQL and MySQL say."""
+
+COLLISION = re.compile("database is locked|[Dd]eadlock|could not serialize|Lock wait timeout")
+"""What they say of changes at once that cannot both be made."""
 
 MIGRATE = "Run `uv run dev`, which migrates, or `uv run alembic upgrade head` in backend/."
 
@@ -45,7 +48,13 @@ def explain_database_error(error: Exception) -> str:
     cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     if NO_TABLE.search(cause):
         return f"The database is not migrated: {cause}. {MIGRATE}"
+    if COLLISION.search(cause):
+        return "Something else was changed at the same moment. Try again."
+    if isinstance(error, IntegrityError):
+        problem, advice = "The database refuses this, since it does not fit what it holds", ""
+    else:
+        problem, advice = "The database does not answer", " DATABASE_URL says where it is."
     if get_settings().app_env == "production":
-        logger.error("The database does not answer: %s", cause)
-        return "The database does not answer. The backend's log says why."
-    return f"The database does not answer: {cause}. DATABASE_URL says where it is."
+        logger.error("%s: %s", problem, cause)
+        return f"{problem}. The backend's log says why."
+    return f"{problem}: {cause}.{advice}"
