@@ -133,7 +133,7 @@ class Attachment(Base):
     conversation_id: Mapped[str | None] = mapped_column(
         ForeignKey("conversations.id", ondelete="SET NULL")
     )
-    """The conversation that it was sent in. Without one it is removed after a day."""
+    """The conversation that it was sent in. Without one it is removed once it is a day old."""
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""

@@ -8,7 +8,7 @@ import { oidcOwner, oidcProvider } from "@/lib/oidc";
  *
  * This is the place for a login that you have already. With an OIDC provider it is enough to set OIDC_ISSUER.
  * Else ask Auth.js, Clerk or your own server here, and return for instance `user_${session.user.id}`; fall
- * back on the guest, or return null to turn guests away.
+ * back on the guest; or return null to turn guests away, and let `guestsAreWelcome` return false.
  *
  * @returns The owner, or null for "nobody that we know", which is answered with 401.
  * @throws {Failure} The shared secret is missing or too short, or the login provider does not answer.

@@ -10,7 +10,7 @@ from app.chatkit_store import ChatKitStore
 logger = logging.getLogger("app.attachments")
 
 KEEP = timedelta(days=1)
-"""How long a file may wait for its message."""
+"""How long a file may wait for its message, from its upload on."""
 
 INTERVAL_SECONDS = 3600.0
 
