@@ -1,6 +1,5 @@
 """ChatKit's protocol: what a request does, what is sent and what is stored."""
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
 from functools import cache
@@ -50,8 +49,6 @@ from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
 from app.wire_times import with_offsets
-
-logger = logging.getLogger("app.chatkit")
 
 # Built once: building it takes longer than many a request.
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)

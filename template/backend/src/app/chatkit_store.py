@@ -19,7 +19,7 @@ from chatkit.types import (
     UserMessageItem,
 )
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Select, Update, delete, func, select, update
+from sqlalchemy import Select, Update, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -215,11 +215,8 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: the thread is not there, or somebody else's.
         """
         async with write() as session:
-            # The lock puts the writers of one conversation in a row, and so its items.
-            document = await session.scalar(
-                LOCK_THREAD, {"thread_id": thread_id, "owner": context.owner}
-            )
-            _found(document, f"Thread {thread_id} not found.")
+            thread = await _lock_thread(session, thread_id, context)
+            _found(thread, f"Thread {thread_id} not found.")
             keys = {"thread_id": thread_id, "item_id": item.id}
             stored, last = (await session.execute(FIND_ITEM, keys)).one()
             if stored is None:
@@ -235,9 +232,7 @@ class ChatKitStore(Store[RequestContext]):
         Its files are swept away later, but for those that another message of the thread has too.
         """
         async with write() as session:
-            # The same lock first as everywhere, or two of them could wait for each other.
-            conversation = _conversation(thread_id, context).with_for_update()
-            if await session.scalar(conversation) is None:
+            if await _lock_thread(session, thread_id, context) is None:
                 return
             row = await session.get(models.Message, (thread_id, item_id))
             if row is None:
@@ -264,8 +259,8 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: the thread or one of the items is not there, or somebody else's.
         """
         async with write() as session:
-            conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
-            _found(conversation, f"Thread {thread_id} not found.")
+            thread = await _lock_thread(session, thread_id, context)
+            _found(thread, f"Thread {thread_id} not found.")
             for item_id in dict.fromkeys(item_ids):
                 item = await session.get(models.Message, (thread_id, item_id))
                 _found(item, f"Item {item_id} not found in thread {thread_id}.")
@@ -412,11 +407,15 @@ async def _changed_thread(
 async def _lock_thread(
     session: AsyncSession, thread_id: str | None, context: RequestContext
 ) -> str | None:
-    """Return the id of a thread that is there, and keep it from being deleted until the end."""
+    """Lock a thread, and return its id where it is there.
+
+    The lock puts the writers of one thread in a row, and so its items. It comes before all others,
+    or two of them could wait for each other.
+    """
     if thread_id is None:
         return None
-    conversation = await session.scalar(_conversation(thread_id, context).with_for_update())
-    return None if conversation is None else thread_id
+    keys = {"thread_id": thread_id, "owner": context.owner}
+    return None if await session.scalar(LOCK_THREAD, keys) is None else thread_id
 
 
 async def _changed_attachment(
