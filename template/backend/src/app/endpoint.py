@@ -1,6 +1,6 @@
 """`POST /chatkit`, whatever the framework: bytes in, a reply out."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from app.chatkit_server import get_server, parse_request
 from app.errors import RefusedError
+from app.headers import Headers
 from app.identity import RequestContext
 from app.replies import Reply, failed_stream, json_reply, refusal, stream_reply
 from app.request_handling import explain_failure, handle, read_body
@@ -32,7 +33,7 @@ and everybody waits."""
 EXAMPLE = '{"type": "threads.list", "params": {}}'
 
 
-async def answer(headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Reply:
+async def answer(headers: Headers, body: AsyncIterator[bytes]) -> Reply:
     """Answer a request of ChatKit's page. Every failure has a `message` for the person."""
 
     async def work(context: RequestContext) -> Reply:
@@ -65,7 +66,7 @@ async def _answer(request: ChatKitReq, context: RequestContext) -> Reply:
     return json_reply(result.json)
 
 
-async def _read(headers: Mapping[str, str], body: AsyncIterator[bytes]) -> ChatKitReq:
+async def _read(headers: Headers, body: AsyncIterator[bytes]) -> ChatKitReq:
     media_type = (headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise RefusedError(

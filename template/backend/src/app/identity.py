@@ -1,13 +1,13 @@
 """Who is asking."""
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import jwt
 
 from app import oidc
 from app.errors import RefusedError, StartupError
+from app.headers import Headers
 from app.settings import ENV_FILE, Settings, get_settings
 
 ISSUER = "chatkit-frontend"
@@ -65,7 +65,7 @@ def check_secret(settings: Settings) -> None:
     )
 
 
-async def identify(headers: Mapping[str, str]) -> Identity:
+async def identify(headers: Headers) -> Identity:
     """Return who sends a request: the place to plug in a login of your own.
 
     The page's server signs a token that says so, with a life of a minute. Where OIDC_ISSUER is set,
@@ -73,7 +73,7 @@ async def identify(headers: Mapping[str, str]) -> Identity:
     bare `curl`, is the owner "local".
 
     Args:
-        headers: those of the request; their names in lower case are found.
+        headers: those of the request.
 
     Raises:
         RefusedError: there is no token, or it is not a valid one.

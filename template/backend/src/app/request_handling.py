@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 from chatkit.store import NotFoundError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import RefusedError
+from app.headers import Headers
 from app.health import explain_database_error
 from app.identity import Identity, RequestContext, identify
 from app.replies import Reply, refusal
@@ -22,21 +23,29 @@ HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
 WENT_WRONG = "Something went wrong. The backend's log says why."
 """What a person is told when nothing better can be said."""
 
+CLOSED = 499
+"""What the log calls the status of an answer that nobody waited for, as nginx does."""
+
 OUTCOMES = {4: "refused", 5: "failed"}
 
 Work = Callable[[RequestContext], Awaitable[Reply]]
 
 
-async def handle(kind: str, headers: Mapping[str, str], work: Work) -> Reply:
+async def handle(kind: str, headers: Headers, work: Work) -> Reply:
     """Do the work in the name of whoever asks. Every failure has a `message` for the person.
 
     Args:
         kind: what the log calls the request.
-        headers: those of the request; their names in lower case are found.
+        headers: those of the request.
         work: answers, or raises RefusedError or ChatKit's NotFoundError.
     """
     with logged_request(kind, headers) as request:
-        reply = await _answer(headers, request.id, work)
+        try:
+            reply = await _answer(headers, request.id, work)
+        except asyncio.CancelledError:
+            # So do some frameworks when nobody waits for the answer any more.
+            request.over(CLOSED, "stopped")
+            raise
         if isinstance(reply.body, TurnStream):
             reply.body.when_over(lambda outcome: request.over(reply.status, outcome))
         else:
@@ -44,7 +53,7 @@ async def handle(kind: str, headers: Mapping[str, str], work: Work) -> Reply:
     return replace(reply, headers={**reply.headers, "X-Request-Id": request.id})
 
 
-async def _answer(headers: Mapping[str, str], request_id: str, work: Work) -> Reply:
+async def _answer(headers: Headers, request_id: str, work: Work) -> Reply:
     try:
         identity = await identify(headers)
         url = _attachments_url(identity, headers)
@@ -59,7 +68,7 @@ async def _answer(headers: Mapping[str, str], request_id: str, work: Work) -> Re
         return refusal(*explain_failure(error, request_id))
 
 
-def _attachments_url(identity: Identity, headers: Mapping[str, str]) -> str:
+def _attachments_url(identity: Identity, headers: Headers) -> str:
     if identity.page_origin is not None:
         return f"{identity.page_origin}/api/attachments"
     # Without the page in between, as for a bare `curl` or an app on a phone.

@@ -6,13 +6,14 @@ In production a line is a JSON object. No line holds what people write, a key or
 import logging
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from app.headers import Headers
 from app.settings import get_settings
 
 logger = logging.getLogger("app.request")
@@ -47,7 +48,7 @@ _current: ContextVar[LoggedRequest | None] = ContextVar("request", default=None)
 
 
 @contextmanager
-def logged_request(kind: str, headers: Mapping[str, str]) -> Iterator[LoggedRequest]:
+def logged_request(kind: str, headers: Headers) -> Iterator[LoggedRequest]:
     """Give all lines of a block, and of the tasks that it starts, the id of a request.
 
     It comes from the page's server in `X-Request-Id`; one that is missing or strange is replaced.

@@ -1,6 +1,6 @@
 """`/attachments`, whatever the framework: bytes in, a reply out."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from chatkit.store import NotFoundError
@@ -10,6 +10,7 @@ from app.attachments import files
 from app.attachments.form import received_file
 from app.chatkit_server import get_server
 from app.errors import RefusedError
+from app.headers import Headers
 from app.identity import RequestContext
 from app.replies import Reply, json_reply
 from app.request_handling import handle
@@ -22,7 +23,7 @@ DOWNLOAD_HEADERS = {
 }
 
 
-async def upload(headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Reply:
+async def upload(headers: Headers, body: AsyncIterator[bytes]) -> Reply:
     """Answer `POST /attachments`: take a file and return its ChatKit record."""
 
     async def work(context: RequestContext) -> Reply:
@@ -38,7 +39,7 @@ async def upload(headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Repl
 
 
 async def upload_announced(
-    attachment_id: str, headers: Mapping[str, str], body: AsyncIterator[bytes]
+    attachment_id: str, headers: Headers, body: AsyncIterator[bytes]
 ) -> Reply:
     """Answer `POST /attachments/{id}`: take the file that `attachments.create` announced."""
 
@@ -53,7 +54,7 @@ async def upload_announced(
     return await handle("attachments.upload", headers, work)
 
 
-async def download(attachment_id: str, headers: Mapping[str, str]) -> Reply:
+async def download(attachment_id: str, headers: Headers) -> Reply:
     """Answer `GET /attachments/{id}` with the file, for its owner."""
 
     async def work(context: RequestContext) -> Reply:

@@ -1,7 +1,7 @@
 """Reads the form with which a browser sends a file."""
 
 import mimetypes
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -10,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from app.errors import RefusedError
+from app.headers import Headers
 from app.request_handling import limited
 from app.settings import MB, get_settings
 
@@ -32,7 +33,7 @@ class ReceivedFile:
 
 @asynccontextmanager
 async def received_file(
-    headers: Mapping[str, str], body: AsyncIterator[bytes]
+    headers: Headers, body: AsyncIterator[bytes]
 ) -> AsyncIterator[ReceivedFile]:
     """Read the field `file` of a form, and forget it after the block.
 
