@@ -61,6 +61,19 @@ def test_stop_loses_the_answer(leave: str) -> None:
     asyncio.run(work())
 
 
+def test_a_server_that_ends_ends_its_turns() -> None:
+    """Though their readers are still there: what they have is stored, and soon."""
+
+    async def work() -> None:
+        source = Source()
+        stream = await TurnStream(aiter(source)).start()
+        await TurnStream.end_all(5)
+        assert source.saved.is_set()
+        assert await anext(stream) == b"first"
+
+    asyncio.run(work())
+
+
 def test_what_fails_before_the_first_chunk_is_raised() -> None:
     async def fails() -> AsyncIterator[bytes]:
         raise LookupError("nobody there")

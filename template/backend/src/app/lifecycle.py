@@ -35,7 +35,7 @@ async def running() -> AsyncIterator[None]:
     """Do around the app's life what must be done.
 
     At the start: check the settings and make what all requests share. Meanwhile: sweep. At the end:
-    let ended turns store what they have, then let go of the database.
+    let the turns store what they have, then let go of the database.
 
     Raises:
         StartupError: a setting is missing or wrong.
@@ -46,6 +46,6 @@ async def running() -> AsyncIterator[None]:
         yield
     finally:
         sweeper.cancel()
-        await TurnStream.wait_for_all(FAREWELL_SECONDS)
+        await TurnStream.end_all(FAREWELL_SECONDS)
         await get_engine().dispose()
         embedded_postgres.leave()

@@ -67,8 +67,13 @@ class TurnStream:
         self._task.add_done_callback(over)
 
     @classmethod
-    async def wait_for_all(cls, seconds: float) -> None:
-        """Wait until the turns that were ended have stored what they had to store."""
+    async def end_all(cls, seconds: float) -> None:
+        """End all turns, and wait until they have stored what they had to store.
+
+        Their readers have gone, but not every framework has said so.
+        """
+        for task in cls._running:
+            _cancel_once(task)
         if cls._running:
             await asyncio.wait(cls._running, timeout=seconds)
 
