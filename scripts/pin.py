@@ -57,12 +57,11 @@ def write_constraints(file: Path, versions: Iterable[str]) -> None:
 
 
 def every_choice() -> Iterable[dict[str, str]]:
-    """Return every combination of the questions that have choices."""
+    """Return every combination of the answers that bring packages."""
     questions = yaml.safe_load((ROOT / "copier.yml").read_text())
     choices = {
-        name: question["choices"].values()
-        for name, question in questions.items()
-        if not name.startswith("_") and "choices" in question
+        "framework": questions["frameworks"]["default"],
+        "database": questions["database"]["choices"].values(),
     }
     for combination in itertools.product(*choices.values()):
         yield dict(zip(choices, combination, strict=True))

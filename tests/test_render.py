@@ -62,6 +62,22 @@ def test_both_sides_have_their_settings(project_of: Installed, variant: Variant)
     assert not [name for name in tracked if name.endswith(".env.local")]
 
 
+@each_variant
+def test_frameworks_differ_in_their_entry_alone(project_of: Installed, variant: Variant) -> None:
+    """Besides its package and its name, which stand in files that all of them have."""
+    usual = project_of(Variant(DEFAULT.framework, variant.database, variant.wsl)).path
+    other = project_of(variant).path
+
+    def contents(project: Path) -> set[tuple[str, bytes]]:
+        found = files(project)
+        return {(str(file.relative_to(project)), file.read_bytes()) for file in found}
+
+    different = {name for name, _ in contents(usual) ^ contents(other)}
+    entry = {"backend/src/app/main.py", "backend/tests/test_main.py"}
+    assert different <= entry | {".copier-answers.yml", "README.md", "backend/pyproject.toml"}
+    assert (entry <= different) == (usual != other)
+
+
 def test_wsl_is_spoken_of_only_where_it_was_asked_for(project_of: Installed) -> None:
     for variant in VARIANTS:
         project = project_of(variant).path

@@ -8,11 +8,13 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
 QUESTIONS: dict[str, dict[str, Any]] = {
     name: question
-    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
+    for name, question in SETTINGS.items()
     if not name.startswith("_") and question.get("when") is not False
 }
+FRAMEWORKS: dict[str, dict[str, str]] = SETTINGS["frameworks"]["default"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Variant:
 
 def choices(question: str) -> list[Any]:
     """Return what can be answered to a question."""
+    if question == "framework":
+        return list(FRAMEWORKS)
     if QUESTIONS[question]["type"] == "bool":
         return [False, True]
     return list(QUESTIONS[question]["choices"].values())

@@ -1,10 +1,17 @@
 """What a framework sends: all at once, or piece by piece."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 from chatkit.types import ErrorEvent
+
+HTTP_ERRORS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method.",
+    500: "Something went wrong. The backend's log says more.",
+}
 
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -28,6 +35,12 @@ def refusal(status: int, message: str, retry_after: int | None = None) -> Reply:
     """Return an error in ChatKit's form: JSON with a `message`, which its page shows."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Reply(status, "application/json", json.dumps({"message": message}).encode(), headers)
+
+
+def http_error(status: int, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return an error that the framework itself found, in the same words on each of them."""
+    reply = refusal(status, HTTP_ERRORS.get(status) or f"{HTTPStatus(status).phrase}.")
+    return replace(reply, headers=dict(headers or {}))
 
 
 def stream_reply(chunks: AsyncIterator[bytes]) -> Reply:

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
 
 from app import endpoint
 from app.attachments import endpoint as attachments
 from app.health import check_health
 from app.lifecycle import running
-from app.replies import Reply
+from app.replies import Reply, http_error
+from app.settings import get_settings
 
 
 @asynccontextmanager
@@ -20,7 +22,12 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-app = FastAPI(title="ChatKit backend", lifespan=lifespan)
+app = FastAPI(
+    title="ChatKit backend",
+    lifespan=lifespan,
+    # In production nobody is shown /docs.
+    openapi_url="/openapi.json" if get_settings().app_env == "development" else None,
+)
 
 
 @app.post("/chatkit")
@@ -53,6 +60,18 @@ async def health() -> JSONResponse:
     """Tell whether the database answers and is migrated."""
     result = await check_health()
     return JSONResponse(result.body, result.status)
+
+
+@app.exception_handler(HTTPException)
+async def refuse(_request: Request, error: HTTPException) -> Response:
+    """Say what is wrong with a request that has no route."""
+    return _response(http_error(error.status_code, error.headers))
+
+
+@app.exception_handler(Exception)
+async def fail(_request: Request, _error: Exception) -> Response:
+    """Say that something failed; the server logs what."""
+    return _response(http_error(500))
 
 
 def _response(reply: Reply) -> Response:

@@ -1,0 +1,27 @@
+"""The entry, with FastAPI's own test client: tests of routes that you add can begin like this."""
+
+import httpx2
+import pytest
+from conftest import Server, run_server
+from fastapi.testclient import TestClient
+from sqlalchemy.engine import URL
+
+from app import main
+from app.health import Health
+
+
+def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check_health() -> Health:
+        raise RuntimeError("rhubarb")
+
+    monkeypatch.setattr(main, "check_health", check_health)
+    client = TestClient(main.app, raise_server_exceptions=False)
+    response = client.get("/health")
+    assert response.status_code == 500
+    assert response.json() == {"message": "Something went wrong. The backend's log says more."}
+
+
+def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -> None:
+    assert httpx2.get(f"{server.address}/docs").status_code == 200
+    with run_server(database, APP_ENV="production") as production:
+        assert httpx2.get(f"{production.address}/docs").status_code == 404

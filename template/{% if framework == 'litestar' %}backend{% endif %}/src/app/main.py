@@ -1,0 +1,95 @@
+"""The Litestar application."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from app import endpoint
+from app.attachments import endpoint as attachments
+from app.health import check_health
+from app.lifecycle import running
+from app.replies import Reply, http_error
+from app.settings import get_settings
+
+logger = logging.getLogger("app.main")
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@asynccontextmanager
+async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+    """Check the settings at the start, let go of the database at the end."""
+    async with running():
+        yield
+
+
+@post("/chatkit", status_code=200)
+async def chatkit(request: AnyRequest) -> Response[Any]:
+    """Answer a request of ChatKit's page."""
+    return _response(await endpoint.answer(request.headers, request.stream()))
+
+
+@post("/attachments", status_code=200)
+async def upload(request: AnyRequest) -> Response[Any]:
+    """Take a file."""
+    return _response(await attachments.upload(request.headers, request.stream()))
+
+
+@post("/attachments/{attachment_id:str}", status_code=200)
+async def upload_announced(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
+    """Take a file that was announced before."""
+    body = request.stream()
+    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+
+
+@get("/attachments/{attachment_id:str}")
+async def download(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
+    """Hand out a file to its owner."""
+    return _response(await attachments.download(attachment_id, request.headers))
+
+
+@get("/health")
+async def health() -> Response[dict[str, str]]:
+    """Tell whether the database answers and is migrated."""
+    result = await check_health()
+    return Response(result.body, status_code=result.status)
+
+
+def refuse(_request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Say what is wrong with a request that has no route."""
+    return _response(http_error(error.status_code, error.headers))
+
+
+def fail(_request: AnyRequest, error: Exception) -> Response[Any]:
+    """Say that something failed; the log says what."""
+    logger.error("The request failed", exc_info=error)
+    return _response(http_error(500))
+
+
+def _response(reply: Reply) -> Response[Any]:
+    status, headers, media_type = reply.status, reply.headers, reply.media_type
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, status_code=status, headers=headers, media_type=media_type)
+    return Stream(reply.body, status_code=status, headers=headers, media_type=media_type)
+
+
+app = Litestar(
+    [chatkit, upload, upload_announced, download, health],
+    lifespan=[lifespan],
+    exception_handlers={HTTPException: refuse, Exception: fail},
+    # Each endpoint has a limit of its own.
+    request_max_body_size=None,
+    # The server's own is set up already.
+    logging_config=None,
+    # In production nobody is shown /schema.
+    openapi_config=OpenAPIConfig("ChatKit backend", "1.0.0")
+    if get_settings().app_env == "development"
+    else None,
+)

@@ -1,0 +1,69 @@
+"""The Quart application."""
+
+from collections.abc import AsyncGenerator
+
+from quart import Quart, Response, request
+from werkzeug.exceptions import HTTPException
+
+from app import endpoint
+from app.attachments import endpoint as attachments
+from app.health import check_health
+from app.lifecycle import running
+from app.replies import Reply, http_error
+
+app = Quart(__name__, static_folder=None)
+app.config.update(
+    # Each endpoint has a limit of its own.
+    MAX_CONTENT_LENGTH=None,
+    # A turn takes as long as it takes.
+    RESPONSE_TIMEOUT=None,
+)
+
+
+@app.while_serving
+async def lifespan() -> AsyncGenerator[None]:
+    """Check the settings at the start, let go of the database at the end."""
+    async with running():
+        yield
+
+
+@app.post("/chatkit")
+async def chatkit() -> Response:
+    """Answer a request of ChatKit's page."""
+    return _response(await endpoint.answer(request.headers, request.body))
+
+
+@app.post("/attachments")
+async def upload() -> Response:
+    """Take a file."""
+    return _response(await attachments.upload(request.headers, request.body))
+
+
+@app.post("/attachments/<attachment_id>")
+async def upload_announced(attachment_id: str) -> Response:
+    """Take a file that was announced before."""
+    body = request.body
+    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+
+
+@app.get("/attachments/<attachment_id>")
+async def download(attachment_id: str) -> Response:
+    """Hand out a file to its owner."""
+    return _response(await attachments.download(attachment_id, request.headers))
+
+
+@app.get("/health")
+async def health() -> tuple[dict[str, str], int]:
+    """Tell whether the database answers and is migrated."""
+    result = await check_health()
+    return result.body, result.status
+
+
+@app.errorhandler(HTTPException)
+async def refuse(error: HTTPException) -> Response:
+    """Say what is wrong with a request, or that it failed; Quart logs why."""
+    return _response(http_error(error.code or 500, dict(error.get_headers())))
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, reply.headers, reply.media_type)

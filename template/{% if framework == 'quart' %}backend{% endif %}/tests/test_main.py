@@ -1,0 +1,23 @@
+"""The entry, with Quart's own test client: tests of routes that you add can begin like this."""
+
+import asyncio
+
+import pytest
+
+from app import main
+from app.health import Health
+
+
+def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check_health() -> Health:
+        raise RuntimeError("rhubarb")
+
+    async def work() -> None:
+        response = await main.app.test_client().get("/health")
+        assert response.status_code == 500
+        assert await response.get_json() == {
+            "message": "Something went wrong. The backend's log says more."
+        }
+
+    monkeypatch.setattr(main, "check_health", check_health)
+    asyncio.run(work())

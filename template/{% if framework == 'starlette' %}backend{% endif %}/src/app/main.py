@@ -1,0 +1,82 @@
+"""The Starlette application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from app import endpoint
+from app.attachments import endpoint as attachments
+from app.health import check_health
+from app.lifecycle import running
+from app.replies import Reply, http_error
+
+
+@asynccontextmanager
+async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    """Check the settings at the start, let go of the database at the end."""
+    async with running():
+        yield
+
+
+async def chatkit(request: Request) -> Response:
+    """Answer a request of ChatKit's page."""
+    return _response(await endpoint.answer(request.headers, request.stream()))
+
+
+async def upload(request: Request) -> Response:
+    """Take a file."""
+    return _response(await attachments.upload(request.headers, request.stream()))
+
+
+async def upload_announced(request: Request) -> Response:
+    """Take a file that was announced before."""
+    attachment_id: str = request.path_params["attachment_id"]
+    body = request.stream()
+    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+
+
+async def download(request: Request) -> Response:
+    """Hand out a file to its owner."""
+    attachment_id: str = request.path_params["attachment_id"]
+    return _response(await attachments.download(attachment_id, request.headers))
+
+
+async def health(_request: Request) -> JSONResponse:
+    """Tell whether the database answers and is migrated."""
+    result = await check_health()
+    return JSONResponse(result.body, result.status)
+
+
+async def refuse(_request: Request, error: Exception) -> Response:
+    """Say what is wrong with a request that has no route."""
+    assert isinstance(error, HTTPException)
+    return _response(http_error(error.status_code, error.headers))
+
+
+async def fail(_request: Request, _error: Exception) -> Response:
+    """Say that something failed; the server logs what."""
+    return _response(http_error(500))
+
+
+def _response(reply: Reply) -> Response:
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, reply.status, reply.headers, reply.media_type)
+    return StreamingResponse(reply.body, reply.status, reply.headers, reply.media_type)
+
+
+app = Starlette(
+    routes=[
+        Route("/chatkit", chatkit, methods=["POST"]),
+        Route("/attachments", upload, methods=["POST"]),
+        Route("/attachments/{attachment_id}", upload_announced, methods=["POST"]),
+        Route("/attachments/{attachment_id}", download),
+        Route("/health", health),
+    ],
+    exception_handlers={HTTPException: refuse, Exception: fail},
+    lifespan=lifespan,
+)
