@@ -14,10 +14,8 @@ import yaml
 QUESTIONS = yaml.safe_load((Path(__file__).parent.parent / "copier.yml").read_text())
 
 
-def choices(question: str) -> list[str]:
-    """Return what can be answered to a question."""
-    answers: dict[str, str] = QUESTIONS[question]["choices"]
-    return list(answers.values())
+FRAMEWORKS = list(QUESTIONS["frameworks"]["default"])
+DATABASES = list(QUESTIONS["database"]["choices"].values())
 
 
 def jobs(databases: list[str], wsl: list[bool]) -> list[dict[str, str]]:
@@ -27,13 +25,13 @@ def jobs(databases: list[str], wsl: list[bool]) -> list[dict[str, str]]:
             "name": f"{framework}-{database}{'-wsl' if in_wsl else ''}",
             "tests": f"{framework}-{database} and {'wsl' if in_wsl else 'not wsl'}",
         }
-        for framework, database, in_wsl in itertools.product(choices("framework"), databases, wsl)
+        for framework, database, in_wsl in itertools.product(FRAMEWORKS, databases, wsl)
     ]
 
 
 def main(arguments: list[str]) -> None:
     """Print the jobs."""
-    every = jobs(choices("database"), [False, True])
+    every = jobs(DATABASES, [False, True])
     print(json.dumps(jobs(arguments, [False]) if arguments else every))
 
 

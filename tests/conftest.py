@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from projects import Project, render_committed, share_packages
+from projects import PACKAGES, Project, build_page, render_committed, share
 from variants import DEFAULT, Variant
 
 INSTALL_FRONTEND = """
@@ -12,6 +12,7 @@ from app.dev import node, packages, paths
 packages.install(paths.FRONTEND, node.find_node(), os.environ)
 """
 
+QUICK = ("test_repository", "test_render", "test_boot")
 SHARING = ("test_model", "test_s3")
 """Modules whose tests share servers."""
 
@@ -25,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         variants = [value for value in values if isinstance(value, Variant)]
         if variants:
             item.add_marker("variant")
+        if item.path.stem in QUICK and variants in ([], [DEFAULT]):
+            item.add_marker("quick")
         if variants or item.path.stem in SHARING:
             group = str(variants[0]) if variants else item.path.stem
             item.add_marker(pytest.mark.xdist_group(group))
@@ -68,8 +71,26 @@ def installed(project_of: Installed) -> Installed:
             if variant == DEFAULT:
                 project.run("uv", "run", "python", "-c", INSTALL_FRONTEND)
             else:
-                share_packages(get(DEFAULT), project)
+                share(get(DEFAULT), project, PACKAGES)
             project.run("uv", "sync", "--quiet")
+            ready.add(variant)
+        return project
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def built(installed: Installed) -> Installed:
+    """Return a variant's project with its page built for production; the build is shared."""
+    ready: set[Variant] = set()
+
+    def get(variant: Variant) -> Project:
+        project = installed(variant)
+        if variant not in ready:
+            if variant == DEFAULT:
+                build_page(project)
+            else:
+                share(get(DEFAULT), project, "frontend/.next")
             ready.add(variant)
         return project
 

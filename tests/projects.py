@@ -16,12 +16,15 @@ import mariadb
 from variants import ROOT, Variant
 
 GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+PACKAGES = "frontend/node_modules"
 OURS = ("VIRTUAL_ENV", "PYTHONPATH", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
 
 
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what a project would take for its own."""
     environment = {name: os.environ[name] for name in os.environ if not name.startswith(OURS)}
+    if "PYTEST_XDIST_WORKER" in os.environ:  # then there is one for each processor already
+        environment["PYTEST_XDIST_AUTO_NUM_WORKERS"] = "1"
     # Where tests run by `python3 -m uv`, uv need not be on the PATH.
     uv = Path(environment.pop("UV", "uv")).parent
     return environment | {
@@ -105,9 +108,19 @@ def render_committed(path: Path, variant: Variant, **data: Any) -> Project:
     return project
 
 
-def share_packages(source: Project, target: Project) -> None:
-    """Give a project the npm packages that another one has installed from the same lock file."""
-    modules = "frontend/node_modules"
+def share(source: Project, target: Project, folder: str) -> None:
+    """Give a project a folder that another one has made from the same files."""
     shutil.copytree(
-        source.path / modules, target.path / modules, symlinks=True, copy_function=os.link
+        source.path / folder, target.path / folder, symlinks=True, copy_function=os.link
     )
+
+
+def build_page(project: Project) -> None:
+    """Build the page without any network, where the system lets us cut it off.
+
+    Slug: google-fonts.
+    """
+    alone = ["unshare", "--map-root-user", "--net"]
+    can = shutil.which(alone[0]) and not subprocess.run([*alone, "true"], check=False).returncode
+    project.run(*(alone if can else []), "npm", "run", "build", cwd="frontend")
+    assert set(project.git_status()) <= {"?? uv.lock"}

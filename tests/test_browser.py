@@ -1,4 +1,4 @@
-"""The page in a browser, in every variant, in front of a project that runs by `uv run dev`."""
+"""The page in a browser, in front of a project that runs by `uv run dev`."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from conftest import Installed
 from playwright.sync_api import Browser, expect
 from required import require
 from running import dev
-from variants import DEFAULT, VARIANTS, Variant
+from variants import COVERING, DEFAULT, Variant
 
 NewPerson = Callable[..., Person]
 
 # Each variant is started once: pytest sorts the tests by the parameters of such a fixture.
-each_variant = pytest.mark.parametrize("address", VARIANTS, ids=str, indirect=True, scope="module")
+each_variant = pytest.mark.parametrize("address", COVERING, ids=str, indirect=True, scope="module")
 default_variant = pytest.mark.parametrize(
     "address", [DEFAULT], ids=str, indirect=True, scope="module"
 )

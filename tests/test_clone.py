@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chat import visit
 from conftest import Installed
-from projects import Project, share_packages
+from projects import PACKAGES, Project, share
 from running import dev
 from variants import BY_DATABASE, DEFAULT, Variant
 
@@ -31,7 +31,7 @@ def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -
     clone = Project(tmp_path / "clone", variant)
     original.run("git", "clone", "--quiet", str(original.path), str(clone.path))
     if variant != DEFAULT:  # which really does everything
-        share_packages(original, clone)
+        share(original, clone, PACKAGES)
     with dev(clone) as running:
         visit(running.wait_for_address()).say("Hello")
     first, second = secrets_of(clone)

@@ -15,7 +15,7 @@ import pytest
 from chat import visit
 from conftest import Installed
 from ports import free_port
-from projects import clean_environment, render, share_packages
+from projects import PACKAGES, clean_environment, render, share
 from running import Dev, dev, listens, nothing_stays, processes_below
 from variants import BY_DATABASE, DEFAULT, Variant
 from wait import wait_until
@@ -170,7 +170,7 @@ def test_a_missing_or_old_node_is_named_before_anything_fails(
 def test_embedded_server_path(installed: Installed, tmp_path: Path, variant: Variant) -> None:
     """A space in the project's path."""
     project = render(tmp_path / "my projects" / "my chat", variant)
-    share_packages(installed(DEFAULT), project)
+    share(installed(DEFAULT), project, PACKAGES)
     home = tmp_path / "home"
     home.mkdir()
     with dev(project, {"HOME": str(home), "UV_CACHE_DIR": uv_cache()}) as running:

@@ -7,10 +7,16 @@ import os
 import pytest
 from conftest import Installed
 from projects import Project
-from variants import DEFAULT, ROOT, VARIANTS, Variant
+from variants import BY_CODE, BY_DATABASE, DEFAULT, ROOT, VARIANTS, Variant
 
-each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
+BACKEND_CHECKS = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    ("mypy",),
+    ("pytest", "--numprocesses=auto", "--dist=loadfile"),
+)
+"""Those of `uv run check`."""
 
 
 def code_of(project: Project) -> str:
@@ -22,26 +28,31 @@ def code_of(project: Project) -> str:
     return digest.hexdigest()
 
 
-@pytest.fixture(scope="module")
-def checked() -> dict[str, str]:
-    """What the checks said, by the digest of the code: the same code is checked once."""
-    return {}
+@pytest.mark.parametrize("variant", BY_CODE, ids=str)
+def test_its_own_checks_pass(built: Installed, variant: Variant) -> None:
+    """The backend's tests go through the page's server, built for production."""
+    project = built(variant)
+    for check in BACKEND_CHECKS:
+        project.run("uv", "run", *check, cwd="backend", env={"THROUGH_THE_PAGE": "1"})
+    assert set(project.git_status()) <= {"?? uv.lock"}
 
 
-@each_variant
-def test_its_own_checks_pass(
-    installed: Installed, variant: Variant, checked: dict[str, str]
-) -> None:
-    project = installed(variant)
-    code = code_of(project)
-    if code not in checked:
-        result = project.run("uv", "run", "check", check=False)
-        checked[code] = result.stdout + result.stderr
-        assert result.returncode == 0, checked[code]
-    summary = checked[code].split("== Summary")[1]
-    assert summary.count("passed") == 8, checked[code]
+def test_check_is_all_of_them(installed: Installed) -> None:
+    """The front end is the same everywhere: it is checked here."""
+    project = installed(DEFAULT)
+    result = project.run("uv", "run", "check", check=False)
+    printed = result.stdout + result.stderr
+    assert result.returncode == 0, printed
+    summary = printed.split("== Summary")[1]
+    assert summary.count("passed") == 8, printed
     assert "FAILED" not in summary
     assert set(project.git_status()) <= {"?? uv.lock"}
+
+
+@pytest.mark.parametrize("variant", [one for one in VARIANTS if one.wsl], ids=str)
+def test_inside_wsl_the_code_is_the_same(project_of: Installed, variant: Variant) -> None:
+    outside = Variant(variant.framework, variant.database, wsl=False)
+    assert code_of(project_of(variant)) == code_of(project_of(outside))
 
 
 def test_what_measurements_run_in_a_project_has_its_types(installed: Installed) -> None:
@@ -59,7 +70,7 @@ def test_the_front_end_is_the_same_everywhere(project_of: Installed) -> None:
     assert len(trees) == 1
 
 
-@each_variant
+@pytest.mark.parametrize("variant", BY_DATABASE, ids=str)
 def test_alembic_works_from_everywhere(installed: Installed, variant: Variant) -> None:
     """Slug: alembic-cannot-import. On the variant's own database, as it is after copying."""
     project = installed(variant)

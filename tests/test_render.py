@@ -10,7 +10,7 @@ import yaml
 from conftest import Installed
 from projects import render
 from pytest_copie.plugin import Copie
-from variants import DEFAULT, ROOT, VARIANTS, Variant
+from variants import BY_CODE, DEFAULT, ROOT, VARIANTS, Variant
 
 TEMPLATE = ROOT / "template"
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -135,11 +135,11 @@ def test_trust_needed(tmp_path: Path) -> None:
     assert not template.config_data.get("migrations")
 
 
-def test_every_python_package_is_pinned(installed: Installed) -> None:
+@pytest.mark.parametrize("variant", BY_CODE, ids=str)
+def test_every_python_package_is_pinned(installed: Installed, variant: Variant) -> None:
     """Slug: dependency-drift."""
-    for variant in VARIANTS:
-        project = installed(variant)
-        pinned = (project.path / "pyproject.toml").read_text()
-        freeze = project.run("uv", "pip", "freeze", "--exclude-editable").stdout.split()
-        assert freeze
-        assert not [package for package in freeze if f'"{package.lower()}"' not in pinned]
+    project = installed(variant)
+    pinned = (project.path / "pyproject.toml").read_text()
+    freeze = project.run("uv", "pip", "freeze", "--exclude-editable").stdout.split()
+    assert freeze
+    assert not [package for package in freeze if f'"{package.lower()}"' not in pinned]

@@ -47,4 +47,13 @@ VARIANTS = [
     for answers in itertools.product(*map(choices, ("framework", "database", "wsl")))
 ]
 DEFAULT = VARIANTS[0]
-BY_DATABASE = [variant for variant in VARIANTS if not variant.wsl]
+BY_CODE = [variant for variant in VARIANTS if not variant.wsl]
+"""Those whose code differs: inside WSL only comments and settings do."""
+
+BY_DATABASE = [variant for variant in BY_CODE if variant.framework == DEFAULT.framework]
+
+COVERING = [
+    Variant(framework, choices("database")[number % len(choices("database"))], number % 2 == 1)
+    for number, framework in enumerate(choices("framework"))
+]
+"""A few in which every answer occurs."""
