@@ -81,6 +81,7 @@ def run_sql(url: URL, statement: str) -> list[tuple[object, ...]]:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             result = await connection.execute(text(statement))
             rows = [tuple(row) for row in result] if result.returns_rows else []
+            await connection.commit()  # on SQLite the engine begins a transaction all the same
         await engine.dispose()
         return rows
 
