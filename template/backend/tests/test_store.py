@@ -17,6 +17,7 @@ from chatkit.types import (
     FileAttachment,
     HiddenContextItem,
     InferenceOptions,
+    LockedStatus,
     Page,
     ProgressUpdateEvent,
     StructuredInputFreeform,
@@ -32,7 +33,7 @@ from chatkit.types import (
 from conftest import Run, run_sql
 from sqlalchemy.engine import URL
 
-from app.chatkit_server import ChatKitServer, parse_request
+from app.chatkit_server import ChatKitServer, ServedStore, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
 from app.identity import RequestContext
 from app.turn import Turn
@@ -306,5 +307,26 @@ def test_a_thread_deleted_during_its_turn_stays_deleted(run: Run) -> None:
         assert isinstance(result, StreamingResult)
         assert b'"type":"error"' in b"".join([chunk async for chunk in result])
         assert (await STORE.load_threads(9, None, "asc", owner)).data == []
+
+    run(work())
+
+
+def test_a_thread_keeps_what_others_changed_meanwhile(run: Run) -> None:
+    """A person gives it a title while the assistant, which knows the old one, locks it."""
+
+    async def work() -> None:
+        served = ServedStore()
+        turn, renaming = RequestContext("ada"), RequestContext("ada")
+        thread = await served.load_thread((await new_thread()).id, turn)
+        same = await served.load_thread(thread.id, renaming)
+        same.title = "Another title"
+        thread.status = LockedStatus()
+        await served.save_thread(same, renaming)
+        await served.save_thread(thread, turn)
+        thread.metadata = {"turns": 1}
+        await served.save_thread(thread, turn)
+        stored = await served.load_thread(thread.id, ADA)
+        assert (stored.title, stored.status) == ("Another title", LockedStatus())
+        assert stored.metadata == {"turns": 1}
 
     run(work())

@@ -61,13 +61,27 @@ class ServedStore(ChatKitStore):
     was deleted in another tab, or swept away.
     """
 
+    async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
+        """Return a thread, and remember it.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        thread = await super().load_thread(thread_id, context)
+        context.loaded_threads[thread_id] = thread.model_copy(deep=True)
+        return thread
+
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        """Store a changed thread.
+        """Store what the request has changed of a thread.
+
+        A turn takes long, and meanwhile the person may give its thread a title, say.
 
         Raises:
             NotFoundError: it was deleted meanwhile.
         """
-        await self.update_thread(thread, context)
+        before = context.loaded_threads.get(thread.id) or await self.load_thread(thread.id, context)
+        await self.update_thread(thread, before, context)
+        context.loaded_threads[thread.id] = thread.model_copy(deep=True)
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the changed record of an attachment, such as one that is sent.
@@ -221,6 +235,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         message = await self._build_user_message_item(message_input, thread, context)
         thread.title = title_of(message)
         await self.store.add_thread(thread, message, context)
+        context.loaded_threads[thread.id] = thread.model_copy(deep=True)
         yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
         yield ThreadItemDoneEvent(item=message)
         with running_turn(thread.id):

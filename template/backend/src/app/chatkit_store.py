@@ -120,15 +120,27 @@ class ChatKitStore(Store[RequestContext]):
                 raise NotFoundError(f"Thread {thread.id} not found.")
             session.add(table(id=thread.id, owner=context.owner, **_columns_of_thread(thread)))
 
-    async def update_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        """Store a changed thread; one that was deleted meanwhile does not come back.
+    async def update_thread(
+        self, thread: ThreadMetadata, before: ThreadMetadata, context: RequestContext
+    ) -> None:
+        """Store what has changed of a thread since it was loaded.
+
+        The rest may have been changed by others meanwhile, and stays so; a thread that was deleted
+        does not come back.
 
         Raises:
             NotFoundError: it was deleted, or it is somebody else's.
         """
+        names = ThreadMetadata.model_fields
+        changes = {name: getattr(thread, name) for name in names}
+        changes = {name: new for name, new in changes.items() if new != getattr(before, name)}
         async with write() as session:
-            if not await _changed_thread(session, thread, context):
-                raise NotFoundError(f"Thread {thread.id} not found.")
+            keys = {"thread_id": thread.id, "owner": context.owner}
+            document = await session.scalar(LOCK_THREAD, keys)
+            stored = ThreadMetadata.model_validate_json(
+                _found(document, f"Thread {thread.id} not found.")
+            )
+            await _changed_thread(session, stored.model_copy(update=changes), context)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 
 import jwt
+from chatkit.types import ThreadMetadata
 
 from app import oidc
 from app.errors import RefusedError, StartupError
@@ -41,6 +42,10 @@ class RequestContext:
     """Ties what the person sees to the log."""
     attachments_url: str = "http://127.0.0.1:8000/attachments"
     """Where the person's browser sends files to."""
+    loaded_threads: dict[str, ThreadMetadata] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """The threads that the request knows, by their ids, as they were then."""
 
 
 def check_secret(settings: Settings) -> None:

@@ -1,0 +1,144 @@
+"""The stories that Hypothesis makes up: what a person does, one step after the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from properties import actions
+from properties.actions import FILES, LONG, SCRIPTS, Effects
+from properties.person import Odd, Target
+
+Do = Callable[..., Effects]
+Targets = st.SearchStrategy[Target]
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that a person does."""
+
+    do: Do
+    told: tuple[Any, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.do.__name__}{self.told}"
+
+
+Step = tuple[Action, ...]
+"""What a person does in one tab, or in two at once."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a person does, and in which pages they look at what comes of it."""
+
+    steps: tuple[Step, ...]
+    page_size: int = 9
+    order: str = "asc"
+
+
+def an(do: Do, *told: st.SearchStrategy[Any]) -> st.SearchStrategy[Action]:
+    """Return an action that is told this."""
+    return st.builds(Action, st.just(do), st.tuples(*told))
+
+
+# What is named is mostly their own.
+NOWHERE = ["none", "\0", "x" * 129]
+own: Targets = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 2, Odd.STRANGERS, *NOWHERE])
+own_items: Targets = st.sampled_from([0, 0, 0, 0, 0, 1, 1, 2, 2, *Odd, *NOWHERE])
+first: Targets = st.just(0)
+strangers: Targets = st.just(Odd.STRANGERS)
+strangers_items: Targets = st.sampled_from([Odd.STRANGERS, Odd.STRANGERS_ITEM])
+
+texts = st.sampled_from([text for text in SCRIPTS if text != LONG])
+outputs = st.sampled_from([{"time": "12:34", "none": None}, "\0🧑‍🚀", None, [1, [2]]])
+buttons = st.sampled_from([("demo.click", False), ("demo.switch", False), ("demo.switch", True)])
+thumbs = st.sampled_from(["positive", "negative"])
+names = st.sampled_from(sorted(FILES))
+limits = st.sampled_from([None, 1, 2, 3, 20, 0, -1, 10**30])
+orders = st.sampled_from(["asc", "desc"])
+
+
+def changes(targets: Targets, items: Targets) -> st.SearchStrategy[Action]:
+    """Return what changes something, in two tabs at once too."""
+    files = st.sampled_from([0, 0, 0, 1, 1, 2]).flatmap(lambda n: st.tuples(*[targets] * n))
+    return st.one_of(
+        an(actions.write, texts, st.none(), files),
+        an(actions.write, texts, targets, files),
+        buttons.flatmap(lambda button: an(actions.click, items, *map(st.just, button))),
+        an(actions.bring_output, items, outputs),
+        an(actions.answer, items, st.sampled_from(["Yes", "\0🧑‍🚀", None])),
+        an(actions.rename, targets, st.sampled_from(["Title", "", "\0🧑‍🚀"])),
+        an(actions.delete, targets),
+        an(actions.rate, st.lists(items, min_size=1, max_size=2).map(tuple), thumbs),
+        an(actions.upload, names),
+        an(actions.announce, names),
+        an(actions.upload, st.just("a.txt"), targets),
+        an(actions.remove, targets),
+    )
+
+
+def looks(targets: Targets, items: Targets) -> st.SearchStrategy[Action]:
+    """Return what changes nothing."""
+    return st.one_of(
+        an(actions.open_thread, targets),
+        an(actions.download, targets),
+        an(actions.list_threads, st.none() | targets, limits, orders),
+        an(actions.list_items, items, limits, orders),
+    )
+
+
+BLUNDERS: list[tuple[str, dict[str, Any]]] = [
+    ("threads.list", {"order": "sideways"}),
+    ("threads.list", {"limit": "many"}),
+    ("threads.create", {"input": {}}),
+    ("threads.add_user_message", {"thread_id": None}),
+    ("threads.update", {"thread_id": "none", "title": None}),
+    ("threads.update", {"thread_id": "none", "title": "x" * 1001}),
+    ("items.feedback", {"thread_id": "none", "item_ids": [], "kind": "odd"}),
+    ("attachments.create", {"name": "a", "size": "big", "mime_type": "text/plain"}),
+    ("input.transcribe", {"audio_base64": "!", "mime_type": "audio/webm"}),
+    ("nothing.at_all", {}),
+]
+in_one_tab = st.one_of(
+    changes(own, own_items),
+    an(actions.retry, own_items),
+    an(actions.stop, st.integers(1, 9), st.none() | own),
+    looks(own, own_items),
+    st.builds(Action, st.just(actions.blunder), st.sampled_from(BLUNDERS)),
+)
+# No retry here: ChatKit takes away one by one what follows, and others may see it half done.
+in_two_tabs = st.tuples(changes(first, first), changes(first, first) | looks(first, first))
+intrusions = st.one_of(
+    changes(strangers, strangers_items),
+    an(actions.retry, strangers_items),
+    looks(strangers, strangers_items),
+)
+openings = st.tuples(
+    an(actions.upload, names),
+    an(actions.write, st.sampled_from(["Widget", "Form", "Client tool"])),
+    an(actions.write, st.sampled_from(["Form", "Client tool", "Widget", "Hidden note"]), first),
+    an(actions.write, texts, st.none(), st.sampled_from([(), (0,)])),
+)
+stories = st.builds(
+    lambda opening, steps, intrusions, page_size, order: Story(
+        (*((one,) for one in opening), *steps, *((one,) for one in intrusions)), page_size, order
+    ),
+    openings,
+    st.lists(st.tuples(in_one_tab) | in_two_tabs, min_size=2, max_size=16),
+    st.tuples(intrusions, intrusions, intrusions),
+    st.integers(1, 5),
+    orders,
+)
+STRANGERS_STORY = Story(
+    (
+        (Action(actions.upload, ("a.txt",)),),
+        (Action(actions.write, ("Widget", None, (0,))),),
+        (Action(actions.write, ("Form", 0)),),
+        (Action(actions.write, ("Client tool", 0)),),
+        (Action(actions.announce, ("a.txt",)),),
+        (Action(actions.rate, ((0,), "positive")),),
+    )
+)
+"""Of somebody who then has something of everything."""
