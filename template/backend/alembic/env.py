@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BACKEND = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(BACKEND / "src"))
 
-from app.database import create_engine, database_url  # noqa: E402
+from app.database import create_engine, database_url, framework_tables  # noqa: E402
 from app.errors import StartupError  # noqa: E402
 from app.event_loop import loop_factory  # noqa: E402
 from app.models import Base  # noqa: E402
@@ -37,10 +37,17 @@ def put_into_versions(
             directive.head = "heads"
 
 
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether Alembic compares something with the models: not the tables of a framework."""
+    tables = framework_tables() if kind == "table" else None
+    return tables is None or name not in tables.names()
+
+
 def options() -> dict[str, Any]:
     """Return what both modes configure."""
     result: dict[str, Any] = {
         "target_metadata": Base.metadata,
+        "include_name": is_ours,
         "process_revision_directives": put_into_versions,
         "render_as_batch": database_url().get_backend_name() == "sqlite",
     }

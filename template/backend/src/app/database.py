@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 from configparser import InterpolationError
 from contextlib import asynccontextmanager
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -100,6 +103,15 @@ async def missing_migrations() -> list[str]:
     return sorted(heads - set(applied))
 
 
+def framework_tables() -> ModuleType | None:
+    """Return what looks after the tables that a framework brings of its own, as Django does.
+
+    It has `names()`, of the tables that Alembic leaves alone, and `migrate()`.
+    """
+    name = "app.framework_tables"
+    return import_module(name) if find_spec(name) else None
+
+
 def prepare_database() -> str:
     """Reach the database, migrate it, and leave its address to child processes.
 
@@ -128,5 +140,7 @@ def prepare_database() -> str:
             f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
             f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
         ) from None
+    if tables := framework_tables():
+        tables.migrate()
     os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
     return f"Database: {KINDS[url.get_backend_name()].describe(url)}, migrated."

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from app.chatkit_server import get_server, parse_request
 from app.errors import RefusedError
 from app.headers import Headers
-from app.identity import RequestContext
+from app.identity import Identify, RequestContext, identify
 from app.replies import Reply, failed_stream, json_reply, refusal, stream_reply
 from app.request_handling import explain_failure, handle, read_body
 from app.request_log import name_request
@@ -33,7 +33,7 @@ and everybody waits."""
 EXAMPLE = '{"type": "threads.list", "params": {}}'
 
 
-async def answer(headers: Headers, body: AsyncIterator[bytes]) -> Reply:
+async def answer(headers: Headers, body: AsyncIterator[bytes], who: Identify = identify) -> Reply:
     """Answer a request of ChatKit's page. Every failure has a `message` for the person."""
 
     async def work(context: RequestContext) -> Reply:
@@ -52,7 +52,7 @@ async def answer(headers: Headers, body: AsyncIterator[bytes]) -> Reply:
                 return failed_stream(message)
             raise
 
-    return await handle("chatkit", headers, work)
+    return await handle("chatkit", headers, work, who)
 
 
 async def _answer(request: ChatKitReq, context: RequestContext) -> Reply:

@@ -1,6 +1,7 @@
 """Who is asking."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import jwt
@@ -30,6 +31,10 @@ class Identity:
     """Whose conversations these are: an opaque name of 255 characters at most."""
     page_origin: str | None = None
     """Where their browser sees the page, such as `https://chat.example.com`."""
+
+
+Identify = Callable[[Headers], Awaitable[Identity]]
+"""What tells by the headers of a request who sends it, or refuses."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.errors import RefusedError
 from app.headers import Headers
 from app.health import explain_database_error
-from app.identity import Identity, RequestContext, identify
+from app.identity import Identify, Identity, RequestContext, identify
 from app.replies import Reply, refusal
 from app.request_log import logged_request, note_failure
 from app.streaming import TurnStream
@@ -31,17 +31,18 @@ OUTCOMES = {4: "refused", 5: "failed"}
 Work = Callable[[RequestContext], Awaitable[Reply]]
 
 
-async def handle(kind: str, headers: Headers, work: Work) -> Reply:
+async def handle(kind: str, headers: Headers, work: Work, who: Identify = identify) -> Reply:
     """Do the work in the name of whoever asks. Every failure has a `message` for the person.
 
     Args:
         kind: what the log calls the request.
         headers: those of the request.
         work: answers, or raises RefusedError or ChatKit's NotFoundError.
+        who: tells who is asking; a framework with a login of its own brings its own.
     """
     with logged_request(kind, headers) as request:
         try:
-            reply = await _answer(headers, request.id, work)
+            reply = await _answer(headers, request.id, work, who)
         except asyncio.CancelledError:
             # So do some frameworks when nobody waits for the answer any more.
             request.over(CLOSED, "stopped")
@@ -53,9 +54,9 @@ async def handle(kind: str, headers: Headers, work: Work) -> Reply:
     return replace(reply, headers={**reply.headers, "X-Request-Id": request.id})
 
 
-async def _answer(headers: Headers, request_id: str, work: Work) -> Reply:
+async def _answer(headers: Headers, request_id: str, work: Work, who: Identify) -> Reply:
     try:
-        identity = await identify(headers)
+        identity = await who(headers)
         url = _attachments_url(identity, headers)
         return await work(RequestContext(identity.owner, request_id, url))
     except RefusedError as error:

@@ -4,7 +4,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -29,7 +36,14 @@ CHECKED_TYPES = (
 )
 """The types of files whose content `app.attachments.content` can check."""
 
-Words = Annotated[list[str], NoDecode]
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 """Words with commas between them."""
 
 
@@ -103,13 +117,6 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not value.strip():
             raise PydanticUseDefault
         return value
-
-    @field_validator("openai_models", "attachment_types", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return [word.strip() for word in value.split(",") if word.strip()]
 
     @field_validator("attachment_types")
     @classmethod

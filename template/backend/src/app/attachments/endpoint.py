@@ -11,7 +11,7 @@ from app.attachments.form import received_file
 from app.chatkit_server import get_server
 from app.errors import RefusedError
 from app.headers import Headers
-from app.identity import RequestContext
+from app.identity import Identify, RequestContext, identify
 from app.replies import Reply, json_reply
 from app.request_handling import handle
 
@@ -23,7 +23,7 @@ DOWNLOAD_HEADERS = {
 }
 
 
-async def upload(headers: Headers, body: AsyncIterator[bytes]) -> Reply:
+async def upload(headers: Headers, body: AsyncIterator[bytes], who: Identify = identify) -> Reply:
     """Answer `POST /attachments`: take a file and return its ChatKit record."""
 
     async def work(context: RequestContext) -> Reply:
@@ -35,11 +35,11 @@ async def upload(headers: Headers, body: AsyncIterator[bytes]) -> Reply:
             attachment = await store.create_attachment(params, context)
             return _record(await store.receive(attachment, file.content, context))
 
-    return await handle("attachments.upload", headers, work)
+    return await handle("attachments.upload", headers, work, who)
 
 
 async def upload_announced(
-    attachment_id: str, headers: Headers, body: AsyncIterator[bytes]
+    attachment_id: str, headers: Headers, body: AsyncIterator[bytes], who: Identify = identify
 ) -> Reply:
     """Answer `POST /attachments/{id}`: take the file that `attachments.create` announced."""
 
@@ -51,10 +51,10 @@ async def upload_announced(
         async with received_file(headers, body) as file:
             return _record(await server.attachments.receive(attachment, file.content, context))
 
-    return await handle("attachments.upload", headers, work)
+    return await handle("attachments.upload", headers, work, who)
 
 
-async def download(attachment_id: str, headers: Headers) -> Reply:
+async def download(attachment_id: str, headers: Headers, who: Identify = identify) -> Reply:
     """Answer `GET /attachments/{id}` with the file, for its owner."""
 
     async def work(context: RequestContext) -> Reply:
@@ -75,7 +75,7 @@ async def download(attachment_id: str, headers: Headers) -> Reply:
             },
         )
 
-    return await handle("attachments.download", headers, work)
+    return await handle("attachments.download", headers, work, who)
 
 
 def _record(attachment: Attachment) -> Reply:
