@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import type { NextRequest } from "next/server";
 import { askBackend, type BackendRequest } from "@/lib/backend";
 import { type BackendAddress, backendAddress } from "@/lib/backend-address";
+import { backendCookies } from "@/lib/backend-cookies";
 import { backendToken } from "@/lib/backend-token";
 import { Failure } from "@/lib/failure";
 import { identify, whyNobody } from "@/lib/identity";
@@ -51,6 +52,8 @@ export async function handOn(
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
+  const cookies = backendCookies(request);
+  if (cookies !== null) headers.cookie = cookies;
   const { method, signal } = request;
   const answer = await askBackend(address, { method, headers, body, signal });
   answer.on("error", () => {
