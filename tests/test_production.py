@@ -60,6 +60,8 @@ def test_both_sides_converse_in_production(built: Installed, variant: Variant) -
         settings = {**secret, "DATABASE_URL": url, "BACKEND_PORT": str(backend_port)}
         settings["OPENAI_API_KEY"] = ""
         project.run("uv", "run", "alembic", "upgrade", "head", cwd="backend", env=settings)
+        if variant.framework == "django":
+            project.run("uv", "run", "manage.py", "migrate", cwd="backend", env=settings)
         address = f"http://127.0.0.1:{backend_port}"
         stack.enter_context(serving(project, backend, "backend", settings, f"{address}/health"))
         page = f"http://127.0.0.1:{frontend_port}"

@@ -1,0 +1,41 @@
+"""The ASGI application: Django's, with what Django leaves to others."""
+
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+from servestatic import ServeStaticASGI
+
+from app.lifecycle import running
+from app.site.bodies import Receive, Send, shortened
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.site.settings")
+django = get_asgi_application()
+
+from app.site.static import static_folders  # noqa: E402 -- needs Django's settings
+
+# Before Django, and not as its middleware: that fails in development for a file that is not there.
+site = ServeStaticASGI(django)
+for folder in static_folders():
+    site.add_files(folder, prefix="/static/")
+
+
+async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Serve the site, and the lifespan."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    else:
+        await site(scope, shortened(scope, receive), send)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Check the settings at the start, let go of the database at the end."""
+    await receive()
+    try:
+        async with running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        raise
+    await send({"type": "lifespan.shutdown.complete"})

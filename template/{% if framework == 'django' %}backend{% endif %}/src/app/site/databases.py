@@ -1,0 +1,58 @@
+"""The database of the chat, as Django wants to be told of it."""
+
+from typing import Any
+
+from sqlalchemy.engine import URL
+
+from app.databases.mysql_tls import tls_context
+from app.databases.sqlite import BUSY_TIMEOUT_SECONDS
+
+
+def django_database(url: URL) -> dict[str, Any]:
+    """Return the entry of Django's DATABASES for an address that `app.database` uses."""
+    match url.get_backend_name():
+        case "sqlite":
+            return _sqlite(url)
+        case "postgresql":
+            return _postgresql(url)
+        case _:
+            return _mysql(url)
+
+
+def _sqlite(url: URL) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": url.database,
+        "OPTIONS": {
+            "timeout": BUSY_TIMEOUT_SECONDS,
+            # As in app.databases: one that reads first may not be able to write later.
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        },
+    }
+
+
+def _postgresql(url: URL) -> dict[str, Any]:
+    _, options = url.get_dialect()().create_connect_args(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": options.pop("dbname"),
+        "OPTIONS": options,
+        # They break behind poolers in transaction mode, such as Supabase's.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
+
+
+def _mysql(url: URL) -> dict[str, Any]:
+    import pymysql  # only a project with MySQL has it
+
+    pymysql.install_as_MySQLdb()
+    return {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": url.database,
+        "USER": url.username,
+        "PASSWORD": url.password,
+        "HOST": url.host,
+        "PORT": url.port or "",
+        "OPTIONS": {"charset": "utf8mb4", "ssl": tls_context(url)},
+    }

@@ -1,0 +1,19 @@
+"""`manage.py runserver`, by ASGI: Django's own cannot stream."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from app import serve
+
+
+class Command(BaseCommand):
+    """Serves the backend alone, as `uv run serve --reload` does."""
+
+    help = __doc__
+
+    def handle(self, *_arguments: Any, **_options: Any) -> None:
+        """Serve until stopped."""
+        sys.argv = ["serve", "--reload"]
+        serve.main()

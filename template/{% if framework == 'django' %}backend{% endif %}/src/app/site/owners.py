@@ -1,0 +1,63 @@
+"""Whose conversations a request is about."""
+
+import asyncio
+from dataclasses import replace
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError, connections
+from django.http import HttpRequest
+
+from app.errors import RefusedError
+from app.headers import Headers
+from app.health import explain_database_error
+from app.identity import Identify, Identity, identify
+
+USER = "user:"
+"""What the owner's name of a user begins with, and that of no guest."""
+
+LOOKUPS = 5
+"""How many logins are looked up at once: each needs a connection of its own."""
+
+_lookups = asyncio.Semaphore(LOOKUPS)
+
+
+def owner_of(user: AbstractBaseUser) -> str:
+    """Return the owner of a user's conversations."""
+    return f"{USER}{user.pk}"
+
+
+def user_key_of(owner: str) -> str | None:
+    """Return the primary key of the user who is an owner; None for a guest."""
+    return owner.removeprefix(USER) if owner.startswith(USER) else None
+
+
+def user_or_guest(request: HttpRequest) -> Identify:
+    """Return what tells who sends a request.
+
+    That is the user whose session comes with it, else whom the page's server names. A session alone
+    is not believed outside development: it comes along with what another site makes a browser send.
+    """
+
+    async def tell(headers: Headers) -> Identity:
+        identity = await identify(headers)
+        owner = await _logged_in(request)
+        return replace(identity, owner=owner) if owner else identity
+
+    return tell
+
+
+async def _logged_in(request: HttpRequest) -> str | None:
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return None
+    async with _lookups:
+        try:
+            user = await request.auser()
+        except DatabaseError as error:
+            why = explain_database_error(error)
+            raise RefusedError(503, f"{why} Django's: `uv run manage.py migrate`.") from None
+        finally:
+            # Not at the end of the request, as Django does: an answer may take minutes.
+            await sync_to_async(connections.close_all)()
+    return owner_of(user) if user.is_authenticated else None

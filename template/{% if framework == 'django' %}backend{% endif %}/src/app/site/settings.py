@@ -1,0 +1,84 @@
+"""Django's settings. Those that differ between machines come from app.settings."""
+
+import hmac
+
+from app.database import database_url
+from app.settings import get_settings
+from app.site.databases import django_database
+from app.site.environment import DjangoSettings
+
+get_settings()  # says in words what is wrong
+environment = DjangoSettings()
+in_production = environment.app_env == "production"
+
+DEBUG = not in_production
+ALLOWED_HOSTS = environment.allowed_hosts
+# Never the secret itself: what one of them signs, the other must not believe.
+SECRET_KEY = hmac.digest(
+    environment.chatkit_secret.get_secret_value().encode(), b"Django's SECRET_KEY", "sha256"
+).hex()
+
+INSTALLED_APPS = [
+    "app.site",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "app.site.errors.errors_in_words",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "app.site.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": django_database(database_url())}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIGRATION_MODULES = {"chats": None}  # Alembic makes the tables of the chat
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = environment.page_url
+LOGOUT_REDIRECT_URL = "login"
+
+SESSION_COOKIE_DOMAIN = environment.session_cookie_domain
+SESSION_COOKIE_SECURE = in_production
+CSRF_COOKIE_SECURE = in_production
+# TLS, and what browsers should know of it, is a matter of the proxy in front.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+
+STATIC_URL = "/static/"  # app.main serves them
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+LOGGING_CONFIG = None  # app.request_log has configured it

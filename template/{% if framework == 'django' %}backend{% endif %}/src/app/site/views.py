@@ -1,0 +1,53 @@
+"""What the page's server asks for. The answers are the same with every framework."""
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import JsonResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from app import endpoint
+from app.attachments import endpoint as attachments
+from app.health import check_health
+from app.site.bodies import body_of
+from app.site.headers import FirstHeaders
+from app.site.owners import user_or_guest
+from app.site.responses import response_of
+
+# These views need no token against forged requests: without the page's signed token in the header
+# Authorization, which no other site can send, nobody is believed (app.site.owners).
+
+
+@csrf_exempt
+@require_POST
+async def chatkit(request: ASGIRequest) -> HttpResponseBase:
+    """Answer a request of ChatKit's page."""
+    headers, who = FirstHeaders(request), user_or_guest(request)
+    return response_of(await endpoint.answer(headers, body_of(request), who))
+
+
+@csrf_exempt
+@require_POST
+async def upload(request: ASGIRequest) -> HttpResponseBase:
+    """Take a file."""
+    headers, who = FirstHeaders(request), user_or_guest(request)
+    return response_of(await attachments.upload(headers, body_of(request), who))
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+async def attachment(request: ASGIRequest, attachment_id: str) -> HttpResponseBase:
+    """Hand out a file to its owner, or take one that was announced before."""
+    headers, who = FirstHeaders(request), user_or_guest(request)
+    if request.method == "GET":
+        return response_of(await attachments.download(attachment_id, headers, who))
+    body = body_of(request)
+    return response_of(await attachments.upload_announced(attachment_id, headers, body, who))
+
+
+@csrf_exempt
+@require_GET
+async def health(_request: ASGIRequest) -> JsonResponse:
+    """Tell whether the database answers and is migrated."""
+    result = await check_health()
+    return JsonResponse(result.body, status=result.status)

@@ -1,0 +1,22 @@
+"""The entry, with Django's own test client: tests of views that you add can begin like this."""
+
+import asyncio
+
+import pytest
+from django.test import AsyncClient
+
+from app import main
+from app.health import Health
+from app.site import views
+
+
+def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check_health() -> Health:
+        raise RuntimeError("rhubarb")
+
+    assert callable(main.app), "it prepares Django"
+    monkeypatch.setattr(views, "check_health", check_health)
+    client = AsyncClient(raise_request_exception=False)
+    response = asyncio.run(client.get("/health"))
+    assert response.status_code == 500
+    assert response.json() == {"message": "Something went wrong. The backend's log says more."}
