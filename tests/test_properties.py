@@ -63,7 +63,8 @@ def act(person: Person, story: Story) -> None:
 
 def take(person: Person, step: Step) -> list[list[Effect]]:
     """Take a step, and return what must have happened in each tab."""
-    with ThreadPoolExecutor(len(step)) as tabs:
+    person.tabs = len(step)
+    with ThreadPoolExecutor(person.tabs) as tabs:
         return list(tabs.map(lambda action: list(action.do(person, *action.told)), step))
 
 

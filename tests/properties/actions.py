@@ -84,6 +84,9 @@ def retry(person: Person, question: Target) -> Effects:
     """Have a message answered again."""
     thread_id, item_id = person.item(question, "user_message")
     response = person.post("threads.retry_after_item", thread_id=thread_id, item_id=item_id)
+    if response.status_code == 409:
+        assert person.tabs > 1, "the conversation is answered, and nobody asked"
+        return
     yield _status(response, lambda world: world.using(thread_id, item_id, type="user_message"))
     if response.is_success:
         yield lambda world: world.cut(thread_id, item_id)
@@ -163,6 +166,8 @@ def upload(person: Person, name: str, announced: Target | None = None) -> Effect
     content, mime_type, status = FILES[file.name]
     response = person.upload(file.name, content, mime_type, file_id)
     yield _status(response, lambda world: world.uploading(file_id, status))
+    if file_id and response.status_code == 415:
+        yield lambda world: world.files.pop(file_id, None)
     if response.is_success:
         uploaded = {response.json()["id"]: replace(file, content=content)}
         yield lambda world: world.files.update(uploaded)
@@ -274,7 +279,7 @@ def _turn(response: httpx2.Response, thread_id: str | None, text: str | None = N
                 yield partial(World.put, thread_id=thread_id, item=item)
             case "thread.item.removed":
                 yield partial(World.take, thread_id=thread_id, item_id=event["item_id"])
-            case "error" if text != "Error" or event["message"] != ERROR:
+            case "error" if text != "Error" or not event["message"].startswith(ERROR):
                 yield partial(World.lack, thread_id=thread_id, complaint=event["message"])
                 return
     if text:

@@ -40,6 +40,8 @@ class Person:
     seen_threads: set[str] = field(default_factory=set)
     """The ids of all conversations that this person ever had."""
     seen_files: set[str] = field(default_factory=set)
+    tabs: int = 1
+    """In how many tabs they are at work."""
 
     def thread(self, target: Target) -> str:
         """Return the id of a conversation."""
