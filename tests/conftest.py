@@ -17,20 +17,18 @@ SHARING = ("test_model", "test_s3")
 """Modules whose tests share servers."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Let one process run all tests of a variant, and so install it once."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        values = callspec.params.values() if callspec else ()
-        variants = [value for value in values if isinstance(value, Variant)]
-        if variants:
-            item.add_marker("variant")
-        if item.path.stem in QUICK and variants in ([], [DEFAULT]):
-            item.add_marker("quick")
-        if variants or item.path.stem in SHARING:
-            group = str(variants[0]) if variants else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
+    callspec = getattr(item, "callspec", None)
+    values = callspec.params.values() if callspec else ()
+    variants = [value for value in values if isinstance(value, Variant)]
+    if variants:
+        item.add_marker("variant")
+    if item.path.stem in QUICK and variants in ([], [DEFAULT]):
+        item.add_marker("quick")
+    if variants or item.path.stem in SHARING:
+        group = str(variants[0]) if variants else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
