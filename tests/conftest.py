@@ -1,10 +1,13 @@
 """Every variant, rendered and installed once for all tests."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from projects import PACKAGES, Project, build_page, render_committed, share
-from variants import DEFAULT, Variant
+from variants import DEFAULT, VARIANTS, Variant
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 INSTALL_FRONTEND = """
 import os
@@ -12,23 +15,40 @@ from app.dev import node, packages, paths
 packages.install(paths.FRONTEND, node.find_node(), os.environ)
 """
 
+IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
 SHARING = ("test_model", "test_s3")
 """Modules whose tests share servers."""
 
 
+def variant_of(nodeid: str) -> str | None:
+    """Return the id of the variant that a test is of."""
+    return next((name for name in IDS if name in nodeid.partition("[")[2]), None)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let one process run all tests of a variant, and so install it once."""
-    callspec = getattr(item, "callspec", None)
-    values = callspec.params.values() if callspec else ()
-    variants = [value for value in values if isinstance(value, Variant)]
-    if variants:
+    """Mark what is of a variant, and what is quick."""
+    variant = variant_of(item.nodeid)
+    if variant:
         item.add_marker("variant")
-    if item.path.stem in QUICK and variants in ([], [DEFAULT]):
+    if item.path.stem in QUICK and variant in (None, str(DEFAULT)):
         item.add_marker("quick")
-    if variants or item.path.stem in SHARING:
-        group = str(variants[0]) if variants else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Lets one process run all tests of a variant, and so install it once.
+
+    xdist's own groups (`--dist=loadgroup`) are not seen with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = Path(nodeid.partition("::")[0]).stem
+        return variant_of(nodeid) or (module if module in SHARING else nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByVariant:
+    """Tell xdist which process runs what."""
+    return ByVariant(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,10 +2,12 @@
 
 import psutil
 import pytest
-from chat import Chat, is_delta, text_of, visit
+from backend import migrate, run_backend
+from chat import Chat, Json, is_delta, text_of, visit
 from conftest import Installed
 from running import dev, nothing_stays
-from variants import VARIANTS, Variant
+from transcript import transcript
+from variants import DEFAULT, VARIANTS, Variant
 
 
 def converse(chat: Chat) -> str:
@@ -31,10 +33,24 @@ def converse(chat: Chat) -> str:
     return thread_id
 
 
+@pytest.fixture(scope="session")
+def usual_transcript(project_of: Installed, tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
+    """What is heard from the default variant: any two are alike if both are like it."""
+    project = project_of(DEFAULT)
+    project.run("uv", "sync", "--quiet")
+    folder = tmp_path_factory.mktemp("usual")
+    url = migrate(project, folder / "chat.db")
+    with run_backend(project, folder / "log", DATABASE_URL=url, OPENAI_API_KEY="") as backend:
+        return transcript(backend.chat)
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_it_converses_and_forgets_nothing(installed: Installed, variant: Variant) -> None:
+def test_it_converses_and_forgets_nothing(
+    installed: Installed, usual_transcript: list[Json], variant: Variant
+) -> None:
     project = installed(variant)
     with dev(project) as running:
+        assert transcript(visit(running.wait_for_address())) == usual_transcript
         chat = visit(running.wait_for_address())
         thread_id = converse(chat)
         items = chat.items(thread_id)
