@@ -22,20 +22,13 @@ QUESTIONS = (
 )
 """What the demo assistant answers in different ways."""
 
-NEW_EACH_TIME = re.compile(
-    r"\b[a-z]+_[0-9a-f]{32}\b|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
-)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
+REQUEST = re.compile(r"\(request [0-9a-f-]+\)")
+ID = re.compile(r"\b[a-z]+_[0-9a-f]{32}\b")
 
 
 def transcript(chat: Chat) -> list[Json]:
     """Hold a conversation, and return its events: ids are numbered, times are all the same."""
-    names: dict[str, str] = {}
-
-    def rename(match: re.Match[str]) -> str:
-        if "T" in match[0]:
-            return "a time"
-        return names.setdefault(match[0], f"{match[0].partition('_')[0][:4]} {len(names)}")
-
     heard: list[Json] = []
     thread_id = ""
     for question in QUESTIONS:
@@ -43,5 +36,8 @@ def transcript(chat: Chat) -> list[Json]:
         thread_id = thread_id or events[0]["thread"]["id"]
         heard += events
     heard += chat.items(thread_id)
-    told: list[Json] = json.loads(NEW_EACH_TIME.sub(rename, json.dumps(heard)))
+    text = REQUEST.sub("(request)", TIME.sub("a time", json.dumps(heard)))
+    for number, name in enumerate(dict.fromkeys(ID.findall(text))):
+        text = text.replace(name, f"id {number}")
+    told: list[Json] = json.loads(text)
     return told
