@@ -57,3 +57,6 @@ COVERING = [
     for number, framework in enumerate(choices("framework"))
 ]
 """A few in which every answer occurs."""
+
+BOOTED = [variant for variant in VARIANTS if variant in BY_CODE or variant in COVERING]
+"""Those that are started: all whose code differs, and some inside WSL."""
