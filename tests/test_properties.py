@@ -63,8 +63,7 @@ def act(person: Person, story: Story) -> None:
 
 def take(person: Person, step: Step) -> list[list[Effect]]:
     """Take a step, and return what must have happened in each tab."""
-    person.tabs = len(step)
-    with ThreadPoolExecutor(person.tabs) as tabs:
+    with ThreadPoolExecutor(len(step)) as tabs:
         return list(tabs.map(lambda action: list(action.do(person, *action.told)), step))
 
 

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("properties.actions", "properties.world")
+pytest.register_assert_rewrite("properties.actions", "properties.town", "properties.world")

@@ -84,9 +84,6 @@ def retry(person: Person, question: Target) -> Effects:
     """Have a message answered again."""
     thread_id, item_id = person.item(question, "user_message")
     response = person.post("threads.retry_after_item", thread_id=thread_id, item_id=item_id)
-    if response.status_code == 409:
-        assert person.tabs > 1, "the conversation is answered, and nobody asked"
-        return
     yield _status(response, lambda world: world.using(thread_id, item_id, type="user_message"))
     if response.is_success:
         yield lambda world: world.cut(thread_id, item_id)
@@ -166,11 +163,11 @@ def upload(person: Person, name: str, announced: Target | None = None) -> Effect
     content, mime_type, status = FILES[file.name]
     response = person.upload(file.name, content, mime_type, file_id)
     yield _status(response, lambda world: world.uploading(file_id, status))
-    if file_id and response.status_code == 415:
-        yield lambda world: world.files.pop(file_id, None)
     if response.is_success:
         uploaded = {response.json()["id"]: replace(file, content=content)}
         yield lambda world: world.files.update(uploaded)
+    elif response.status_code == 415 and file_id:
+        yield lambda world: world.files.pop(file_id, None)
 
 
 def announce(person: Person, name: str) -> Effects:

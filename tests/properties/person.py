@@ -40,8 +40,6 @@ class Person:
     seen_threads: set[str] = field(default_factory=set)
     """The ids of all conversations that this person ever had."""
     seen_files: set[str] = field(default_factory=set)
-    tabs: int = 1
-    """In how many tabs they are at work."""
 
     def thread(self, target: Target) -> str:
         """Return the id of a conversation."""
@@ -133,6 +131,7 @@ class Person:
         while not pages or after:
             page = self.post(kind, after=after, **params).json()
             pages.append(page_of(page, show))
+            assert page.get("after") != after or not after, "a page leads to itself"
             after = page.get("after")
         return pages
 
