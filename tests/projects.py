@@ -110,6 +110,7 @@ def render_committed(path: Path, variant: Variant, **data: Any) -> Project:
 
 def share(source: Project, target: Project, folder: str) -> None:
     """Give a project a folder that another one has made from the same files."""
+    shutil.rmtree(target.path / folder, ignore_errors=True)
     shutil.copytree(
         source.path / folder, target.path / folder, symlinks=True, copy_function=os.link
     )

@@ -7,7 +7,7 @@ import os
 import pytest
 from conftest import Installed
 from projects import Project
-from variants import BY_CODE, BY_DATABASE, DEFAULT, ROOT, VARIANTS, Variant
+from variants import BY_DATABASE, CHECKED, DEFAULT, ROOT, VARIANTS, Variant
 
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
 BACKEND_CHECKS = (
@@ -42,7 +42,7 @@ def code_of(project: Project) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("variant", BY_CODE, ids=str)
+@pytest.mark.parametrize("variant", CHECKED, ids=str)
 def test_its_own_checks_pass(built: Installed, variant: Variant) -> None:
     """The backend's tests go through the page's server, built for production."""
     project = built(variant)
