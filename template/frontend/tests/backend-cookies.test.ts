@@ -29,9 +29,9 @@ describe("cookies for the backend", () => {
 
   test("are those that the setting lists, and never others", async () => {
     vi.stubEnv("BACKEND_COOKIES", "sessionid, tenant");
-    expect(await passedOn("a=1; sessionid=s; sessionid2=2; xsessionid=3; tenant=t; SESSIONID=4; b=sessionid=5")).toBe(
-      "sessionid=s; tenant=t",
-    );
+    expect(
+      await passedOn("a=1; sessionid=s; sessionid2=2; xsessionid=3; tenant=t; SESSIONID=4; b=sessionid=5"),
+    ).toBe("sessionid=s; tenant=t");
   });
 
   test("have the value that the browser sent", async () => {
