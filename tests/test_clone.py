@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import mariadb
 import pytest
 from chat import visit
 from conftest import Installed
@@ -32,7 +33,9 @@ def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -
     original.run("git", "clone", "--quiet", str(original.path), str(clone.path))
     if variant != DEFAULT:  # which really does everything
         share(original, clone, PACKAGES)
-    with dev(clone) as running:
+    # Where a server of one's own is, a clone has to be told.
+    env = {"DATABASE_URL": mariadb.new_database()} if variant.database == "mysql" else {}
+    with dev(clone, env) as running:
         visit(running.wait_for_address()).say("Hello")
     first, second = secrets_of(clone)
     assert first == second
@@ -41,7 +44,7 @@ def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -
     assert [line for line in clone.git_status() if "uv.lock" not in line] == []
 
     (clone.path / "frontend" / ".env.local").unlink()
-    with dev(clone) as running:
+    with dev(clone, env) as running:
         visit(running.wait_for_address()).say("Hello")
     assert secrets_of(clone) == [first, first]
 
