@@ -16,7 +16,7 @@ from pathlib import Path
 
 import copier
 import tomlkit
-import yaml
+from matrix import DATABASES, FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,13 +58,8 @@ def write_constraints(file: Path, versions: Iterable[str]) -> None:
 
 def every_choice() -> Iterable[dict[str, str]]:
     """Return every combination of the answers that bring packages."""
-    questions = yaml.safe_load((ROOT / "copier.yml").read_text())
-    choices = {
-        "framework": questions["frameworks"]["default"],
-        "database": questions["database"]["choices"].values(),
-    }
-    for combination in itertools.product(*choices.values()):
-        yield dict(zip(choices, combination, strict=True))
+    for framework, database in itertools.product(FRAMEWORKS, DATABASES):
+        yield {"framework": framework, "database": database}
 
 
 def main() -> None:
