@@ -18,6 +18,7 @@ from PIL import Image
 from sqlalchemy.engine import URL
 from wait import wait_until
 
+from app.attachments import files
 from app.attachments.sweep import sweep
 from app.chatkit_server import ServedStore
 from app.chatkit_store import ChatKitStore, generate_id
@@ -308,6 +309,21 @@ def test_orphans_are_swept_away(database: URL, tmp_path: Path) -> None:
         person = Chat(f"{server.address}/chatkit", person.headers)
         assert person.download(sent).status_code == 200
         assert person.download(waiting).status_code == 200
+
+
+def test_a_file_that_is_removed_while_it_is_fetched_comes_whole(run: Run) -> None:
+    """Half of a response would be no answer; of a larger file what is left cannot be told."""
+
+    async def work() -> None:
+        file = await forgotten_file(RequestContext("ada"))
+        found = await files.stream(file.id)
+        await files.delete(file.id)
+        assert found
+        size, chunks = found
+        assert (size, [chunk async for chunk in chunks]) == (5, [b"Hello"])
+        assert await files.stream(file.id) is None
+
+    run(work())
 
 
 async def forgotten_file(owner: RequestContext) -> FileAttachment:

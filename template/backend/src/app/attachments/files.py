@@ -79,12 +79,16 @@ async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:
         file = await obstore.open_reader_async(
             get_file_store(), attachment_id, buffer_size=CHUNK_BYTES
         )
+        # Opening it reads nothing yet: a file may be removed before its first chunk is read.
+        first = await file.read(CHUNK_BYTES)
     except FileNotFoundError:
         return None
 
     async def chunks() -> AsyncIterator[bytes]:
-        while chunk := await file.read(CHUNK_BYTES):
+        chunk = first
+        while chunk:
             yield bytes(chunk)
+            chunk = await file.read(CHUNK_BYTES)
 
     return file.size, chunks()
 
