@@ -48,8 +48,6 @@ NOWHERE = ["none", "\0", "x" * 129]
 own: Targets = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 2, Odd.STRANGERS, *NOWHERE])
 own_items: Targets = st.sampled_from([0, 0, 0, 0, 0, 1, 1, 2, 2, *Odd, *NOWHERE])
 first: Targets = st.just(0)
-strangers: Targets = st.just(Odd.STRANGERS)
-strangers_items: Targets = st.sampled_from([Odd.STRANGERS, Odd.STRANGERS_ITEM])
 
 texts = st.sampled_from([text for text in SCRIPTS if text != LONG])
 outputs = st.sampled_from([{"time": "12:34", "none": None}, "\0🧑‍🚀", None, [1, [2]]])
@@ -118,12 +116,6 @@ in_one_tab = st.one_of(
 in_two_tabs = st.tuples(
     changes(first, first) | rates(first), changes(first, first) | looks(first, first)
 )
-intrusions = st.one_of(
-    changes(strangers, strangers_items),
-    rates(strangers_items),
-    an(actions.retry, strangers_items),
-    looks(strangers, strangers_items),
-)
 openings = st.tuples(
     an(actions.upload, st.sampled_from(["a.txt", "b.json"])),
     an(actions.write, st.sampled_from(["Widget", "Form", "Client tool"]), st.none(), st.just((0,))),
@@ -131,23 +123,56 @@ openings = st.tuples(
     an(actions.write, texts),
 )
 stories = st.builds(
-    lambda opening, steps, intrusions, page_size, order: Story(
-        (*((one,) for one in opening), *steps, *((one,) for one in intrusions)), page_size, order
+    lambda opening, steps, page_size, order: Story(
+        (*((one,) for one in opening), *steps), page_size, order
     ),
     openings,
     st.lists(st.tuples(in_one_tab) | in_two_tabs, min_size=2, max_size=16),
-    st.tuples(intrusions, intrusions, intrusions),
     st.integers(1, 5),
     orders,
 )
-STRANGERS_STORY = Story(
-    (
-        (Action(actions.upload, ("a.txt",)),),
-        (Action(actions.write, ("Widget", None, (0,))),),
-        (Action(actions.write, ("Form", 0)),),
-        (Action(actions.write, ("Client tool", 0)),),
-        (Action(actions.announce, ("a.txt",)),),
-        (Action(actions.rate, ((0,), "positive")),),
-    )
+
+
+def tell(*doings: tuple[Do, *tuple[Any, ...]]) -> Story:
+    """Return a story of one action after the other."""
+    return Story(tuple((Action(do, tuple(told)),) for do, *told in doings))
+
+
+STRANGERS_STORY = tell(
+    (actions.upload, "a.txt"),
+    (actions.write, "Widget", None, (0,)),
+    (actions.write, "Form", 0),
+    (actions.write, "Client tool", 0),
+    (actions.announce, "a.txt"),
+    (actions.rate, (0,), "positive"),
 )
 """Of somebody who then has something of everything."""
+
+INTRUDERS_STORY = tell(
+    (actions.write, "Notice"),
+    (actions.write, "Notice", Odd.STRANGERS),
+    (actions.write, "Notice", None, (Odd.STRANGERS,)),
+    (actions.stop, 1, Odd.STRANGERS),
+    (actions.rename, Odd.STRANGERS, "Title"),
+    (actions.delete, Odd.STRANGERS),
+    (actions.open_thread, Odd.STRANGERS),
+    (actions.list_threads, Odd.STRANGERS, None, "asc"),
+    (actions.upload, "a.txt", Odd.STRANGERS),
+    (actions.download, Odd.STRANGERS),
+    (actions.remove, Odd.STRANGERS),
+    *(
+        (do, item, *told)
+        for item in (Odd.STRANGERS, Odd.STRANGERS_ITEM)
+        for do, *told in (
+            (actions.retry,),
+            (actions.click, "demo.switch", False),
+            (actions.click, "demo.switch", True),
+            (actions.bring_output, None),
+            (actions.answer, "Yes"),
+            (actions.list_items, None, "asc"),
+        )
+    ),
+    (actions.rate, (Odd.STRANGERS,), "negative"),
+    (actions.rate, (Odd.STRANGERS_ITEM,), "negative"),
+)
+"""Of somebody who tries all that can be done with what is a stranger's."""

@@ -92,8 +92,10 @@ class Town:
         headers = {"Authorization": f"Bearer {token}"}
         return Person(self._backend, self._client, headers, stranger)
 
-    def check_stores(self, people: Sequence[Person]) -> None:
-        """Check that the database has all feedback and the folder all files, and nothing else."""
+    def check(self, people: Sequence[Person]) -> None:
+        """Check that the stranger has what they had, and that all feedback and files are there."""
+        assert self.stranger.look(9, "asc") == self.stranger.world.view(9, "asc")
+        people = [*people, self.stranger]
         threads = set[str]().union(*(person.seen_threads for person in people))
         rows = self._database.sql("SELECT conversation_id, message_id, kind FROM feedback")
         assert {(row[0], row[1]): row[2] for row in rows if row[0] in threads} == {
