@@ -1,9 +1,9 @@
 """Conversations with a model, over both of OpenAI's APIs."""
 
 import json
-import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from chat import Json, is_delta, message, text_of
-from conftest import Server, run_server
+from chat import Chat, Json, is_delta, message, text_of
+from conftest import Server, answers, environment, free_port
 from fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
 from sqlalchemy.engine import URL
 from wait import wait_until
@@ -161,13 +161,21 @@ def test_error_without_words(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no orderly end")
 def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     """With a key that is not OpenAI's, nobody but the model is asked, even at the end."""
+    port = free_port()
     proxies = dict.fromkeys(["http_proxy", "https_proxy", "all_proxy"], model.address)
-    settings = model.settings | proxies | {"no_proxy": "127.0.0.1"}
-    with run_server(database, None, **settings) as server:
-        ask(server)
-        assert server.process.pid
-        os.kill(server.process.pid, signal.SIGINT)  # then it sends the traces that are left
-        server.process.join(30)
+    settings = model.settings | proxies | {"no_proxy": "127.0.0.1", "BACKEND_PORT": str(port)}
+    # Traces that are left are sent as the process ends, which one that is forked skips.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.serve"], env=environment(database, **settings)
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(process.poll() is None, f"{address}/health"), 120)
+        Chat(f"{address}/chatkit", {}).say("Hello")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    assert model.requests
     assert model.elsewhere == []
 
 
