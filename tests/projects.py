@@ -17,7 +17,7 @@ from variants import ROOT, Variant
 
 GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
 PACKAGES = "frontend/node_modules"
-OURS = ("VIRTUAL_ENV", "PYTHONPATH", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
+OURS = ("VIRTUAL_ENV", "PYTHON", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
 
 
 def clean_environment() -> dict[str, str]:
@@ -123,5 +123,6 @@ def build_page(project: Project) -> None:
     """
     alone = ["unshare", "--map-root-user", "--net"]
     can = shutil.which(alone[0]) and not subprocess.run([*alone, "true"], check=False).returncode
-    project.run(*(alone if can else []), "npm", "run", "build", cwd="frontend")
+    env = {"ALLOW_PLACEHOLDER_DOMAIN_KEY": "1"}
+    project.run(*(alone if can else []), "npm", "run", "build", cwd="frontend", env=env)
     assert set(project.git_status()) <= {"?? uv.lock"}

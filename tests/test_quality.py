@@ -7,18 +7,10 @@ import os
 import pytest
 from conftest import Installed
 from projects import Project
-from variants import BY_DATABASE, CHECKED, DEFAULT, ROOT, VARIANTS, Variant
+from variants import BY_DATABASE, CHECKED, DEFAULT, FRAMEWORKS, ROOT, VARIANTS, Variant
 
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
-BACKEND_CHECKS = (
-    ("ruff", "check"),
-    ("ruff", "format", "--check"),
-    ("mypy",),
-    ("pytest", "--numprocesses=auto", "--dist=loadfile"),
-)
-"""Those of `uv run check`."""
-
-OF_FRAMEWORKS = (
+OF_VARIANTS = {
     "attachments",
     "conversation",
     "entry",
@@ -29,8 +21,26 @@ OF_FRAMEWORKS = (
     "main",
     "requests",
     "streaming",
-)
-"""Tests whose outcome depends on the framework: they speak HTTP, or belong to it."""
+}
+"""Tests of a project whose outcome depends on framework and database: they speak HTTP."""
+
+OF_DATABASES = {"database", "database_url", "migrations", "store"}
+"""Those whose outcome depends on the database alone."""
+
+OF_DJANGO = {"django"}
+OF_NEITHER = {
+    "checkout",
+    "demo",
+    "dev_running",
+    "dev_start",
+    "env_files",
+    "model",
+    "model_files",
+    "serve",
+    "settings",
+    "versions",
+}
+"""Those that are run once, by `uv run check`."""
 
 
 def code_of(project: Project) -> str:
@@ -42,18 +52,34 @@ def code_of(project: Project) -> str:
     return digest.hexdigest()
 
 
+def test_every_test_of_a_project_is_run(project_of: Installed) -> None:
+    """By one of those below."""
+    files = {
+        file.stem.removeprefix("test_")
+        for framework in FRAMEWORKS
+        for file in (project_of(Variant(framework, "sqlite", False)).path / "backend").glob(
+            "tests/test_*.py"
+        )
+    }
+    assert files == OF_VARIANTS | OF_DATABASES | OF_DJANGO | OF_NEITHER
+
+
 @pytest.mark.parametrize("variant", CHECKED, ids=str)
 def test_its_own_checks_pass(built: Installed, variant: Variant) -> None:
     """The backend's tests go through the page's server, built for production."""
     project = built(variant)
-    tests = [f"tests/test_{name}.py" for name in OF_FRAMEWORKS]
+    tests = set(OF_VARIANTS)
+    if variant in BY_DATABASE:
+        tests |= OF_DATABASES
     if variant.framework == "django":
-        tests.append("tests/test_django.py")
-    everything = variant.framework == DEFAULT.framework
-    for check in BACKEND_CHECKS:
-        some = [] if everything or check[0] != "pytest" else tests
-        command = ("uv", "run", *check, *some)
-        project.run(*command, cwd="backend", env={"THROUGH_THE_PAGE": "1"})
+        tests |= OF_DJANGO
+    for check in (
+        ("ruff", "check"),
+        ("ruff", "format", "--check"),
+        ("mypy",),
+        ("pytest", *(f"tests/test_{name}.py" for name in sorted(tests))),
+    ):
+        project.run("uv", "run", *check, cwd="backend", env={"THROUGH_THE_PAGE": "1"})
     assert set(project.git_status()) <= {"?? uv.lock"}
 
 

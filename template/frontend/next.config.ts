@@ -1,12 +1,26 @@
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
+import { PHASE_PRODUCTION_BUILD } from "next/constants";
+import { expectDomainKey } from "./src/lib/domain-key";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
 const development = process.env.NODE_ENV === "development";
 const port = process.env.PORT ?? "3000";
 const pollIntervalMs = Number(process.env.WATCH_POLL_MS);
 
+const SECURITY_HEADERS = [
+  { key: "x-content-type-options", value: "nosniff" },
+  { key: "referrer-policy", value: "strict-origin-when-cross-origin" },
+  // Dictation happens in ChatKit's frame.
+  {
+    key: "permissions-policy",
+    value: 'camera=(), geolocation=(), microphone=(self "https://cdn.platform.openai.com")',
+  },
+];
+
 const config: NextConfig = {
+  // With BUILD_STANDALONE=1 the build has a server with just the files that it needs: see the Dockerfile.
+  ...(process.env.BUILD_STANDALONE === "1" && { output: "standalone" }),
   // The page is opened at 127.0.0.1, which counts as cross-origin to the "localhost" of the dev server:
   // without this nothing would hydrate.
   allowedDevOrigins: ["127.0.0.1"],
@@ -15,6 +29,8 @@ const config: NextConfig = {
   // Next's badge would lie on the box in which people write.
   devIndicators: false,
   poweredByHeader: false,
+  // src/lib/content-security-policy.ts has what depends on the document.
+  headers: async () => [{ source: "/:path*", headers: SECURITY_HEADERS }],
   // A browser keeps the cookies of localhost and of 127.0.0.1 apart: under two names it would be two guests.
   // Not in src/proxy.ts, where Next takes the two names for one and would make a loop of it.
   redirects: async () =>
@@ -35,4 +51,9 @@ const config: NextConfig = {
   ...(pollIntervalMs > 0 && { watchOptions: { pollIntervalMs } }),
 };
 
-export default config;
+/** The settings of Next.js, for the command that reads them. */
+export default function nextConfig(phase: string): NextConfig {
+  // `next typegen` says that it is a build.
+  if (phase === PHASE_PRODUCTION_BUILD && process.argv[2] !== "typegen") expectDomainKey();
+  return config;
+}

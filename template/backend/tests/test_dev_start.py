@@ -140,8 +140,9 @@ def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name:
         ("5.15.167.4-microsoft-standard-WSL2", "/mnt/data/my-chat", False),
     ],
 )
-def test_wsl_mnt_c_both_sides_look_for_changes_themselves(
+def test_wsl_mnt_c(
     monkeypatch: pytest.MonkeyPatch, release: str, place: str, is_slow: bool
 ) -> None:
+    """There both sides look for changes by themselves."""
     monkeypatch.setattr("platform.uname", lambda: SimpleNamespace(release=release))
     assert wsl.polling(PurePosixPath(place)) == (wsl.POLLING if is_slow else {})

@@ -61,7 +61,8 @@ def test_development_is_not_served_to_other_machines() -> None:
     assert "APP_ENV=production" in ended.stderr
 
 
-def test_windows_event_loop_is_one_that_psycopg_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one that psycopg can use."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert loop_factory() is asyncio.SelectorEventLoop
     config = uvicorn.Config("app", loop=uvicorn_loop())

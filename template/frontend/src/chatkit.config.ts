@@ -1,10 +1,11 @@
-import type { ChatKitOptions } from "@openai/chatkit";
+import type { StudioExport } from "@/lib/studio-export";
 
 /**
- * How the chat looks: paste your export of ChatKit Studio (https://chatkit.studio/playground) over the object
- * below, without its `api`. Every option that ChatKit knows is typed; what it does not know is underlined.
+ * How the chat looks: paste the object of your export of ChatKit Studio (https://chatkit.studio/playground) over the one
+ * below, as it is. Every option that ChatKit knows is typed, and what it does not know is underlined: it would refuse to
+ * start.
  */
-export const chatkitConfig: Omit<ChatKitOptions, "api" | "onClientTool"> = {
+export const chatkitConfig: StudioExport = {
   theme: {
     radius: "round",
     density: "normal",
@@ -21,7 +22,8 @@ export const chatkitConfig: Omit<ChatKitOptions, "api" | "onClientTool"> = {
       { label: "Show progress", prompt: "Show progress", icon: "analytics" },
     ],
   },
-  // With an OPENAI_API_KEY people can dictate: `dictation: { enabled: true }` beside `attachments`.
+  // With an OPENAI_API_KEY people can dictate: `dictation: { enabled: true }` beside `attachments`. And they can choose
+  // among the models of the backend's OPENAI_MODELS: `models: [{ id: "…", label: "…" }]`.
   composer: {
     placeholder: "Write a message…",
     attachments: {

@@ -18,7 +18,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test("a request reaches the backend as it was sent, and the answer comes back", async () => {
+test("no-proxy-route: a request reaches the backend as it was sent, and the answer comes back", async () => {
   const backend = await fakeBackend((response) => answerJson(response, { data: [1] }));
   const response = await post(LIST);
   expect(response.status).toBe(200);

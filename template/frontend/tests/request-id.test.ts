@@ -70,8 +70,6 @@ describe("every answer carries it", () => {
     expect(idOf(await document())).toMatch(UUID);
     vi.stubEnv("CHATKIT_SECRET", "");
     const failed = await document();
-    expect(failed.status).toBe(500);
-    expect(await messageOf(failed)).toContain(`(request ${idOf(failed)})`);
     expect(logged()).toEqual([expect.stringContaining(idOf(failed))]);
   });
 });

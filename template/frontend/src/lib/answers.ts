@@ -1,3 +1,5 @@
+import type { Slug } from "@/lib/causes";
+
 // Next compresses, and nginx collects, what does not say that it must arrive at once.
 const UNBUFFERED = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" };
 
@@ -17,9 +19,13 @@ export function unbuffered(headers?: HeadersInit): Headers {
   return result;
 }
 
-/** An answer in ChatKit's form for errors: JSON with a `message`, which its UI shows. */
-export function messageAnswer(status: number, message: string): Response {
-  return Response.json({ message }, { status, headers: unbuffered() });
+/**
+ * An answer in ChatKit's form for errors: JSON with a `message`, which its UI shows.
+ *
+ * @param slug Of the pitfall behind it, for the page's own panels.
+ */
+export function messageAnswer(status: number, message: string, slug: Slug | null = null): Response {
+  return Response.json({ message, ...(slug && { slug }) }, { status, headers: unbuffered() });
 }
 
 /** ChatKit's error event, which its UI shows inside the conversation. */

@@ -17,7 +17,7 @@ export function answerAttachments(request: NextRequest, id?: string): Promise<Re
   return respond(request, async () => {
     if (id !== undefined && !ID.test(id)) throw new Failure("There is no such attachment.", 404);
     const path = id === undefined ? "/attachments" : `/attachments/${id}`;
-    const backend = await handOn(request, path, request.body);
+    const backend = await handOn(request, path, { body: request.body });
     const headers = answerHeaders(backend.answer);
     // What people have uploaded never becomes a page of our own origin.
     const isDownload = /^attachment\b/.test(headers.get("content-disposition") ?? "");

@@ -24,7 +24,7 @@ function endpoint(name: string, base: string, path: string): URL {
   const address = base.replace(/\/+$/, "") + path;
   const url = URL.canParse(address) ? new URL(address) : null;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new Failure(`${name} is "${base}", which is not an address like ${DEFAULT}.`);
+    throw new Failure(`${name} is "${base}", which is not an address like ${DEFAULT}.`, 502, "backend-down");
   }
   return url;
 }

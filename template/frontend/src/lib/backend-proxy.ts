@@ -34,32 +34,35 @@ const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 10
 /**
  * Hands a request on to one of the backend's endpoints in the name of its owner.
  *
+ * @param asked What to ask instead of what the request asks.
  * @throws {Failure} The owner is nobody that we know, or no answer came.
  */
 export async function handOn(
   request: NextRequest,
   path: string,
-  body: BackendRequest["body"],
+  asked: Pick<BackendRequest, "body"> & Partial<BackendRequest>,
 ): Promise<BackendAnswer> {
   const owner = await identify(request);
-  if (!owner) throw new Failure(whyNobody(), 401);
+  if (!owner) throw new Failure(whyNobody(), 401, "not-signed-in");
   const address = backendAddress(path);
   const headers: Record<string, string> = {
     authorization: `Bearer ${await backendToken(owner, pageOrigin(request))}`,
     [REQUEST_ID]: requestId(request),
+    ...(asked.headers ?? passedOn(request)),
   };
-  for (const name of REQUEST_HEADERS) {
-    const value = request.headers.get(name);
-    if (value !== null) headers[name] = value;
-  }
   const cookies = backendCookies(request);
   if (cookies !== null) headers.cookie = cookies;
-  const { method, signal } = request;
+  const { method = request.method, signal = request.signal, body } = asked;
   const answer = await askBackend(address, { method, headers, body, signal });
   answer.on("error", () => {
     if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
   });
   return { answer, address };
+}
+
+function passedOn(request: NextRequest): Record<string, string> {
+  const listed = REQUEST_HEADERS.map((name) => [name, request.headers.get(name)] as const);
+  return Object.fromEntries(listed.filter((header): header is [string, string] => header[1] !== null));
 }
 
 /** What the browser may see of the head of the backend's answer. */
@@ -75,16 +78,18 @@ export function answerHeaders({ headers }: IncomingMessage): Headers {
 /**
  * Makes sure that an answer is JSON, as every error of the backend is.
  *
- * @param other What else it could have been.
+ * @param other What else it could have been, if anything.
  * @throws {Failure} It is something else: somebody else has answered.
  */
-export function expectJson({ answer, address }: BackendAnswer, other: string): void {
+export function expectJson({ answer, address }: BackendAnswer, other?: string): void {
   const type = answer.headers["content-type"] ?? "nothing";
   if (/^application\/json\b/.test(type)) return;
   answer.destroy();
   throw new Failure(
-    `${address.url} answered ${answer.statusCode} with ${type}, which is neither JSON nor ${other}: is that the ` +
-      `backend? The address comes from ${address.source}.`,
+    `${address.url} answered ${answer.statusCode} with ${type}, which is ${other ? `neither JSON nor ${other}` : "not JSON"}: ` +
+      `is that the backend? The address comes from ${address.source}.`,
+    502,
+    "proxy-hides-the-cause",
   );
 }
 

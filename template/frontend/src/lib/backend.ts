@@ -43,6 +43,8 @@ export function askBackend(
           new Failure(
             `No answer from the backend at ${url} (${code ?? message}). The address comes from ${source}. ` +
               "Start both sides with `uv run dev`.",
+            502,
+            "backend-down",
           ),
         );
       },

@@ -20,7 +20,7 @@ export function answerChatKit(request: NextRequest): Promise<Response> {
     const body = await readBody(request);
     return respond(
       request,
-      async () => answerFrom(await handOn(request, "/chatkit", body), body, requestId(request)),
+      async () => answerFrom(await handOn(request, "/chatkit", { body }), body, requestId(request)),
       (message) => failureAnswer(body, message),
     );
   });

@@ -11,6 +11,8 @@ export function sharedSecret(): Uint8Array {
     const state = secret === "" ? "is empty" : "is shorter than 32 characters";
     throw new Failure(
       `CHATKIT_SECRET ${state}: run \`uv run dev\` once, it fills in frontend/.env.local and backend/.env.local.`,
+      502,
+      "env-file-lost",
     );
   }
   return new TextEncoder().encode(secret);

@@ -24,8 +24,8 @@ async def notice(turn: Turn) -> Events:
 
 
 async def effect(turn: Turn) -> Events:
-    """Let the page do something; ChatKit's option `onEffect` is told."""
-    yield ClientEffectEvent(name="demo.effect", data={"from": "server"})
+    """Let the page do something: frontend/src/components/chat/effects.ts says what."""
+    yield ClientEffectEvent(name="demo.effect", data={"title": "Named by the server"})
 
 
 async def correction(turn: Turn) -> Events:

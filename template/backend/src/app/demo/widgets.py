@@ -21,6 +21,7 @@ from app.demo.speech import SECONDS_A_WORD, Events, of, say
 from app.turn import Turn
 
 TITLE = "A widget of the demo"
+QUESTION = "What is a widget?"
 
 # So that what is sent is what comes back from the history, with all defaults.
 _ROOT: TypeAdapter[WidgetRoot] = TypeAdapter(WidgetRoot)
@@ -38,13 +39,15 @@ def _card(text: str) -> WidgetRoot:
                 {"type": "Text", "value": text},
                 button("Switch it", type="demo.switch", streaming=False),
                 button("Click me", type="demo.click", payload={"from": "widget"}),
+                # What the browser does itself: frontend/src/components/chat/widget-actions.ts.
+                button("Ask", type="demo.ask", handler="client", payload={"question": QUESTION}),
             ],
         }
     )
 
 
 async def widget(turn: Turn) -> Events:
-    """Show a card with two buttons: one is answered by a message, one changes the card."""
+    """Show a card whose buttons change it, are answered by a message, or act in the browser."""
     async for event in say(turn, "Here is a widget. Its buttons send actions to the server."):
         yield event
     card = _card("Widgets are made in Python and drawn by ChatKit.")

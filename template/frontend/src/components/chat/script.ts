@@ -1,43 +1,33 @@
-/** OpenAI serves the UI from here; it can be neither bundled nor pinned. */
-export const CHATKIT_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
-
-let loading: Promise<void> | null = null;
+import type { Cause } from "@/lib/causes";
+import { CHATKIT_SCRIPT } from "@/lib/chatkit-script";
 
 /**
- * Loads the script that defines `<openai-chatkit>`, once, however often it is called.
+ * Loads the script that defines `<openai-chatkit>`, unless it has done its work already or is on its way.
  *
  * By hand and not with next/script, which remembers a failed address and never asks for it again.
  *
- * @throws {Error} The script could not be loaded; the message is meant for people.
+ * @param attempt From the second on the address differs: browsers join two requests for the same, and would wait for
+ * the one that does not come.
+ * @param onFailure Called with the reason when the script does not come.
+ * @returns What stops listening.
  */
-export function loadChatKitScript(): Promise<void> {
-  loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = CHATKIT_SCRIPT;
-    script.async = true;
-    script.onload = () => resolve();
-    script.onerror = () => {
-      script.remove();
-      reject(
-        new Error(
-          `ChatKit's script could not be loaded from ${CHATKIT_SCRIPT}. Is this machine online, and does a ` +
-            "firewall, a proxy or an ad blocker stop that address?",
-        ),
-      );
-    };
-    document.head.append(script);
-  });
-  return loading;
+export function loadChatKitScript(attempt: number, onFailure: (cause: Cause) => void): () => void {
+  if (customElements.get("openai-chatkit")) return () => {};
+  const address = attempt === 1 ? CHATKIT_SCRIPT : `${CHATKIT_SCRIPT}?attempt=${attempt}`;
+  const script = document.querySelector(`script[src="${address}"]`) ?? append(address);
+  const fail = () => {
+    script.remove();
+    const message = `ChatKit's script could not be loaded from ${CHATKIT_SCRIPT}.`;
+    onFailure({ slug: "script-blocked", message });
+  };
+  script.addEventListener("error", fail);
+  return () => script.removeEventListener("error", fail);
 }
 
-/**
- * Makes the next call load the script again, unless it has done its work already.
- *
- * A script that is still on its way cannot be asked for again, as browsers join the two requests: then the
- * page itself is loaded again.
- */
-export function forgetChatKitScript(): void {
-  if (customElements.get("openai-chatkit")) return;
-  loading = null;
-  if (document.querySelector(`script[src="${CHATKIT_SCRIPT}"]`)) location.reload();
+function append(address: string): HTMLScriptElement {
+  const script = document.createElement("script");
+  script.src = address;
+  script.async = true;
+  document.head.append(script);
+  return script;
 }

@@ -1,0 +1,84 @@
+"use client";
+
+import { useEffect, useState } from "react";
+import { preload } from "react-dom";
+import type { Cause } from "@/lib/causes";
+import { CHATKIT_SCRIPT } from "@/lib/chatkit-script";
+import type { Advice } from "@/lib/pitfalls";
+import styles from "./chat.module.css";
+import { ChatKitElement } from "./chatkit-element";
+import { causeOf, isFatal } from "./errors";
+import { Panel } from "./panel";
+import { useCause } from "./use-cause";
+
+type Props = { domainKey: string; advice: Advice };
+
+const GONE: Cause = { slug: "domain-key", message: "ChatKit started, and took itself away again." };
+
+/** Holds ChatKit's element, and lies over it while it loads or when something is wrong. */
+export function ChatFrame(props: Props) {
+  const [attempt, setAttempt] = useState(1);
+  preload(CHATKIT_SCRIPT, { as: "script" });
+  return <Attempt key={attempt} {...props} attempt={attempt} onRetry={() => setAttempt(attempt + 1)} />;
+}
+
+function Attempt({ domainKey, advice, attempt, onRetry }: Props & { attempt: number; onRetry: () => void }) {
+  const [ready, setReady] = useState(false);
+  const { cause, report } = useCause(attempt, ready);
+  const onError = (error: Error) => {
+    console.error("ChatKit:", error);
+    if (!ready || isFatal(error)) report(causeOf(error));
+  };
+  const isUsable = ready && !cause;
+  return (
+    <div className={styles.chat}>
+      <div className={styles.holder} inert={!isUsable}>
+        <ChatKitElement
+          domainKey={domainKey}
+          onReady={() => setReady(true)}
+          onError={onError}
+          onGone={() => report(GONE)}
+        />
+      </div>
+      {!isUsable && (
+        <div className={styles.overlay}>
+          {cause ? (
+            <Panel cause={cause} advice={advice[cause.slug]} onRetry={onRetry} />
+          ) : (
+            <Loading advice={advice} />
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Loading({ advice }: { advice: Advice }) {
+  const [hydrated, setHydrated] = useState(false);
+  useEffect(() => setHydrated(true), []);
+  return (
+    <>
+      <p role="status" className={styles.loading}>
+        The chat is loading…
+      </p>
+      {!hydrated && <WithoutScripts advice={advice} />}
+    </>
+  );
+}
+
+/** What the document says by itself: without any script, or when ours have not started after ten seconds. */
+function WithoutScripts({ advice }: { advice: Advice }) {
+  return (
+    <>
+      <noscript>
+        <p>This chat needs JavaScript, which is switched off in this browser.</p>
+      </noscript>
+      <div className={styles.late}>
+        <Panel
+          cause={{ slug: "dev-origin-blocked", message: "The page came, but its scripts did not start." }}
+          advice={advice["dev-origin-blocked"]}
+        />
+      </div>
+    </>
+  );
+}

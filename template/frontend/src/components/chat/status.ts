@@ -1,0 +1,20 @@
+import { CAUSES, type Cause } from "@/lib/causes";
+
+const STATUS = "/api/status";
+
+/** Asks the page's server whether this person can chat: null when all is well, else why not. */
+export async function askStatus(signal: AbortSignal): Promise<Cause | null> {
+  try {
+    const response = await fetch(STATUS, { signal });
+    return response.ok ? null : causeIn(await response.json());
+  } catch (error) {
+    if (signal.aborted) return null;
+    const message = `The page's server does not answer at ${new URL(STATUS, window.location.href)} (${error}).`;
+    return { slug: "blank-screen", message };
+  }
+}
+
+function causeIn({ slug, message }: { slug?: string; message?: string }): Cause {
+  const known = CAUSES.find((one) => one === slug);
+  return { slug: known ?? "blank-screen", message: message ?? "The page's server gives no reason." };
+}

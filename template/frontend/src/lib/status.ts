@@ -1,0 +1,76 @@
+import { json } from "node:stream/consumers";
+import type { NextRequest } from "next/server";
+import { unbuffered } from "@/lib/answers";
+import { askBackend } from "@/lib/backend";
+import { backendAddress } from "@/lib/backend-address";
+import { type BackendAnswer, expectJson, handOn } from "@/lib/backend-proxy";
+import type { Slug } from "@/lib/causes";
+import { Failure } from "@/lib/failure";
+import { respond } from "@/lib/respond";
+
+// Together less than the ten seconds after which the page gives up on its own.
+const PATIENCE_MS = 4000;
+
+// A question that everybody may ask, and that needs all there is: the secret, the database and its tables.
+const QUESTION = Buffer.from(JSON.stringify({ type: "threads.list", params: { limit: 1 } }));
+
+type Said = { status?: unknown; message?: unknown } | null;
+
+/**
+ * Tells the page whether its person can chat: ChatKit asks for nothing until somebody writes, and would say so only
+ * then.
+ *
+ * Raises nothing: what is wrong becomes an answer with a message, and with the slug of the pitfall.
+ */
+export function answerStatus(request: NextRequest): Promise<Response> {
+  return respond(request, async () => {
+    await checkHealth(request);
+    await checkPerson(request);
+    return Response.json({ status: "ok" }, { headers: unbuffered() });
+  });
+}
+
+async function checkHealth(request: NextRequest): Promise<void> {
+  const address = backendAddress("/health");
+  const answer = await inTime(request, address.url, (signal) =>
+    askBackend(address, { method: "GET", headers: {}, body: null, signal }),
+  );
+  await expectGood({ answer, address }, (said) =>
+    said?.status === "not migrated" ? "migrations-not-run" : "database-down",
+  );
+}
+
+async function checkPerson(request: NextRequest): Promise<void> {
+  const { url } = backendAddress("/chatkit");
+  const headers = { "content-type": "application/json" };
+  const asked = await inTime(request, url, (signal) =>
+    handOn(request, "/chatkit", { method: "POST", headers, body: QUESTION, signal }),
+  );
+  // The backend believes no token but one that is signed with its own secret.
+  const differ = asked.answer.statusCode === 401;
+  await expectGood(asked, () => (differ ? "env-file-lost" : "blank-screen"));
+}
+
+async function expectGood(asked: BackendAnswer, slugOf: (said: Said) => Slug): Promise<void> {
+  const { answer, address } = asked;
+  expectJson(asked);
+  const said = (await json(answer).catch(() => null)) as Said;
+  if (answer.statusCode === 200) return;
+  const message = typeof said?.message === "string" ? said.message : `It answered ${answer.statusCode}.`;
+  throw new Failure(`The backend at ${address.url} says: ${message}`, 502, slugOf(said));
+}
+
+async function inTime<T>(
+  request: NextRequest,
+  url: URL,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    return await ask(AbortSignal.any([request.signal, patience]));
+  } catch (error) {
+    if (!patience.aborted) throw error;
+    const seconds = PATIENCE_MS / 1000;
+    throw new Failure(`The backend at ${url} did not answer within ${seconds} seconds.`, 502, "backend-down");
+  }
+}

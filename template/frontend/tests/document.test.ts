@@ -1,0 +1,68 @@
+import { NextRequest } from "next/server";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { DOMAIN_KEYS, domainKey, expectDomainKey, PLACEHOLDER_DOMAIN_KEY } from "@/lib/domain-key";
+import { proxy } from "@/proxy";
+import nextConfig from "../next.config";
+import { stubSecret } from "./page-request";
+
+const BUILD = "phase-production-build";
+const SERVER = "phase-production-server";
+
+beforeEach(stubSecret);
+afterEach(() => vi.unstubAllEnvs());
+
+describe("csp-blocks-chatkit", () => {
+  async function policy() {
+    const response = await proxy(new NextRequest("http://127.0.0.1:3000/"));
+    const text = response.headers.get("content-security-policy") ?? "";
+    return new Map(text.split("; ").map((directive) => directive.split(/ (.*)/s, 2) as [string, string]));
+  }
+
+  test("ChatKit's script, its frame and what they ask for are allowed, and little else", async () => {
+    const sources = await policy();
+    for (const directive of ["script-src", "frame-src", "connect-src"]) {
+      expect(sources.get(directive)).toContain("https://cdn.platform.openai.com");
+    }
+    expect(sources.get("script-src")).not.toContain("unsafe-inline");
+    expect(sources.get("script-src")).not.toContain("unsafe-eval");
+    expect(sources.get("default-src")).toBe("'self'");
+    expect(sources.get("object-src")).toBe("'none'");
+  });
+
+  test("previews of attachments are of our own origin, and of whatever https address", async () => {
+    expect((await policy()).get("img-src")).toBe("'self' data: blob: https:");
+  });
+
+  test("each document has a nonce of its own", async () => {
+    const [first, second] = [await policy(), await policy()];
+    expect(first.get("script-src")).not.toBe(second.get("script-src"));
+  });
+
+  test("Next finds the nonce in the request that the document is made of", async () => {
+    const response = await proxy(new NextRequest("http://127.0.0.1:3000/"));
+    expect(response.headers.get("x-middleware-request-content-security-policy")).toBe(
+      response.headers.get("content-security-policy"),
+    );
+  });
+});
+
+describe("domain-key", () => {
+  test.each([
+    ["nothing", ""],
+    ["the placeholder", PLACEHOLDER_DOMAIN_KEY],
+  ])("a build for production with %s says where to get a key, and what to do on localhost", (_, key) => {
+    vi.stubEnv("NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", key);
+    vi.stubEnv("ALLOW_PLACEHOLDER_DOMAIN_KEY", "");
+    expect(() => nextConfig(BUILD)).toThrow(DOMAIN_KEYS);
+    expect(() => nextConfig(BUILD)).toThrow("ALLOW_PLACEHOLDER_DOMAIN_KEY=1 npm run build");
+    expect(() => nextConfig(SERVER)).not.toThrow();
+    vi.stubEnv("ALLOW_PLACEHOLDER_DOMAIN_KEY", "1");
+    expect(() => nextConfig(BUILD)).not.toThrow();
+  });
+
+  test("a key of one's own is taken, and read when the page is asked for", () => {
+    vi.stubEnv("NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", "domain_pk_of_a_domain");
+    expect(expectDomainKey).not.toThrow();
+    expect(domainKey()).toBe("domain_pk_of_a_domain");
+  });
+});

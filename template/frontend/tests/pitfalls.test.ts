@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { CAUSES } from "@/lib/causes";
+import { adviceForPanels, SECTIONS } from "@/lib/pitfalls";
+
+const pitfalls = SECTIONS.flatMap(({ pitfalls }) => pitfalls);
+
+test("each pitfall is there once, with words for everything", () => {
+  const slugs = pitfalls.map(({ slug }) => slug);
+  expect(slugs).toEqual([...new Set(slugs)]);
+  for (const { errors, ...words } of pitfalls) {
+    for (const text of [...Object.values(words), ...errors]) expect(text).toMatch(/\S/);
+  }
+});
+
+test.each(CAUSES)("a panel has words for %s", (slug) => {
+  expect(pitfalls.map((pitfall) => pitfall.slug)).toContain(slug);
+  expect(adviceForPanels()[slug].cure).toMatch(/\S/);
+});
+
+test("google-fonts: the build asks nobody for fonts", () => {
+  const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) =>
+    /\.tsx?$/.test(name),
+  );
+  const sources = files.map((name) => readFileSync(`src/${name}`, "utf8"));
+  expect(sources.filter((source) => source.includes("next/font/google"))).toEqual([]);
+});

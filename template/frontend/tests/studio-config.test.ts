@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { chatkitConfig } from "@/chatkit.config";
+import type { StudioExport } from "@/lib/studio-export";
+
+// The form in which ChatKit Studio exports: what matters is that the compiler takes it.
+const exported: StudioExport = {
+  api: {
+    // TODO: configure your ChatKit API integration (URL, auth, uploads).
+  },
+  theme: {
+    colorScheme: "dark",
+    radius: "pill",
+    density: "compact",
+    color: {
+      grayscale: { hue: 204, tint: 7, shade: 1 },
+      accent: { primary: "#262f5a", level: 1 },
+      surface: { background: "#0e1013", foreground: "#1a1c20" },
+    },
+    typography: {
+      baseSize: 14,
+      fontFamily: "Lora, serif",
+      fontSources: [
+        {
+          family: "Lora",
+          src: "https://fonts.gstatic.com/s/lora/v37/0QIvMX1D_JOuMwr7I_FMl_E.woff2",
+          weight: 400,
+          style: "normal",
+          display: "swap",
+        },
+      ],
+    },
+  },
+  composer: {
+    placeholder: "Ask a question…",
+    attachments: { enabled: true, maxCount: 5, maxSize: 10485760 },
+    tools: [
+      {
+        id: "search_docs",
+        label: "Search docs",
+        shortLabel: "Docs",
+        placeholderOverride: "Search documentation",
+        icon: "notebook",
+        pinned: true,
+      },
+    ],
+    models: [{ id: "fast", label: "Fast", description: "For daily use", default: true }],
+  },
+  startScreen: {
+    greeting: "",
+    prompts: [{ icon: "circle-question", label: "What is it?", prompt: "What is it?" }],
+  },
+};
+
+test("studio-config-not-applied: an export is taken as it is, and the server's address is not in it", () => {
+  expect(exported.api).toEqual({});
+  expect(chatkitConfig).not.toHaveProperty("api.url");
+});

@@ -1,0 +1,114 @@
+"""The image of the page's server: its Dockerfile's steps, run as a shell runs them."""
+
+import json
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+from backend import migrate, run_backend
+from chat import visit
+from conftest import Installed
+from ports import free_port
+from projects import PACKAGES, Project, clean_environment, share
+from test_boot import converse
+from variants import DEFAULT
+from wait import wait_until
+
+
+@dataclass
+class Stage:
+    """What a Dockerfile says from one FROM to the next."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    copies: list[list[str]] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+
+
+def stages(dockerfile: Path) -> list[Stage]:
+    """Read a Dockerfile as far as ours go."""
+    found: list[Stage] = []
+    for line in dockerfile.read_text().splitlines():
+        instruction, _, rest = line.partition(" ")
+        match instruction:
+            case "FROM":
+                found.append(Stage())
+            case "ENV":
+                found[-1].env |= dict(pair.split("=", 1) for pair in rest.split())
+            case "COPY":
+                found[-1].copies.append(rest.split())
+            case "RUN":
+                found[-1].runs.append(rest)
+            case "CMD":
+                found[-1].command = json.loads(rest)
+            case "" | "#" | "WORKDIR" | "USER" | "EXPOSE":
+                pass
+            case _:
+                raise AssertionError(line)
+    return found
+
+
+def build(project: Project, stage: Stage, folder: Path) -> None:
+    """Run the steps of the build in a folder that has what git and .dockerignore leave of ours."""
+    frontend = project.path / "frontend"
+    ignored = (frontend / ".dockerignore").read_text().split()
+    shutil.copytree(frontend, folder, ignore=shutil.ignore_patterns(*ignored))
+    assert not list(folder.glob(".env*")), "settings of one machine are in the image"
+    share(project, Project(folder.parent, project.variant), PACKAGES)
+    for command in stage.runs:
+        if not command.startswith("npm ci"):  # its outcome is what was shared just now
+            subprocess.run(
+                command, shell=True, cwd=folder, env=clean_environment() | stage.env, check=True
+            )
+
+
+def copy_into_image(stage: Stage, built: Path, image: Path) -> None:
+    """Do what the COPY lines of the last stage say, both working in /app."""
+    for source_stage, source, target in stage.copies:
+        assert source_stage.startswith("--from=")
+        path = built / Path(source).relative_to("/app")
+        shutil.copytree(path, image / target, dirs_exist_ok=True, symlinks=True)
+
+
+def test_the_image_serves_the_page(installed: Installed, tmp_path: Path) -> None:
+    """Slugs: backend-url-baked-in, domain-key. The server is told both, and not the build."""
+    project = installed(DEFAULT)
+    building, running = stages(project.path / "frontend" / "Dockerfile")
+    built, image = tmp_path / "frontend", tmp_path / "image"
+    build(project, building, built)
+    copy_into_image(running, built, image)
+
+    secret = secrets.token_urlsafe(32)
+    database = migrate(project, tmp_path / "chat.db")
+    backend_settings = {"DATABASE_URL": database, "CHATKIT_SECRET": secret, "OPENAI_API_KEY": ""}
+    with run_backend(project, tmp_path / "log", **backend_settings) as backend:
+        port = free_port()
+        settings = {
+            "PORT": str(port),
+            "BACKEND_URL": backend.chat.url.removesuffix("/chatkit"),
+            "CHATKIT_SECRET": secret,
+            "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY": "domain_pk_of_the_server",
+        }
+        server = subprocess.Popen(
+            running.command, cwd=image, env=clean_environment() | running.env | settings
+        )
+        page = f"http://127.0.0.1:{port}"
+        try:
+            wait_until(lambda: answers(server, page), 60)
+            assert "domain_pk_of_the_server" in httpx2.get(page).text
+            assert httpx2.get(f"{page}/pitfalls").status_code == 200
+            converse(visit(page))
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def answers(server: subprocess.Popen[bytes], page: str) -> bool:
+    assert server.poll() is None, "the server ended"
+    try:
+        return httpx2.get(page).status_code == 200
+    except httpx2.TransportError:
+        return False
