@@ -3,11 +3,13 @@
 import ast
 import json
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from chat import Json
 from projects import Project
 from variants import ROOT
 
@@ -34,9 +36,10 @@ SLUGS_OF_TESTS = _slugs_of_tests()
 
 @dataclass
 class Verdict:
-    """What tests said: those that passed, and what the others failed with."""
+    """What tests said: those that passed or were skipped, and what the others failed with."""
 
     passed: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     """Those that could not run, because of a fixture or an import."""
@@ -51,10 +54,20 @@ def pytest_tests(slug: str) -> list[str]:
 
 def vitest_files(slug: str) -> list[str]:
     """Return the front end's files that have a test, or a group of tests, with this slug."""
-    title = re.compile(rf'\b(?:describe|test)\("[^"]*\b{slug}\b')
+    return _titled(slug, "tests/*.test.ts")
+
+
+def spec_files(slug: str) -> list[str]:
+    """Return the files with a test of the page in a browser that has this slug."""
+    return _titled(slug, "tests/page/*.spec.ts")
+
+
+def _titled(slug: str, files: str) -> list[str]:
+    title = re.compile(rf'\b(?:describe|test)\(\s*"[^"]*\b{slug}\b')
+    frontend = TEMPLATE / "frontend"
     return [
-        f"tests/{file.name}"
-        for file in sorted(TEMPLATE.glob("frontend/tests/*.test.ts"))
+        file.relative_to(frontend).as_posix()
+        for file in sorted(frontend.glob(files))
         if title.search(file.read_text())
     ]
 
@@ -93,3 +106,49 @@ def run_vitest(project: Project, slugs: Iterable[str], report: Path) -> Verdict:
             elif test["status"] == "passed":
                 verdict.passed.add(name.partition(":")[0])
     return verdict
+
+
+def run_playwright(
+    project: Project, report: Path, files: Iterable[str] = (), slugs: Iterable[str] = ()
+) -> Verdict:
+    """Run tests of the page, which must be built, in a browser.
+
+    Args:
+        project: whose tests.
+        report: a file that does not exist yet.
+        files: of tests; all by default.
+        slugs: of which a test must have one; any or none by default.
+    """
+    command = ["node", "node_modules/@playwright/test/cli.js", "test", "--reporter=json"]
+    if wanted := "|".join(slugs):
+        command.append(f"--grep={wanted}")
+    env = {"PLAYWRIGHT_JSON_OUTPUT_FILE": str(report)}
+    ended = project.run(*command, *files, cwd="frontend", env=env, check=False)
+    assert report.exists(), ended.stdout + ended.stderr
+    verdict = Verdict()
+    said = json.loads(report.read_text())
+    for number, error in enumerate(said["errors"]):
+        verdict.broken[f"error {number}"] = error["message"]
+    for spec in _specs(said["suites"]):
+        name = f"tests/page/{spec['file']}: {spec['title']}"
+        for result in (result for test in spec["tests"] for result in test["results"]):
+            if result["status"] == "passed":
+                verdict.passed.add(name)
+            elif result["status"] == "skipped":
+                verdict.skipped.add(name)
+            else:
+                verdict.failed[name] = result["error"]["message"]
+    return verdict
+
+
+def keep_pictures(project: Project) -> None:
+    """Keep what the page looked like, if there is a browser, and the logs, in `artifacts/`."""
+    results = project.path / "frontend" / "test-results"
+    if results.exists():
+        shutil.copytree(results, ROOT / "artifacts" / str(project.variant), dirs_exist_ok=True)
+
+
+def _specs(suites: list[Json]) -> Iterator[Json]:
+    for suite in suites:
+        yield from suite["specs"]
+        yield from _specs(suite.get("suites", []))

@@ -6,6 +6,7 @@ import os
 
 import pytest
 from conftest import Installed
+from pitfall_tests import keep_pictures
 from projects import Project
 from variants import BY_DATABASE, CHECKED, DEFAULT, FRAMEWORKS, ROOT, VARIANTS, Variant
 
@@ -84,13 +85,14 @@ def test_its_own_checks_pass(built: Installed, variant: Variant) -> None:
 
 
 def test_check_is_all_of_them(installed: Installed) -> None:
-    """The front end is the same everywhere: it is checked here."""
+    """The front end is the same everywhere: it is checked here, and its page in a browser."""
     project = installed(DEFAULT)
     result = project.run("uv", "run", "check", check=False)
+    keep_pictures(project)
     printed = result.stdout + result.stderr
     assert result.returncode == 0, printed
     summary = printed.split("== Summary")[1]
-    assert summary.count("passed") == 8, printed
+    assert summary.count("passed") == 10, printed
     assert "FAILED" not in summary
     assert set(project.git_status()) <= {"?? uv.lock"}
 

@@ -8,7 +8,7 @@ export const metadata: Metadata = { title: "Pitfalls", robots: { index: false } 
 /** What can go wrong, and what to do: the panels of the chat lead here. */
 export default function Pitfalls() {
   return (
-    <div className={styles.page}>
+    <main className={styles.page}>
       <h1>Pitfalls</h1>
       {SECTIONS.map(({ section, pitfalls }) => (
         <section key={section}>
@@ -18,7 +18,7 @@ export default function Pitfalls() {
           ))}
         </section>
       ))}
-    </div>
+    </main>
   );
 }
 

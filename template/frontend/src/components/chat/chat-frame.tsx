@@ -71,6 +71,7 @@ function WithoutScripts({ advice }: { advice: Advice }) {
   return (
     <>
       <noscript>
+        <style>{`.${styles.loading}, .${styles.late} { display: none; }`}</style>
         <p>This chat needs JavaScript, which is switched off in this browser.</p>
       </noscript>
       <div className={styles.late}>

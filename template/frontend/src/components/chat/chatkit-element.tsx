@@ -43,7 +43,10 @@ export function ChatKitElement({ domainKey, onReady, onError, onGone }: Props) {
     },
     onError: ({ error }) => {
       // A link to a conversation that is not there, or not this person's, leads to a new one.
-      if (error.name === "InitialThreadLoadError") chat.setThreadId(null);
+      if (error.name === "InitialThreadLoadError") {
+        rememberThread(null);
+        chat.setThreadId(null).catch(console.error);
+      }
       onError(error);
     },
   });

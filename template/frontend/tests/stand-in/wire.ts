@@ -1,8 +1,8 @@
-import type { UserMessageContent, Widgets } from "@openai/chatkit";
+import type { Attachment, UserMessageContent, Widgets } from "@openai/chatkit";
 
 /** What the server sends, as far as the stand-in shows it. */
 export type Item = { id: string; thread_id: string } & (
-  | { type: "user_message"; content: UserMessageContent[] }
+  | { type: "user_message"; content: UserMessageContent[]; attachments?: Attachment[] }
   | { type: "assistant_message"; content: { text: string }[] }
   | { type: "widget"; widget: Widget }
   | { type: "client_tool_call"; status: string; name: string; arguments: Record<string, unknown> }
@@ -44,9 +44,14 @@ const POSTED_AGAIN = 5;
 
 /** The requests of ChatKit's element: one address, told apart by their type. */
 export class Wire {
+  /**
+   * @param fetch Sends all requests, those with files too.
+   * @param log Hears the type of each request.
+   */
   constructor(
     private readonly url: string,
-    private readonly fetch: typeof globalThis.fetch,
+    readonly fetch: typeof globalThis.fetch,
+    private readonly log: (type: string) => void,
   ) {}
 
   /**
@@ -78,6 +83,7 @@ export class Wire {
   }
 
   private post(type: string, params: object, signal: AbortSignal | null = null): Promise<Response> {
+    this.log(type);
     return this.fetch(this.url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -91,7 +97,8 @@ function isEventStream(response: Response): boolean {
   return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
 }
 
-async function refusal(response: Response): Promise<Error> {
+/** The error that a refused request comes to, with the server's words. */
+export async function refusal(response: Response): Promise<Error> {
   const answer: { message?: string } | null = await response.json().catch(() => null);
   return new Error(answer?.message ?? `The server answered ${response.status}.`);
 }

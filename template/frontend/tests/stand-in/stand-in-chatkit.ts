@@ -1,21 +1,33 @@
 /**
- * A STAND-IN for `<openai-chatkit>`, made for the tests of this repository.
+ * A STAND-IN for `<openai-chatkit>`, made for the tests of this project's page.
  *
  * OpenAI serves the real element from its CDN only: it can be neither bundled nor pinned, and a test without
  * that network cannot have it. This one has the same public methods, options and events (its types are
  * checked against @openai/chatkit) and asks the server the same questions. It looks nothing like the real one.
  */
-import type { ChatKitEvents, ChatKitOptions, CustomApiConfig, OpenAIChatKit } from "@openai/chatkit";
+import type {
+  Attachment,
+  ChatKitEvents,
+  ChatKitOptions,
+  CustomApiConfig,
+  OpenAIChatKit,
+} from "@openai/chatkit";
+import type { Draft, Message } from "./composer";
 import { Conversation } from "./conversation";
 import type { Action } from "./draw";
+import { chosenFailure, errorNamed, FAILURES, type Failure } from "./failures";
 import { Frame, type FrameHands } from "./frame";
+import { upload } from "./upload";
 import { type Item, type Page, type StreamEvent, type Thread, Wire } from "./wire";
 
 const HISTORY_LIMIT = 9999;
 // The real element loads a frame before it is ready: nobody may count on hearing of it at once.
 const START_MS = 50;
 
-type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
+/** How the real element speaks of a conversation that it cannot load. */
+type Wording = { name: string; words: string };
+const INITIAL: Wording = { name: "InitialThreadLoadError", words: "Failed to load initial thread: " };
+const CHOSEN: Wording = { name: "HistoryViewError", words: "Failed to load conversation: " };
 
 class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HTMLElement> {
   #options: ChatKitOptions | null = null;
@@ -24,10 +36,13 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
   #conversation = new Conversation();
   #running: AbortController | null = null;
   #hands: FrameHands = {
-    say: (prompt) =>
+    start: (prompt) =>
       this.sendUserMessage(typeof prompt === "string" ? { text: prompt } : { content: prompt }),
+    say: (message) => this.sendUserMessage(message),
     open: (threadId) => this.setThreadId(threadId),
     openHistory: () => this.showHistory(),
+    rename: (thread, title) => this.#rename(thread, title),
+    deleteThread: (thread) => this.#delete(thread),
     stop: () => this.#running?.abort(),
     act: (action, item) => {
       if (action.handler === "client") this.#options?.widgets?.onAction?.(action, item);
@@ -35,6 +50,13 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     },
     answer: ({ id, thread_id }, status, answers) =>
       this.#run("threads.add_structured_input", { thread_id, item_id: id, input: { status, answers } }),
+    judge: async ({ id, thread_id }, kind) =>
+      (await this.#ask("items.feedback", { thread_id, item_ids: [id], kind })) !== null,
+    retry: (item) => this.#retry(item),
+    upload: (file) => this.#upload(file),
+    discard: ({ id }) => this.#ask("attachments.delete", { attachment_id: id }),
+    chooseTool: (toolId) => this.#emit("chatkit.tool.change", { toolId }),
+    warn: (message) => this.#frame.warn(message),
   };
   #frame = new Frame(this, this.#hands);
 
@@ -46,30 +68,33 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     const isFirst = this.#options === null;
     this.#options = options;
     const api = options.api as Partial<CustomApiConfig>;
-    if (!api.url || !api.domainKey) {
-      this.#fail(new Error("api.url and api.domainKey must be strings that are not empty."));
-      return;
-    }
-    this.#wire = new Wire(api.url, api.fetch ?? ((...request) => fetch(...request)));
+    const failure: Failure | null = api.url && api.domainKey ? chosenFailure() : FAILURES.refusesOptions;
+    if (isFirst) setTimeout(() => this.#begin(options, failure), START_MS);
+    this.#wire = new Wire(api.url ?? "", api.fetch ?? ((...request) => fetch(...request)), (type) =>
+      this.#emit("chatkit.log", { name: "request", data: { type } }),
+    );
     this.#frame.apply(options);
-    if (isFirst) setTimeout(() => this.#begin(options.initialThread ?? null), START_MS);
   }
 
   async focusComposer(): Promise<void> {
-    this.#frame.focus();
+    this.#frame.composer.focus();
   }
 
-  async setComposerValue({ text = "" }: { text?: string }): Promise<void> {
-    this.#frame.write(text);
+  async setComposerValue(draft: Draft): Promise<void> {
+    await this.#frame.composer.write(draft);
   }
 
   async setThreadId(threadId: string | null): Promise<void> {
+    await this.#open(threadId, CHOSEN);
+  }
+
+  async #open(threadId: string | null, wording: Wording): Promise<void> {
     this.#running?.abort();
     this.#turn(null);
     this.hideHistory();
     this.#show(null);
     this.#emit("chatkit.thread.change", { threadId });
-    if (threadId) await this.#load(threadId);
+    if (threadId) await this.#load(threadId, wording);
   }
 
   async sendUserMessage(message: Message): Promise<void> {
@@ -92,30 +117,47 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
 
   async showHistory(): Promise<void> {
     this.#emit("chatkit.history.open", undefined);
-    const page = await this.#ask<Page<Thread>>("threads.list", { limit: HISTORY_LIMIT, order: "desc" });
-    if (page) this.#frame.showHistory(page.data);
+    await this.#list();
   }
 
   async hideHistory(): Promise<void> {
-    if (!this.#frame.historyIsOpen) return;
-    this.#frame.hideHistory();
+    if (!this.#frame.history.isOpen) return;
+    this.#frame.history.hide();
     this.#emit("chatkit.history.close", undefined);
   }
 
   async fetchUpdates(): Promise<void> {
-    if (this.#thread) await this.#load(this.#thread.id);
+    if (this.#thread) await this.#load(this.#thread.id, CHOSEN);
   }
 
-  #begin(threadId: string | null): void {
-    this.#emit("chatkit.ready", undefined);
-    if (threadId) this.setThreadId(threadId);
+  #begin({ initialThread }: ChatKitOptions, failure: Failure | null): void {
+    if (!failure || failure.isReady) this.#emit("chatkit.ready", undefined);
+    if (failure?.error) this.#fail(errorNamed(failure.error.name, failure.error.message));
+    if (failure?.leaves) this.shadowRoot?.querySelector(":not(style)")?.remove();
+    if (!failure && initialThread) this.#open(initialThread, INITIAL);
   }
 
-  async #load(threadId: string): Promise<void> {
+  async #list(): Promise<void> {
+    const page = await this.#ask<Page<Thread>>("threads.list", { limit: HISTORY_LIMIT, order: "desc" });
+    if (page) this.#frame.history.show(page.data);
+  }
+
+  async #rename({ id }: Thread, title: string): Promise<void> {
+    const thread = await this.#ask<Thread>("threads.update", { thread_id: id, title });
+    if (thread && this.#thread?.id === id) this.#name(thread);
+    await this.#list();
+  }
+
+  async #delete({ id }: Thread): Promise<void> {
+    const deleted = await this.#ask("threads.delete", { thread_id: id });
+    if (deleted && this.#thread?.id === id) await this.setThreadId(null);
+    await this.#list();
+  }
+
+  async #load(threadId: string, wording: Wording): Promise<void> {
     this.#emit("chatkit.thread.load.start", { threadId });
-    const thread = await this.#ask<Thread & { items: Page<Item> }>("threads.get_by_id", {
-      thread_id: threadId,
-    });
+    const named: object = { thread_id: threadId };
+    const thread = await this.#ask<Thread & { items: Page<Item> }>("threads.get_by_id", named, wording);
     if (!thread) return;
     this.#show(thread);
     let page: Page<Item> | null = thread.items;
@@ -127,13 +169,28 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     this.#emit("chatkit.thread.load.end", { threadId });
   }
 
-  async #ask<T>(type: string, params: object): Promise<T | null> {
+  async #upload(file: File): Promise<Attachment> {
+    const api = this.#options?.api as CustomApiConfig | undefined;
+    if (!this.#wire || !api?.uploadStrategy) throw new Error("Attachments need api.uploadStrategy.");
+    return upload(this.#wire, api.uploadStrategy, file);
+  }
+
+  async #ask<T = object>(type: string, params: object, wording?: Wording): Promise<T | null> {
     try {
       return (await this.#wire?.ask<T>(type, params)) ?? null;
     } catch (error) {
-      this.#fail(error as Error);
+      const { message } = error as Error;
+      this.#fail(wording ? errorNamed(wording.name, wording.words + message) : (error as Error));
       return null;
     }
+  }
+
+  /** Has a message answered anew. The server removes what followed it, and says nothing of that. */
+  async #retry(item: Item): Promise<void> {
+    const question = this.#conversation.questionOf(item);
+    if (!question || this.#running) return;
+    for (const { id } of this.#conversation.after(question)) this.#remove(id);
+    await this.#run("threads.retry_after_item", { thread_id: item.thread_id, item_id: question.id });
   }
 
   /** Runs a turn: until its stream ends, or Stop, or something fails. */
@@ -175,11 +232,10 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
         this.#put(this.#conversation.update(event.item_id, event.update));
         break;
       case "thread.item.removed":
-        this.#conversation.remove(event.item_id);
-        this.#frame.remove(event.item_id);
+        this.#remove(event.item_id);
         break;
       case "stream_options":
-        this.#frame.allowStop(event.stream_options.allow_cancel);
+        this.#frame.composer.allowStop(event.stream_options.allow_cancel);
         break;
       case "progress_update":
         this.#frame.progress(event.text);
@@ -217,6 +273,11 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
   #put(item: Item): void {
     this.#conversation.put(item);
     this.#frame.put(item);
+  }
+
+  #remove(id: string): void {
+    this.#conversation.remove(id);
+    this.#frame.remove(id);
   }
 
   #fail(error: Error): void {

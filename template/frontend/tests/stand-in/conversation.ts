@@ -12,6 +12,17 @@ export class Conversation {
     return this.items.find((item) => item.id === id);
   }
 
+  /** The message that an item answers. */
+  questionOf({ id }: Item): Item | undefined {
+    const index = this.items.findIndex((item) => item.id === id);
+    return this.items.slice(0, index).findLast(({ type }) => type === "user_message");
+  }
+
+  /** The items that follow one. */
+  after({ id }: Item): Item[] {
+    return this.items.slice(this.items.findIndex((item) => item.id === id) + 1);
+  }
+
   put(item: Item): void {
     const index = this.items.findIndex((known) => known.id === item.id);
     if (index < 0) this.items.push(item);

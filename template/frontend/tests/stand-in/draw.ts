@@ -1,32 +1,22 @@
+import { make } from "./make";
 import type { Item, Question, Widget } from "./wire";
 
 export type Action = { type: string; payload?: Record<string, unknown>; handler?: string };
 export type Answers = Record<string, { values: string[]; skipped: boolean }>;
 
-/** What a person can do with the items of a thread. */
-export interface Hands {
+/** What a person can do with widgets and forms. */
+export interface ItemHands {
   act(action: Action, item: { id: string; widget: Widget }): void;
   answer(item: Item, status: "answered" | "skipped", answers: Answers): void;
 }
 
-/** Makes an element: its properties, then what is in it. */
-export function make<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  properties: Partial<HTMLElementTagNameMap[K]> = {},
-  ...children: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-/** Draws an item of a thread; what the real element hides stays hidden. */
-export function drawItem(item: Item, hands: Hands): HTMLElement {
+/** Draws an item of a thread; null for what the real element hides. */
+export function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
   switch (item.type) {
     case "user_message":
-      return article("You", "user", item.content.map((part) => part.text).join(""));
+      return article("You", "", item.content.map((part) => part.text).join(""));
     case "assistant_message":
-      return article("Assistant", "assistant", item.content.map((part) => part.text).join(""));
+      return article("Assistant", "", item.content.map((part) => part.text).join(""));
     case "widget":
       return article("Widget", "card", ...drawWidget(item.widget, (action) => hands.act(action, item)));
     case "structured_input":
@@ -34,7 +24,7 @@ export function drawItem(item: Item, hands: Hands): HTMLElement {
     case "workflow":
       return article("Workflow", "card", ...drawWorkflow(item.workflow));
     default:
-      return make("article", { hidden: true });
+      return null;
   }
 }
 
@@ -56,7 +46,7 @@ function drawWidget(widget: Widget, act: (action: Action) => void): Node[] {
 
 function drawComponent(component: Component, act: (action: Action) => void): Node {
   const { type, value = "", label = "", children = [], onClickAction } = component;
-  if (type === "Title") return make("h3", {}, value);
+  if (type === "Title") return make("h2", {}, value);
   if (type === "Button") {
     return make("button", { type: "button", onclick: () => onClickAction && act(onClickAction) }, label);
   }
@@ -66,10 +56,14 @@ function drawComponent(component: Component, act: (action: Action) => void): Nod
 
 function drawWorkflow({ summary, tasks }: Extract<Item, { type: "workflow" }>["workflow"]): Node[] {
   const steps = tasks.map((task) => make("li", {}, `✓ ${task.title ?? ""}`));
-  return [...(summary?.title ? [make("h3", {}, summary.title)] : []), make("ul", {}, ...steps)];
+  return [...(summary?.title ? [make("h2", {}, summary.title)] : []), make("ul", {}, ...steps)];
 }
 
-function drawForm(item: Extract<Item, { type: "structured_input" }>, inputs: Question[], hands: Hands): Node {
+function drawForm(
+  item: Extract<Item, { type: "structured_input" }>,
+  inputs: Question[],
+  hands: ItemHands,
+): Node {
   if (item.status !== "pending") {
     const lines = inputs.map(({ question, answer }) => `${question} ${answer?.values.join(", ") || "—"}`);
     return make("div", {}, ...lines.map((line) => make("p", {}, line)));

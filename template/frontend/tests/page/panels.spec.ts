@@ -1,0 +1,262 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Locator } from "@playwright/test";
+import { expectNoBarriers } from "./barriers";
+import { expect, test } from "./fixtures";
+import { CDN, type Person } from "./person";
+
+const LATE = { timeout: 12_000 };
+
+/** The panel that lies over the chat. */
+function panelOf({ page }: Person): Locator {
+  return page
+    .getByRole("alert")
+    .filter({ has: page.getByRole("heading", { name: "The chat could not start" }) });
+}
+
+/** Sees the panel with its cause, its way on and its link, by eye and by axe, and keeps a picture of it. */
+async function expectPanel(person: Person, slug: string, words: string | RegExp): Promise<Locator> {
+  const panel = panelOf(person);
+  await expect(panel).toBeVisible(LATE);
+  await expect(panel).toContainText(words);
+  const more = panel.getByRole("link", { name: "More about this" });
+  await expect(more).toHaveAttribute("href", `/pitfalls#${slug}`);
+  await expectNoBarriers(person.page);
+  await person.keepPicture(`panel-${slug}`);
+  return panel;
+}
+
+/** A server in the backend's place, for one test. */
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+test.describe("blank-screen", () => {
+  test("script-blocked: OpenAI's script does not come, and Retry brings the chat", async ({
+    newPerson,
+    address,
+  }) => {
+    const person = await newPerson();
+    person.cdn = "blocked";
+    await person.page.goto(address);
+    const panel = await expectPanel(person, "script-blocked", CDN);
+    await panel.getByRole("button", { name: "Retry" }).click();
+    await expect(panel).toContainText(CDN);
+
+    person.cdn = "up";
+    await panel.getByRole("button", { name: "Retry" }).click();
+    await person.expectChat();
+    await person.say("There you are");
+    await person.waitForEnd();
+    person.expectProblem("ERR_FAILED");
+  });
+
+  test("a script that is slow is spoken of after ten seconds, and Retry reloads nothing else", async ({
+    newPerson,
+    address,
+  }) => {
+    const person = await newPerson();
+    person.cdn = "silent";
+    await person.page.clock.install();
+    await person.page.goto(address, { waitUntil: "commit" });
+    await expect(person.page.locator("script[src^='https://cdn']")).toBeAttached();
+    await person.page.evaluate(() => {
+      document.body.dataset.written = "elsewhere";
+    });
+    await person.page.clock.fastForward(10_000);
+    const panel = await expectPanel(person, "blank-screen", "did not start within 10 seconds");
+    await expect(panel).toContainText(CDN);
+
+    person.cdn = "up";
+    await panel.getByRole("button", { name: "Retry" }).click();
+    await person.expectChat();
+    await expect(person.page.locator("body")).toHaveAttribute("data-written", "elsewhere");
+  });
+
+  test("backend-down: the address that was tried, who says so, what to start", async ({
+    newPerson,
+    startOtherPage,
+  }) => {
+    const server = createServer();
+    const nobody = await listen(server);
+    await new Promise((resolve) => server.close(resolve));
+    const person = await newPerson();
+    await person.page.goto(await startOtherPage({ BACKEND_URL: nobody }));
+    const panel = await expectPanel(person, "backend-down", `${nobody}/health (ECONNREFUSED)`);
+    await expect(panel).toContainText("The address comes from BACKEND_URL");
+    await expect(panel).toContainText("uv run dev");
+    person.expectProblem("502");
+  });
+
+  test.describe("a backend that is up, and cannot serve", () => {
+    for (const [state, slug, message] of [
+      ["not migrated", "migrations-not-run", "The database is not migrated; it lacks 0001."],
+      ["unavailable", "database-down", "The database does not answer: connection refused."],
+    ] as const) {
+      test(`${slug}: ${message}`, async ({ newPerson, startOtherPage }) => {
+        const server = createServer((_, response) => {
+          response.writeHead(503, { "content-type": "application/json" });
+          response.end(JSON.stringify({ status: state, message }));
+        });
+        const person = await newPerson();
+        await person.page.goto(await startOtherPage({ BACKEND_URL: await listen(server) }));
+        await expectPanel(person, slug, message);
+        person.expectProblem("502");
+        server.close();
+      });
+    }
+  });
+
+  test("proxy-hides-the-cause: something else answers there", async ({ newPerson, startOtherPage }) => {
+    const server = createServer((_, response) => response.end("<h1>It works!</h1>"));
+    const url = await listen(server);
+    const person = await newPerson();
+    await person.page.goto(await startOtherPage({ BACKEND_URL: url }));
+    await expectPanel(person, "proxy-hides-the-cause", `${url}/health answered 200`);
+    person.expectProblem("502");
+    server.close();
+  });
+
+  test("env-file-lost: the two sides have different secrets", async ({ newPerson, startOtherPage }) => {
+    const person = await newPerson();
+    await person.page.goto(
+      await startOtherPage({ CHATKIT_SECRET: "another secret, longer than 32 characters" }),
+    );
+    await expectPanel(person, "env-file-lost", "the token is refused");
+    person.expectProblem("502");
+  });
+
+  test("env-file-lost: the page's server has no secret", async ({ newPerson, startOtherPage }) => {
+    const person = await newPerson();
+    await person.page.goto(await startOtherPage({ CHATKIT_SECRET: "" }));
+    await expectPanel(person, "env-file-lost", "CHATKIT_SECRET is empty");
+    person.expectProblem("502");
+  });
+
+  test("not-signed-in: a browser that keeps no cookies", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.page.route(address, async (route) => {
+      const document = await fetch(address);
+      const { "set-cookie": cookie, ...headers } = Object.fromEntries(document.headers);
+      expect(cookie).toContain("chatkit_guest");
+      await route.fulfill({ headers, body: await document.text() });
+    });
+    await person.page.goto(address);
+    await expectPanel(person, "not-signed-in", "no guest cookie");
+    person.expectProblem("401");
+  });
+
+  test("domain-key: a refused domain", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.letFail({ refusesDomain: true });
+    await person.page.goto(address);
+    const panel = await expectPanel(person, "domain-key", "Domain verification failed");
+    await expect(panel).toContainText(`This page is at ${address}`);
+    await expect(panel).toContainText("/settings/organization/security/domain-allowlist");
+    person.expectProblem("Domain verification failed");
+  });
+
+  test("domain-key: the element takes itself away without a word", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.letFail({ removesItself: true });
+    await person.page.goto(address);
+    await expectPanel(person, "domain-key", "took itself away");
+  });
+
+  test("options-refused: ChatKit's words for the option", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.letFail({ refusesOptions: true });
+    await person.page.goto(address);
+    await expectPanel(person, "options-refused", "ChatKit.create()");
+    person.expectProblem("ChatKit.create()");
+  });
+
+  test("any error before ChatKit is ready", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.letFail({ failsBeforeReady: true });
+    await person.page.goto(address);
+    await expectPanel(person, "blank-screen", "ChatKit says: ");
+    person.expectProblem("ChatKit:");
+  });
+
+  test("a script that comes, and never starts the chat", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.letFail({ neverReady: true });
+    await person.page.goto(address);
+    await expectPanel(person, "blank-screen", "did not start within 10 seconds");
+  });
+
+  test("csp-blocks-chatkit: a policy of somebody else's keeps the script out", async ({
+    newPerson,
+    address,
+  }) => {
+    const person = await newPerson();
+    await person.page.route(address, async (route) => {
+      const response = await route.fetch();
+      const policy = "script-src 'self' 'unsafe-inline'";
+      await route.fulfill({
+        response,
+        headers: { ...response.headers(), "content-security-policy": policy },
+      });
+    });
+    await person.page.goto(address);
+    await expectPanel(
+      person,
+      "csp-blocks-chatkit",
+      "(script-src-elem) keeps https://cdn.platform.openai.com",
+    );
+    person.problems = [];
+  });
+
+  test("dev-origin-blocked: our own scripts do not start", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.page.route("**/_next/**/*.js*", (route) => route.abort());
+    await person.page.goto(address);
+    await expect(person.page.getByText("The chat is loading…")).toBeVisible();
+    await expectPanel(person, "dev-origin-blocked", "its scripts did not start");
+    person.expectProblem("ERR_FAILED");
+  });
+
+  test("no JavaScript at all", async ({ newPerson, address }) => {
+    const person = await newPerson({ javaScriptEnabled: false });
+    await person.page.goto(address);
+    await expect(person.page.locator("noscript p")).toBeVisible();
+    await expect(person.page.getByText("The chat is loading")).toBeHidden();
+    await expect(panelOf(person)).toBeHidden();
+    await person.keepPicture("without-javascript");
+  });
+
+  test("a place without a height", async ({ person }) => {
+    await person.page.locator("main").evaluate((main) => {
+      main.style.height = "0";
+    });
+    expect((await person.element.boundingBox())?.height).toBeGreaterThan(300);
+  });
+});
+
+test("a panel is reached and used by the keyboard", async ({ newPerson, address }) => {
+  const person = await newPerson();
+  person.cdn = "blocked";
+  await person.page.goto(address);
+  const panel = panelOf(person);
+  await expect(panel).toBeVisible(LATE);
+  person.cdn = "up";
+  const retry = panel.getByRole("button", { name: "Retry" });
+  // The address that was tried is a link, and comes first.
+  await person.page.keyboard.press("Tab");
+  await person.page.keyboard.press("Tab");
+  await expect(retry).toBeFocused();
+  await person.page.keyboard.press("Enter");
+  await person.expectChat();
+  person.expectProblem("ERR_FAILED");
+});
+
+test("a panel's link leads to the words about its pitfall", async ({ newPerson, address }) => {
+  const person = await newPerson();
+  await person.page.goto(`${address}/pitfalls#migrations-not-run`);
+  const article = person.page.locator("#migrations-not-run");
+  await expect(article).toBeInViewport();
+  await expect(article).toContainText('relation "conversations" does not exist');
+  await expectNoBarriers(person.page);
+});

@@ -1,0 +1,217 @@
+import { join } from "node:path";
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  expect,
+  type Locator,
+  type Page,
+  type Route,
+} from "@playwright/test";
+import { chatkitConfig } from "@/chatkit.config";
+import type { Failures } from "../stand-in/failures";
+import { RESULTS } from "./paths";
+import { standInScript } from "./stand-in";
+
+/** Where the page loads OpenAI's script from; the stand-in is served in its place. */
+export const CDN = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
+
+const OUTSIDE = /^https?:\/\/(?!(?:127\.0\.0\.1|localhost)[:/])/;
+
+/** A file as a browser's owner picks it. */
+export type PickedFile = { name: string; mimeType: string; buffer: Buffer };
+
+/** Somebody in front of the page, in a browser of their own, and everything that it complains of. */
+export class Person {
+  /** How OpenAI's CDN answers: it serves, it cannot be reached, or it never answers. */
+  cdn: "up" | "blocked" | "silent" = "up";
+  /** What the console and the network have complained of; a test fails if something is left here at its end. */
+  problems: string[] = [];
+  /** The types of the ChatKit requests, in order. */
+  readonly asked: string[] = [];
+
+  private constructor(
+    readonly context: BrowserContext,
+    readonly page: Page,
+  ) {}
+
+  /** Opens a new browser, which nobody knows. */
+  static async enter(browser: Browser, options: BrowserContextOptions = {}): Promise<Person> {
+    const context = await browser.newContext({ viewport: { width: 1000, height: 750 }, ...options });
+    const person = new Person(context, await context.newPage());
+    await context.route(OUTSIDE, (route) => person.playTheWorld(route));
+    person.page.on("pageerror", (error) => person.problems.push(String(error)));
+    person.page.on("console", (said) => {
+      if (said.type() === "error") person.problems.push(said.text());
+    });
+    person.page.on("request", (request) => {
+      if (request.url().endsWith("/api/chatkit")) person.asked.push(request.postDataJSON().type);
+    });
+    return person;
+  }
+
+  private async playTheWorld(route: Route): Promise<void> {
+    const url = route.request().url();
+    // From the second attempt on the page asks for it by another query.
+    const isScript = url.split("?")[0] === CDN;
+    if (!isScript) this.problems.push(`asked for ${url}`);
+    if (isScript && this.cdn === "silent") return;
+    if (!isScript || this.cdn === "blocked") return route.abort();
+    await route.fulfill({ contentType: "text/javascript", body: await standInScript() });
+  }
+
+  /** Makes the element fail in one of the ways of tests/stand-in/failures.ts, from the next document on. */
+  async letFail(failures: Failures): Promise<void> {
+    await this.page.addInitScript((chosen) => {
+      window.standIn = chosen;
+    }, failures);
+  }
+
+  /** Takes a complaint for granted, which must have come up. */
+  expectProblem(words: string): void {
+    const others = this.problems.filter((problem) => !problem.includes(words));
+    expect(others.length, `nothing complained of “${words}”`).toBeLessThan(this.problems.length);
+    this.problems = others;
+  }
+
+  /** ChatKit's element. */
+  get element(): Locator {
+    return this.page.locator("openai-chatkit");
+  }
+
+  /** The screen before the first message. */
+  get start(): Locator {
+    return this.page.getByRole("region", { name: "Start" });
+  }
+
+  /** The conversation. */
+  get log(): Locator {
+    return this.page.getByRole("log", { name: "Conversation" });
+  }
+
+  /** The person's own messages. */
+  get said(): Locator {
+    return this.log.getByRole("article", { name: "You" });
+  }
+
+  /** What the assistant wrote. */
+  get answers(): Locator {
+    return this.log.getByRole("article", { name: "Assistant" });
+  }
+
+  /** The list of conversations. */
+  get history(): Locator {
+    return this.page.getByRole("navigation", { name: "History" });
+  }
+
+  /** The titles in the list of conversations. */
+  get titles(): Locator {
+    return this.history.getByRole("button", { name: /^(?!(Rename|Delete) )/ });
+  }
+
+  /** What ChatKit says went wrong. */
+  get alert(): Locator {
+    return this.element.getByRole("alert");
+  }
+
+  /** Where the person writes. */
+  get composer(): Locator {
+    const name = chatkitConfig.composer?.placeholder ?? "Message the AI";
+    return this.page.getByRole("textbox", { name });
+  }
+
+  /** Opens the page and waits for the chat. */
+  async open(address: string): Promise<void> {
+    await this.page.goto(address);
+    await this.expectChat();
+  }
+
+  /** Opens the page again, with all its scripts. */
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.expectChat();
+  }
+
+  /** Waits until the chat is there and nothing lies on it. */
+  async expectChat(): Promise<void> {
+    await expect(this.composer).toBeVisible();
+    await expect(this.page.getByText("The chat is loading")).toBeHidden();
+  }
+
+  /** Writes a message and sends it. */
+  async say(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.press("Send");
+    await expect(this.said.last()).toHaveText(text);
+  }
+
+  /** Presses a button of the chat. */
+  async press(name: string): Promise<void> {
+    await this.element.getByRole("button", { name, exact: true }).click();
+  }
+
+  /** Adds files to the message that is being written. */
+  async attach(...files: PickedFile[]): Promise<void> {
+    await this.page.getByLabel("Attach files").setInputFiles(files);
+  }
+
+  /** Waits until the assistant has no more to say. */
+  async waitForEnd(): Promise<void> {
+    await expect(this.page.getByRole("button", { name: "Send" })).toBeVisible();
+  }
+
+  /** Looks at the list of conversations. */
+  async openHistory(): Promise<void> {
+    await this.press("Open history");
+    await expect(this.history).toBeVisible();
+  }
+
+  /** Goes back to a conversation. */
+  async pick(title: string): Promise<void> {
+    await this.openHistory();
+    await this.history.getByRole("button", { name: title, exact: true }).click();
+    await expect(this.log).toBeVisible();
+  }
+
+  /** Goes back to a conversation until it holds a text, which the server may still be saving. */
+  async pickUntil(title: string, text: string): Promise<void> {
+    await expect(async () => {
+      await this.pick(title);
+      expect(await this.log.innerText()).toContain(text);
+    }).toPass({ timeout: 30_000 });
+  }
+
+  /** Does something and returns the status with which the server answers a type of ChatKit request. */
+  async statusOf(type: string, act: () => Promise<void>): Promise<number> {
+    const isAnswer = (url: string, body: string | null) =>
+      url.endsWith("/api/chatkit") && JSON.parse(body ?? "{}").type === type;
+    const answer = this.page.waitForResponse((response) =>
+      isAnswer(response.url(), response.request().postData()),
+    );
+    await act();
+    return (await answer).status();
+  }
+
+  /** Begins to count the frames in which an answer has grown; all at once would be one. */
+  async watchTheAnswerGrow(): Promise<() => Promise<number>> {
+    const log = this.page.getByRole("log", { name: "Conversation", includeHidden: true });
+    const growth = await log.evaluateHandle((element) => {
+      const seen = { frames: 0, length: 0 };
+      const look = () => {
+        const answers = element.querySelectorAll("[aria-label=Assistant]");
+        const { length } = answers[answers.length - 1]?.textContent ?? "";
+        if (length > seen.length) seen.frames++;
+        seen.length = length;
+        requestAnimationFrame(look);
+      };
+      look();
+      return seen;
+    });
+    return () => growth.evaluate(({ frames }) => frames);
+  }
+
+  /** Keeps what the page looks like, in test-results/pictures. */
+  async keepPicture(name: string): Promise<void> {
+    await this.page.screenshot({ path: join(RESULTS, "pictures", `${name}.png`), fullPage: true });
+  }
+}

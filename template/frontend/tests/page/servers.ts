@@ -1,0 +1,80 @@
+import { type AddressInfo, createServer } from "node:net";
+import { BACKEND, FRONTEND } from "./paths";
+import { Program } from "./program";
+
+/** A backend that answers as the demo assistant, and the secret by which it believes the page's server. */
+export type Backend = { address: string; secret: string };
+
+/** A running server, and how to end it. */
+export type Running<T> = { at: T; stop: () => Promise<void> };
+
+type Environment = Record<string, string>;
+
+// Guests, whatever login the owner has set up.
+const GUESTS = { OIDC_ISSUER: "", BACKEND_COOKIES: "" };
+
+/** Starts the project's backend, on an empty database of its own. */
+export async function startBackend(): Promise<Running<Backend>> {
+  const program = await Program.start("backend", {
+    program: process.env.UV ?? "uv", // set by `uv run`, also where uv is not on the PATH
+    args: ["run", "--no-sync", "python", "tests/page_backend.py"],
+    folder: BACKEND,
+  });
+  const line = await program.until(() => /^\{"address".*\}$/m.exec(program.output)?.[0]);
+  return { at: JSON.parse(line), stop: () => program.closeInput() };
+}
+
+/**
+ * Starts the page's server as in production.
+ *
+ * @param env Its settings, in the place of those that lead to the backend of the tests.
+ */
+export async function startPage(backend: Backend, env: Environment = {}): Promise<Running<string>> {
+  const port = await freePort();
+  const settings = { ...settingsFor(backend), NODE_ENV: "production", PORT: String(port), ...env };
+  return startNode("page", ["scripts/start.mjs"], port, settings);
+}
+
+/**
+ * Starts Next's development server as `uv run dev` does.
+ *
+ * @returns Nothing where one runs already: Next allows a single one in a folder.
+ */
+export async function startDevelopment(backend: Backend): Promise<Running<string> | null> {
+  const port = await freePort();
+  const next = ["node_modules/next/dist/bin/next", "dev", "-H", "127.0.0.1", "-p", String(port)];
+  const settings = { ...settingsFor(backend), NODE_ENV: "development" };
+  return startNode("development", next, port, settings).catch((error: Error) => {
+    if (error.message.includes("already running")) return null;
+    throw error;
+  });
+}
+
+function settingsFor({ address, secret }: Backend): Environment {
+  return { ...GUESTS, BACKEND_URL: address, CHATKIT_SECRET: secret, NEXT_TELEMETRY_DISABLED: "1" };
+}
+
+async function startNode(
+  name: string,
+  args: string[],
+  port: number,
+  env: Environment,
+): Promise<Running<string>> {
+  const program = await Program.start(name, { program: process.execPath, args, folder: FRONTEND, env });
+  const address = `http://127.0.0.1:${port}`;
+  await program.until(() =>
+    fetch(address).then(
+      (answer) => answer.text(),
+      () => null,
+    ),
+  );
+  return { at: address, stop: () => program.stop() };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
