@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,13 @@ def test_it_is_clean(command: list[str]) -> None:
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_pages_of_the_pitfalls_are_what_projects_say() -> None:
+    """If not: `uv run scripts/pitfalls.py`."""
+    pages = runpy.run_path(str(ROOT / "scripts" / "pitfalls.py"))["pages"]()
+    folder = ROOT / "docs" / "pitfalls"
+    assert {file.name: file.read_text() for file in folder.iterdir()} == pages
 
 
 def jobs(*arguments: str) -> list[dict[str, str]]:
