@@ -24,6 +24,7 @@ import pytest
 from chat import Chat, visit
 from fake_model import KEY, FakeModel, run_fake_model
 from obstore.store import LocalStore
+from patient import Patient, make_patient
 from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
@@ -223,6 +224,37 @@ def server(database: URL) -> Iterator[Server]:
         if os.environ.get("THROUGH_THE_PAGE"):
             running.page = stack.enter_context(run_page(running))
         yield running
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Patient:
+    """A copy of the project, as somebody has just cloned it."""
+    return make_patient(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="session")
+def healthy(clone: Patient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """A copy of the project with settings and a migrated database, which nobody may break."""
+    folder = tmp_path_factory.mktemp("healthy")
+    patient = clone.copy(folder)
+    with empty_database(folder) as url:
+        patient.settle(url, SECRET)
+        yield patient
+
+
+@pytest.fixture
+def patient(healthy: Patient, tmp_path: Path) -> Patient:
+    """A copy of the project, to be broken; a database that is not a file is shared."""
+    return healthy.copy(tmp_path)
+
+
+@pytest.fixture
+def patient_alone(clone: Patient, tmp_path: Path) -> Iterator[Patient]:
+    """A copy of the project with a database of its own, to be broken."""
+    patient = clone.copy(tmp_path)
+    with empty_database(tmp_path) as url:
+        patient.settle(url, SECRET)
+        yield patient
 
 
 @pytest.fixture

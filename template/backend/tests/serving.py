@@ -12,15 +12,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 if sys.platform == "win32":
-    _PROCESSES = multiprocessing.get_context("spawn")
+    PROCESSES = multiprocessing.get_context("spawn")
 else:
-    _PROCESSES = multiprocessing.get_context("forkserver")
-    _PROCESSES.set_forkserver_preload(["chatkit.agents", "app.attachments.store"])
+    PROCESSES = multiprocessing.get_context("forkserver")
+    PROCESSES.set_forkserver_preload(["chatkit.agents", "app.attachments.store"])
 
 
 def start_serving(environment: Mapping[str, str], log: Path | None) -> BaseProcess:
     """Start a server with this environment; what it logs goes to a file if one is given."""
-    process = _PROCESSES.Process(target=_serve, args=(dict(environment), log))
+    process = PROCESSES.Process(target=_serve, args=(dict(environment), log))
     process.start()
     return process
 

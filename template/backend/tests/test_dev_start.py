@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -130,19 +129,28 @@ def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name:
     assert b"Traceback" not in said
 
 
+DRIVES = """rootfs / ext4 rw 0 0
+C:\\134 /mnt/c 9p rw,aname=drvfs;path=C:\\;uid=1000,trans=fd 0 0
+D:\\134 /mnt/my\\040files drvfs rw 0 0
+/dev/sdd /mnt/data ext4 rw 0 0
+"""
+
+
 @pytest.mark.parametrize(
-    ("release", "place", "is_slow"),
+    ("version", "place", "is_slow"),
     [
         ("5.15.167.4-microsoft-standard-WSL2", "/mnt/c/Users/me/my-chat", True),
         ("5.15.167.4-microsoft-standard-WSL2", "/home/me/my-chat", False),
-        ("4.4.0-19041-Microsoft", "/mnt/d/my-chat", True),
+        ("4.4.0-19041-Microsoft", "/mnt/my files/my-chat", True),
         ("6.8.0-45-generic", "/mnt/c/my-chat", False),
         ("5.15.167.4-microsoft-standard-WSL2", "/mnt/data/my-chat", False),
     ],
 )
 def test_wsl_mnt_c(
-    monkeypatch: pytest.MonkeyPatch, release: str, place: str, is_slow: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, place: str, is_slow: bool
 ) -> None:
     """There both sides look for changes by themselves."""
-    monkeypatch.setattr("platform.uname", lambda: SimpleNamespace(release=release))
+    (tmp_path / "version").write_text(f"Linux version {version} (gcc) #1 SMP")
+    (tmp_path / "mounts").write_text(DRIVES)
+    monkeypatch.setattr(wsl, "PROC", tmp_path)
     assert wsl.polling(PurePosixPath(place)) == (wsl.POLLING if is_slow else {})

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -97,16 +98,19 @@ async def missing_migrations() -> list[str]:
     """Return the newest revisions that the database lacks; none when it is up to date."""
     heads = set(ScriptDirectory.from_config(alembic_config()).get_heads())
     async with get_engine().connect() as connection:
-        applied = await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_heads()
-        )
-    return sorted(heads - set(applied))
+        return sorted(heads - await connection.run_sync(applied_migrations))
+
+
+def applied_migrations(connection: Connection) -> set[str]:
+    """Return the revisions that the database has."""
+    return set(MigrationContext.configure(connection).get_current_heads())
 
 
 def framework_tables() -> ModuleType | None:
     """Return what looks after the tables that a framework brings of its own, as Django does.
 
-    It has `names()`, of the tables that Alembic leaves alone, and `migrate()`.
+    It has `names()`, of the tables that Alembic leaves alone, `missing()`, of their migrations, and
+    `migrate()`.
     """
     name = "app.framework_tables"
     return import_module(name) if find_spec(name) else None
@@ -120,6 +124,18 @@ def prepare_database() -> str:
 
     Raises:
         StartupError: it cannot be reached or migrated; says what to do.
+    """
+    migrate()
+    url = database_url()
+    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    return f"Database: {KINDS[url.get_backend_name()].describe(url)}, migrated."
+
+
+def migrate() -> None:
+    """Bring all tables to their newest revisions.
+
+    Raises:
+        StartupError: the database cannot be reached or migrated; says what to do.
     """
     from alembic import command
 
@@ -142,5 +158,3 @@ def prepare_database() -> str:
         ) from None
     if tables := framework_tables():
         tables.migrate()
-    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    return f"Database: {KINDS[url.get_backend_name()].describe(url)}, migrated."

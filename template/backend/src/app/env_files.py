@@ -4,11 +4,11 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 
-from dotenv.parser import Binding, parse_stream
+from dotenv.parser import Binding
 
+from app.env_lines import bindings, line_number
 from app.errors import StartupError
 
 SECRET = "CHATKIT_SECRET"
@@ -75,7 +75,7 @@ class _EnvFile:
             self.text = self._example
             self.sentences.append(f"Made {self.name} from {self._example_name}.")
             return
-        there = {binding.key for binding in self._bindings()}
+        there = {binding.key for binding in bindings(self.text)}
         blocks = {k: block for k, block in _blocks(self._example) if k not in there}
         for block in blocks.values():
             self._append(block)
@@ -98,10 +98,7 @@ class _EnvFile:
         """Where the secret stands, for a message."""
         binding = self._secret_binding()
         assert binding is not None
-        blank_lines = re.match(r"\s*", binding.original.string)
-        assert blank_lines is not None
-        line = binding.original.line + len(re.findall(r"\r\n|\r|\n", blank_lines.group()))
-        return f"{self.name} line {line}"
+        return f"{self.name} line {line_number(binding)}"
 
     def fill_secret(self, value: str) -> None:
         """Put the secret where its empty place is."""
@@ -127,17 +124,14 @@ class _EnvFile:
         with os.fdopen(os.open(self.path, flags, 0o600), "wb") as file:
             file.write(_encode(self.text))
 
-    def _bindings(self) -> Iterator[Binding]:
-        return parse_stream(StringIO(self.text, newline=""))
-
     def _secret_binding(self) -> Binding | None:
         """The last one, since that is the one that counts."""
-        found = [binding for binding in self._bindings() if binding.key == SECRET]
+        found = [binding for binding in bindings(self.text) if binding.key == SECRET]
         return found[-1] if found else None
 
     def _around(self, wanted: Binding) -> tuple[str, str, str]:
         offset = len(self.text) - len(self.text.removeprefix("\ufeff"))
-        for binding in self._bindings():
+        for binding in bindings(self.text):
             if binding == wanted:
                 break
             offset += len(binding.original.string)
@@ -181,7 +175,7 @@ def _share_secret(backend: _EnvFile, frontend: _EnvFile) -> None:
 def _blocks(example: str) -> Iterator[tuple[str, str]]:
     """Yield each key of an example with its lines: its own and the comment right above it."""
     block = ""
-    for binding in parse_stream(StringIO(example, newline="")):
+    for binding in bindings(example):
         lines = binding.original.string
         starts_anew = lines.startswith(("\n", "\r"))
         block = lines.lstrip() if starts_anew else block + lines

@@ -36,15 +36,20 @@ def find_node() -> Node:
                 )
     if node is None:
         raise StartupError(f"Node.js is missing: no node on the PATH. {_cure()}")
-    version = _version(node)
+    version = version_of(node)
     if version < MINIMUM:
-        raise StartupError(f"Node.js {_dotted(version)} at {node} is too old. {_cure()}")
+        raise StartupError(f"Node.js {dotted(version)} at {node} is too old. {_cure()}")
     if npm is None:
         raise StartupError(f"npm is missing, though {node} is there. {_cure()}")
     return Node(node, npm)
 
 
-def _version(node: str) -> tuple[int, ...]:
+def version_of(node: str) -> tuple[int, ...]:
+    """Ask Node.js for its version.
+
+    Raises:
+        StartupError: it does not run, or does not tell.
+    """
     try:
         said = subprocess.run(
             [node, "--version"], capture_output=True, text=True, timeout=20, check=False
@@ -58,7 +63,8 @@ def _version(node: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.groups())
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def dotted(version: tuple[int, ...]) -> str:
+    """Return a version as people write it."""
     return ".".join(str(part) for part in version)
 
 
@@ -70,6 +76,6 @@ def _cure() -> str:
     else:
         command = "nvm install --lts (https://github.com/nvm-sh/nvm)"
     return (
-        f"Get {_dotted(MINIMUM)} or newer with: {command}, or from https://nodejs.org. "
+        f"Get {dotted(MINIMUM)} or newer with: {command}, or from https://nodejs.org. "
         "Then open a new terminal."
     )

@@ -22,10 +22,7 @@ def install(frontend: Path, node: Node, environment: Mapping[str, str]) -> bool:
     Raises:
         StartupError: npm failed; its own words are on the screen.
     """
-    # npm removes node_modules first: a stamp in it means that the installation ended well.
-    stamp = frontend / "node_modules" / STAMP
-    wanted = _fingerprint(frontend)
-    if stamp.exists() and stamp.read_text() == wanted:
+    if are_installed(frontend):
         return False
     print("Installing the front end's packages (npm ci) ...", flush=True)
     status = subprocess.run(
@@ -40,8 +37,24 @@ def install(frontend: Path, node: Node, environment: Mapping[str, str]) -> bool:
             "that package.json and package-lock.json disagree, run npm install there; if the "
             "network failed, start again."
         )
-    stamp.write_text(wanted)
+    _stamp(frontend).write_text(_fingerprint(frontend))
     return True
+
+
+def are_installed(frontend: Path) -> bool:
+    """Whether what package-lock.json says is installed.
+
+    Raises:
+        StartupError: package.json or package-lock.json is missing.
+    """
+    stamp = _stamp(frontend)
+    wanted = _fingerprint(frontend)
+    return stamp.exists() and stamp.read_text() == wanted
+
+
+def _stamp(frontend: Path) -> Path:
+    # npm removes node_modules first: a stamp in it means that the installation ended well.
+    return frontend / "node_modules" / STAMP
 
 
 def _fingerprint(frontend: Path) -> str:

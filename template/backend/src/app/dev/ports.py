@@ -22,8 +22,8 @@ def require_free(variable: str, port: int) -> None:
     if not is_taken(port):
         return
     raise StartupError(
-        f"Port {port} is taken{_by_whom(port)}. End that, or choose another port: "
-        + _with_variable(variable, _free_after(port))
+        f"Port {port} is taken{by_whom(port)}. End that, or choose another port: "
+        + with_another_port(variable, port)
     )
 
 
@@ -32,10 +32,11 @@ def is_taken(port: int) -> bool:
 
     A program that listens on all addresses, or on ::1 alone, counts: `localhost` may mean either.
     """
-    return _answers("127.0.0.1", port) or _answers("::1", port) or not _can_bind(port)
+    return answers("127.0.0.1", port) or answers("::1", port) or not _can_bind(port)
 
 
-def _answers(host: str, port: int) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Whether a program takes connections to the port at this address."""
     try:
         with socket.create_connection((host, port), timeout=0.3):
             return True
@@ -59,7 +60,8 @@ def _can_bind(port: int) -> bool:
     return True
 
 
-def _by_whom(port: int) -> str:
+def by_whom(port: int) -> str:
+    """Return the words that name the program which holds a port."""
     for process in psutil.process_iter():
         try:
             listens = any(
@@ -79,12 +81,10 @@ def _by_whom(port: int) -> str:
     return " by a program of another user"
 
 
-def _free_after(port: int) -> int:
-    candidates = (candidate for candidate in range(port + 1, 65536) if not is_taken(candidate))
-    return next(candidates, 3000)
-
-
-def _with_variable(variable: str, port: int) -> str:
+def with_another_port(variable: str, taken: int) -> str:
+    """Return the command that starts both sides with another port, the next one that is free."""
+    candidates = (candidate for candidate in range(taken + 1, 65536) if not is_taken(candidate))
+    port = next(candidates, 3000)
     if sys.platform == "win32":
         return f"$env:{variable}={port}; uv run dev"
     return f"{variable}={port} uv run dev"

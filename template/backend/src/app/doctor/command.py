@@ -1,0 +1,80 @@
+"""The command `uv run doctor`: its options, and how it ends."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+LAYERS = (
+    "tools",
+    "files",
+    "database",
+    "backend",
+    "network",
+    "proxy",
+    "page",
+    "model",
+    "repository",
+)
+
+
+def main() -> None:
+    """Examine the project; exit with 1 if a check fails, with 2 if one could not be tried."""
+    parser = argparse.ArgumentParser(
+        prog="doctor",
+        description="Find out what is wrong with this project, and how to mend it. The exit status "
+        "is 0 if every check passes or warns, 1 if one fails, 2 if one could not be tried.",
+    )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="first mend what is safe to mend: missing settings and secrets, localhost in place of "
+        "127.0.0.1, line ends of scripts, migrations",
+    )
+    parser.add_argument(
+        "--round-trip",
+        action="store_true",
+        help="also hold a conversation with the running project, as somebody who is forgotten "
+        "afterwards; where a model answers, it costs two short answers",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=LAYERS,
+        metavar="LAYER",
+        help=f"examine this layer and what it needs: {', '.join(LAYERS)}; may be given repeatedly",
+    )
+    parser.add_argument("--json", action="store_true", help="for machines and for bug reports")
+    options = parser.parse_args()
+    if isinstance(sys.stdout, TextIOWrapper):  # there are signs that Windows cannot print
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = _run(
+            fix=options.fix,
+            round_trip=options.round_trip,
+            as_json=options.json,
+            layers=options.only or LAYERS,
+        )
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def _run(*, fix: bool, round_trip: bool, as_json: bool, layers: Sequence[str]) -> int:
+    # Slow to import, and whoever asks for --help does not want to wait.
+    from app import embedded_postgres
+    from app.doctor.examination import examine, of_layers
+    from app.doctor.fixes import mend
+    from app.doctor.layers import CHECKS
+    from app.doctor.report import JsonReport, TextReport
+
+    report = JsonReport() if as_json else TextReport()
+    wanted = [*layers, "round-trip"] if round_trip else layers
+    try:
+        if fix:
+            report.mended(mend())
+        for check, finding in examine(of_layers(CHECKS, wanted)):
+            report.add(check, finding)
+        return report.end()
+    finally:
+        embedded_postgres.leave()

@@ -1,0 +1,46 @@
+"""Asks all checks, those at once that do not need each other."""
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from app.doctor.finding import Check, Finding, failed, unknown
+from app.errors import StartupError
+
+Answer = Future[Finding | None]
+
+
+def examine(checks: Sequence[Check]) -> Iterator[tuple[Check, Finding]]:
+    """Yield what each check finds, in the order of the checks.
+
+    What needs something that fails is not tried: one cause is one failure.
+    """
+    answers: dict[str, Answer] = {}
+    with ThreadPoolExecutor(len(checks)) as pool:  # a thread each, so that all may wait
+        for check in checks:
+            needed = [answers[name] for name in check.needs]
+            answers[check.name] = pool.submit(_ask, check, needed)
+        for check in checks:
+            if finding := answers[check.name].result():
+                yield check, finding
+
+
+def of_layers(checks: Sequence[Check], layers: Collection[str]) -> list[Check]:
+    """Return the checks of some layers, and those that they need."""
+    wanted = {check.name for check in checks if check.layer in layers}
+    for check in reversed(checks):
+        if check.name in wanted:
+            wanted.update(check.needs)
+    return [check for check in checks if check.name in wanted]
+
+
+def _ask(check: Check, needed: list[Answer]) -> Finding | None:
+    for answer in needed:
+        finding = answer.result()
+        if finding and finding.stands_in_the_way:
+            return finding.keeps_from_trying()
+    try:
+        return check.ask()
+    except StartupError as error:
+        return failed(str(error))
+    except Exception as error:
+        return unknown(f"the doctor itself failed: {type(error).__name__}: {error}")

@@ -1,0 +1,165 @@
+"""The second layer: both .env.local, what the shell says besides, what was answered."""
+
+import os
+from collections.abc import Iterator
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.databases import KINDS
+from app.dev.paths import ROOT
+from app.doctor.answers import recorded_answers
+from app.doctor.finding import Check, Finding, failed, passed, warned
+from app.doctor.line_ends import scripts_with_crlf
+from app.doctor.values import FILES, SHELL, Value, in_files, lines_of, value_of
+from app.env_files import SECRET
+from app.identity import SECRET_CHARACTERS, check_secret
+from app.settings import get_settings
+
+SIDES = ("backend", "frontend")
+MEND = "uv run doctor --fix"
+
+
+def backend_env() -> Finding:
+    """Find the backend's settings."""
+    return _find_env_file("backend")
+
+
+def frontend_env() -> Finding:
+    """Find the front end's settings."""
+    return _find_env_file("frontend")
+
+
+def _find_env_file(side: str) -> Finding:
+    name = f"{side}/.env.local"
+    if (ROOT / name).exists():
+        return passed(f"{name} is there")
+    if SECRET in os.environ:
+        return passed(f"without {name}, since the environment has the settings")
+    return failed(
+        f"{name} is missing, and git does not keep it",
+        tried=f"a search for {name}",
+        command=MEND,
+        slug="env-file-lost",
+    )
+
+
+def settings() -> Finding:
+    """Read the settings of the backend as it does when it starts."""
+    environment = get_settings().app_env
+    source = value_of("backend", "APP_ENV").source
+    return passed(f"valid, for {environment}", source=f"APP_ENV in {source}")
+
+
+def secrets() -> Finding:
+    """Compare the secrets of both sides."""
+    values = [value_of(side, SECRET) for side in SIDES]
+    if problem := _problem_of(*values):
+        return failed(
+            problem,
+            tried=f"a comparison of {SECRET} of both sides",
+            source=" and ".join(dict.fromkeys(value.source for value in values)),
+            command=MEND,
+            slug="env-file-lost",
+        )
+    check_secret(get_settings())
+    return passed("both sides have the same secret")
+
+
+def _problem_of(backend: Value, frontend: Value) -> str:
+    if not (backend.is_set and frontend.is_set):
+        return f"{SECRET} is empty on one side at least"
+    if backend.text != frontend.text:
+        return f"{SECRET} differs between the two sides. Empty the wrong one: it is then copied"
+    if len(frontend.text) < SECRET_CHARACTERS:
+        return (
+            f"{SECRET} is shorter than {SECRET_CHARACTERS} characters. Empty it on both sides: a "
+            "new one is then made"
+        )
+    return ""
+
+
+def shell() -> Finding:
+    """Look for what is set in the shell and in a file, and not to the same value."""
+    beaten = list(_beaten_by_the_shell())
+    if not beaten:
+        return passed("nothing in the shell contradicts the files")
+    names = ", ".join(name for name, _ in beaten)
+    places = ", ".join(place for _, place in beaten)
+    return warned(
+        f"{names}: the shell has another value than the file, and the shell wins",
+        tried="a comparison of the environment with the files",
+        source=f"{SHELL}, against {places}",
+        command=f"unset {names.replace(',', '')}"
+        if os.name == "posix"
+        else f"Remove-Item {', '.join(f'Env:{name}' for name, _ in beaten)}",
+        slug="shell-beats-env-file",
+    )
+
+
+def _beaten_by_the_shell() -> Iterator[tuple[str, str]]:
+    seen = set()
+    for side in SIDES:
+        for name in {name: None for file in FILES[side] for name in lines_of(file)}:
+            line = in_files(side, name)
+            differs = line and line.is_set and os.environ.get(name, line.text) != line.text
+            if line and differs and name not in seen:
+                seen.add(name)
+                yield name, line.source
+
+
+def answers() -> Finding:
+    """Compare the kind of the database with the one that the project was made for."""
+    answered = recorded_answers()
+    if not answered:
+        return warned(
+            ".copier-answers.yml is missing, without which `copier update` cannot work",
+            tried="a search for .copier-answers.yml",
+            command="git checkout -- .copier-answers.yml",
+        )
+    database, address = answered["database"], value_of("backend", "DATABASE_URL")
+    try:
+        named = make_url(address.text.strip().strip("\"'")).get_backend_name()
+    except ArgumentError:  # none, or one that the database's layer will not take
+        named = database
+    if KINDS.get(named) is KINDS[database]:
+        return passed(f"{answered['framework']}, {database}", source=".copier-answers.yml")
+    return warned(
+        f"DATABASE_URL names a {named} database, and the project was made for {database}",
+        tried="a comparison of DATABASE_URL with the recorded answer",
+        source=f"{address.source}, against .copier-answers.yml",
+        command=f"uvx copier update --data database={named}",
+    )
+
+
+def line_ends() -> Finding:
+    """Look for scripts that Linux would not run."""
+    if scripts := scripts_with_crlf():
+        return failed(
+            f"{', '.join(scripts)} has line ends of Windows, which Linux takes for part of a name",
+            tried="a look at every file that begins with #! or whose name ends in .sh",
+            source=scripts[0],
+            command=MEND,
+            slug="crlf-scripts",
+        )
+    attributes = ROOT / ".gitattributes"
+    if not attributes.exists() or "eol=lf" not in attributes.read_text(encoding="utf-8"):
+        return warned(
+            "nothing keeps git from writing scripts with line ends of Windows",
+            tried="a look for eol=lf in .gitattributes",
+            source=".gitattributes",
+            command="git checkout -- .gitattributes",
+            slug="crlf-scripts",
+        )
+    return passed("no script has line ends of Windows")
+
+
+CHECKS = (
+    Check("files.backend", backend_env),
+    Check("files.frontend", frontend_env),
+    Check("files.settings", settings, needs=("files.backend",)),
+    Check("files.secrets", secrets, needs=("files.settings", "files.frontend")),
+    Check("files.shell", shell),
+    Check("files.answers", answers),
+    Check("files.line-ends", line_ends),
+)

@@ -1,0 +1,27 @@
+"""All checks, layer by layer: what a layer needs stands in those before it."""
+
+from app.doctor import (
+    backend,
+    database,
+    files,
+    model,
+    network,
+    page,
+    proxy,
+    repository,
+    round_trip,
+    tools,
+)
+
+CHECKS = (
+    *tools.CHECKS,
+    *files.CHECKS,
+    *database.CHECKS,
+    *backend.CHECKS,
+    *network.CHECKS,
+    *proxy.CHECKS,
+    *page.CHECKS,
+    *model.CHECKS,
+    *repository.CHECKS,
+    *round_trip.CHECKS,
+)

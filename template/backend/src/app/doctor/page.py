@@ -1,0 +1,147 @@
+"""The seventh layer: the page, and what it needs of the world outside."""
+
+import re
+import socket
+
+import httpx2
+
+from app.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from app.doctor.running import document, page_address, page_port, words_of
+from app.doctor.values import value_of
+
+SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
+"""OpenAI serves the chat's user interface from here; frontend/src loads it."""
+
+HOST = "https://cdn.platform.openai.com"
+ALLOW_LIST = "https://platform.openai.com/settings/organization/security/domain-allowlist"
+PLACEHOLDER = "domain_pk_localhost_dev"
+KEY = "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY"
+SECONDS = 3
+
+
+def chat() -> Finding:
+    """Look for the chat in the document of the page."""
+    answer = document()
+    tried = f"GET {page_address()}"
+    if answer.status_code != 200:
+        return failed(
+            f"the page is answered with {answer.status_code}: {words_of(answer)}",
+            tried=tried,
+            source="frontend/src/app/page.tsx",
+            command="uv run check",
+            slug="server-component" if "useRef" in answer.text else "blank-screen",
+        )
+    if "<openai-chatkit" in answer.text:
+        return passed("the page's document has the chat in it")
+    return failed(
+        "the page's document has no <openai-chatkit>, which is the chat",
+        tried=tried,
+        source="frontend/src/app/page.tsx",
+        command="git diff frontend/src",
+        slug="blank-screen",
+    )
+
+
+def policy() -> Finding:
+    """Look for headers that keep ChatKit's script or frame out."""
+    headers = document().headers
+    embedder = headers.get("cross-origin-embedder-policy", "unsafe-none")
+    csp = headers.get("content-security-policy", "")
+    shut = [name for name in ("script-src", "frame-src") if csp and not _allows(csp, name)]
+    if embedder == "unsafe-none" and not shut:
+        return passed("no policy of the page's server keeps ChatKit out")
+    reason = f"{' and '.join(shut)} do not allow {HOST}" if shut else f"COEP is {embedder}"
+    return failed(
+        f"a header of the page keeps ChatKit out: {reason}",
+        tried="a look at Content-Security-Policy and Cross-Origin-Embedder-Policy",
+        source="frontend/next.config.ts",
+        command="git diff frontend/next.config.ts frontend/src/proxy.ts",
+        slug="csp-blocks-chatkit",
+    )
+
+
+def _allows(csp: str, directive: str) -> bool:
+    rules = dict(
+        re.findall(r"(?:^|;)\s*([a-z-]+)([^;]*)", csp.lower()),
+    )
+    fallbacks = (directive, "child-src", "default-src")
+    sources = next((rules[name] for name in fallbacks if name in rules), "*")
+    return bool(
+        re.search(rf"{re.escape(HOST)}|(?:^|\s)(?:\*|https:|'strict-dynamic')(?:\s|$)", sources)
+    )
+
+
+def development() -> Finding | None:
+    """Find out whether Next.js, in development, lets a page at 127.0.0.1 come alive."""
+    if "/_next/static/chunks/" not in document().text or "hmr-client" not in document().text:
+        return None
+    status = _open_socket("/_next/hmr?id=doctor")
+    if status == 101:
+        return passed("Next.js lets the page at 127.0.0.1 come alive")
+    return failed(
+        f"Next.js refuses the page at 127.0.0.1 what it needs to come alive, with {status}",
+        tried=f"a WebSocket to /_next/hmr with the origin {page_address()}",
+        source="frontend/next.config.ts",
+        command="git diff frontend/next.config.ts",
+        slug="dev-origin-blocked",
+    )
+
+
+def _open_socket(path: str) -> int:
+    """Return the status with which the page's server answers a WebSocket of the page."""
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{page_port()}\r\nOrigin: {page_address()}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: ZG9jdG9yZG9jdG9yZG9jdA==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", page_port()), timeout=SECONDS) as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(64)
+    found = re.match(rb"HTTP/1\.1 (\d+)", answer)
+    return int(found[1]) if found else 0
+
+
+def domain_key() -> Finding:
+    """Look for the key of a domain, without which the chat runs on this machine only."""
+    key = value_of("frontend", KEY)
+    if key.is_set and key.text != PLACEHOLDER:
+        return passed("the key of a domain is set", source=key.source)
+    return warned(
+        "the placeholder is set, which is good for this machine only: on a domain the chat removes "
+        "itself",
+        tried=KEY,
+        source=key.source,
+        command=ALLOW_LIST,
+        slug="domain-key",
+    )
+
+
+def script() -> Finding:
+    """Fetch the head of OpenAI's script, as browsers fetch the script."""
+    tried = f"HEAD {SCRIPT}"
+    try:
+        answer = httpx2.head(SCRIPT, timeout=SECONDS, follow_redirects=True)
+    except (httpx2.TransportError, OSError) as error:
+        return unknown(
+            f"OpenAI's script cannot be reached from here ({error}); a browser may have other ways",
+            tried=tried,
+            command=f"curl --head {SCRIPT}",
+            slug="script-blocked",
+        )
+    if answer.status_code == 200:
+        return passed("OpenAI's script can be had")
+    return failed(
+        f"OpenAI's script is answered with {answer.status_code}: is a firewall in the way?",
+        tried=tried,
+        command=f"curl --head {SCRIPT}",
+        slug="script-blocked",
+    )
+
+
+CHECKS = (
+    Check("page.document", chat, needs=("proxy.guest",)),
+    Check("page.policy", policy, needs=("page.document",)),
+    Check("page.development", development, needs=("page.document",)),
+    Check("page.domain-key", domain_key),
+    Check("page.script", script),
+)

@@ -1,0 +1,170 @@
+"""The sixth layer: the page's server, which hands requests on to the backend."""
+
+import os
+
+import httpx2
+
+from app.dev import ports
+from app.doctor.backend import LIST
+from app.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from app.doctor.running import (
+    START,
+    backend_address,
+    document,
+    get,
+    guest,
+    json_of,
+    listens,
+    page_address,
+    page_port,
+    post,
+    words_of,
+)
+from app.doctor.values import backend_url, value_of
+from app.env_files import SECRET
+
+SLUGS = {
+    SECRET: "env-file-lost",
+    "No answer from the backend": "backend-down",
+    "cookie": "not-signed-in",
+}
+"""The pitfalls by what the page's server says."""
+
+ROUTE = "frontend/src/app/api/chatkit/route.ts"
+
+
+def backend_setting() -> Finding:
+    """Compare where the page's server looks for the backend with where it is."""
+    setting = backend_url()
+    if "BACKEND_PORT" in os.environ and "BACKEND_URL" not in os.environ:
+        return passed("`uv run dev` tells the page where the backend is", source="BACKEND_PORT")
+    if not listens(setting.text):
+        return failed(
+            f"the page looks for the backend at {setting.text}, where nobody answers, and it is at "
+            f"{backend_address()}",
+            tried=f"a connection to {setting.text}",
+            source=setting.source,
+            command=f"BACKEND_URL={backend_address()} in frontend/.env.local, then {START}",
+            slug="backend-down",
+        )
+    other = value_of("frontend", "NEXT_PUBLIC_BACKEND_URL")
+    if other.is_set and other.text.strip().rstrip("/") != setting.text:
+        return warned(
+            f"NEXT_PUBLIC_BACKEND_URL is {other.text}, and has no effect beside BACKEND_URL",
+            tried="a comparison of the two settings",
+            source=f"{other.source}, against {setting.source}",
+            command="Remove NEXT_PUBLIC_BACKEND_URL",
+            slug="backend-url-baked-in",
+        )
+    return passed(f"the page looks for the backend at {setting.text}", source=setting.source)
+
+
+def server() -> Finding:
+    """Ask the page's server for the page."""
+    tried = f"GET {page_address()}"
+    try:
+        document()
+    except httpx2.ConnectError:
+        return unknown("the page's server is not running", tried=tried, command=START)
+    except httpx2.TransportError as error:
+        port = page_port()
+        return failed(
+            f"the page's server gives no answer ({type(error).__name__}: {error}): port {port} is "
+            f"taken{ports.by_whom(port)}",
+            tried=tried,
+            source="FRONTEND_PORT",
+            command=ports.with_another_port("FRONTEND_PORT", port),
+        )
+    return passed(f"the page's server answers at {page_address()}")
+
+
+def cookie() -> Finding:
+    """Look for the cookie that makes a guest of whoever opens the page."""
+    if _guests_are_turned_away():
+        return passed("no guests: people sign in with the provider that OIDC_ISSUER names")
+    if any(name.startswith("chatkit_guest_") for name in document().cookies):
+        return passed("the page makes a guest of whoever opens it")
+    return failed(
+        f"the page is answered with {document().status_code} and without a guest's cookie: "
+        f"{words_of(document())}",
+        tried=f"GET {page_address()}",
+        source="frontend/src/proxy.ts",
+        command="git diff frontend/src/proxy.ts",
+        slug="two-guests-in-one-browser",
+    )
+
+
+def status() -> Finding | None:
+    """Ask the page's server whether it reaches the backend."""
+    url = f"{page_address()}/api/status"
+    answer = get(url)
+    said = json_of(answer)
+    if answer.status_code == 404 or not isinstance(said, dict):
+        return None  # a page of an older release
+    if answer.status_code == 200:
+        return passed("the page's server reaches the backend")
+    return failed(
+        f"the page's server says: {words_of(answer)}",
+        tried=f"GET {url}",
+        source=backend_url().source,
+        command=START,
+        slug=str(said.get("slug", "")),
+    )
+
+
+def threads() -> Finding:
+    """List conversations through the page's server, as ChatKit does in a browser."""
+    if _guests_are_turned_away():
+        return unknown("only people who have signed in with their provider can ask")
+    url = f"{page_address()}/api/chatkit"
+    tried = f"POST {url} with threads.list and a guest's cookie"
+    answer = post(url, LIST, guest(document()))
+    body = json_of(answer)
+    if answer.status_code == 200 and isinstance(body, dict) and "data" in body:
+        return _unbuffered(answer)
+    if answer.status_code == 404 or answer.status_code == 405:
+        return failed(
+            f"the page has no route to the backend: {url} is answered with {answer.status_code}",
+            tried=tried,
+            source=ROUTE,
+            command="git checkout -- frontend/src/app/api",
+            slug="no-proxy-route",
+        )
+    words = words_of(answer)
+    return failed(
+        f"a request through the page is answered with {answer.status_code}: {words}",
+        tried=tried,
+        source=backend_url().source,
+        command=START,
+        slug=next(
+            (slug for known, slug in SLUGS.items() if known in words), "proxy-hides-the-cause"
+        ),
+    )
+
+
+def _unbuffered(answer: httpx2.Response) -> Finding:
+    """Look whether what is on the way to the browser is forbidden to collect the answer."""
+    control = answer.headers.get("cache-control", "")
+    if "no-transform" in control and answer.headers.get("x-accel-buffering") == "no":
+        return passed("a chat request passes, and nobody on the way may collect the answer")
+    return failed(
+        "a chat request passes, but nothing keeps servers on the way from collecting the answer: "
+        f"cache-control is {control or 'missing'}",
+        tried="a look for no-transform and x-accel-buffering: no in the headers of the answer",
+        source=ROUTE,
+        command="git diff frontend/src frontend/next.config.ts",
+        slug="proxy-buffers",
+    )
+
+
+def _guests_are_turned_away() -> bool:
+    return value_of("frontend", "OIDC_ISSUER").is_set
+
+
+CHECKS = (
+    Check("proxy.backend-url", backend_setting, needs=("backend.health",)),
+    Check("proxy.page-server", server),
+    Check("proxy.guest", cookie, needs=("proxy.page-server", "files.secrets")),
+    Check("proxy.status", status, needs=("proxy.page-server", "proxy.backend-url")),
+    Check("proxy.threads", threads, needs=("backend.threads", "proxy.backend-url", "proxy.guest")),
+)

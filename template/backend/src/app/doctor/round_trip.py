@@ -1,0 +1,193 @@
+"""The layer of --round-trip: what becomes of a message, of an answer and of half an answer."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+
+from app.doctor.conversation import HELLO, PATIENCE, Json, hold_conversation
+from app.doctor.finding import Check, Finding, failed, passed, unknown
+from app.doctor.running import START
+
+STORE = "git diff backend/src/app"
+BUFFERED = 0.1
+"""An answer that takes this share of its time, or less, from its first piece to its end was
+collected on the way."""
+
+TOO_FAST = 0.3
+"""Seconds: of an answer that takes less nobody can tell whether it was collected."""
+
+CLOCKS = timedelta(minutes=10)
+"""By how much clocks may differ."""
+
+
+def answer() -> Finding:
+    """Ask, and hear an answer."""
+    try:
+        held = hold_conversation()
+    except httpx2.TransportError as error:
+        return failed(
+            f"the conversation broke off: {type(error).__name__} {error}",
+            tried=f"a message, with {PATIENCE} seconds for the answer",
+            command=START,
+            slug="silent-stream-dies",
+        )
+    if event := held.hello.error or held.count.error:
+        words = str(event.get("message") or "an error without words")
+        return failed(
+            f"the answer failed: {words}",
+            tried=f"a message through {held.way}",
+            source="what the running backend was started with",
+            command=START,
+            slug="error-without-words",
+        )
+    if not held.hello.text:
+        return failed(
+            "no answer came, though nothing failed",
+            tried=f"a message through {held.way}",
+            source="backend/src/app/assistant.py",
+            command=STORE,
+        )
+    return passed(f"an answer came through {held.way}, in {len(held.hello.pieces)} pieces")
+
+
+def pieces() -> Finding:
+    """Find out whether the answer came piece by piece."""
+    held = hold_conversation()
+    moments = held.hello.moments
+    spread = moments[-1] - moments[0]
+    whole = moments[-1] - held.hello.began
+    if len(held.hello.pieces) < 3 or whole < TOO_FAST:
+        return unknown("the answer was too short to tell whether it came piece by piece")
+    if spread > whole * BUFFERED:
+        return passed("it came piece by piece, while it was made")
+    return failed(
+        f"all of the answer came at once, after {whole:.1f} seconds",
+        tried=f"a message through {held.way}",
+        source="frontend/src/lib/chatkit-proxy.ts",
+        command="git diff frontend",
+        slug="proxy-buffers",
+    )
+
+
+def stored() -> Finding:
+    """Compare what was said with what was stored."""
+    held = hold_conversation()
+    tried = "items.list after the first answer"
+    questions = [_text(item) for item in held.items if item.get("type") == "user_message"]
+    answers = [item for item in held.items if item.get("type") == "assistant_message"]
+    texts = [_text(item) for item in answers]
+    if HELLO not in questions:
+        return failed(
+            "the message, which has an emoji in it, was not stored as it was sent",
+            tried=tried,
+            command=STORE,
+            slug="emoji-and-nul",
+        )
+    if texts.count(held.hello.text) > 1 or questions.count(HELLO) > 1:
+        return failed("it was stored twice", tried=tried, command=STORE, slug="message-saved-twice")
+    if not texts:
+        return failed(
+            "the answer was not stored",
+            tried=tried,
+            command=STORE,
+            slug="assistant-message-not-saved",
+        )
+    if not texts[0]:
+        return failed(
+            "the answer was stored without its text",
+            tried=tried,
+            command=STORE,
+            slug="content-type-not-recognised",
+        )
+    if texts[0] != held.hello.text:
+        return failed(
+            "another answer was stored than was heard", tried=tried, command=STORE, slug="fake-id"
+        )
+    if not held.is_listed:
+        return failed(
+            "the conversation is stored and not listed in the history",
+            tried="threads.list",
+            command=STORE,
+            slug="thread-for-metadata",
+        )
+    return passed("message and answer were stored once each, as they were said")
+
+
+def times() -> Finding:
+    """Look at the times of what was stored."""
+    for item in hold_conversation().items:
+        moment = str(item.get("created_at"))
+        if not re.search(r"(Z|[+-]\d\d:\d\d)$", moment) or _is_off(moment):
+            return failed(
+                f"the time of a message is sent as {moment}, and it is "
+                f"{datetime.now(UTC).isoformat(timespec='seconds')}",
+                tried="created_at in items.list",
+                source="backend/src/app/wire_times.py",
+                command=STORE,
+                slug="created-at-shifts",
+            )
+    return passed("the times are right, and say how far they are from UTC")
+
+
+def stopped() -> Finding:
+    """Look for the half answer that was stopped."""
+    held = hold_conversation()
+    heard = held.count
+    if not heard.was_stopped:
+        return unknown("the answer was over before it could be stopped")
+    answers = [_text(item) for item in held.items if item.get("type") == "assistant_message"]
+    if len(answers) > 1 and answers[-1].startswith(heard.text):
+        return passed("what was heard of an answer before Stop is stored")
+    return failed(
+        f"of an answer that was stopped {len(heard.text)} characters were heard, and not stored",
+        tried=f"Stop after {len(heard.pieces)} pieces, then items.list",
+        source="backend/src/app/streaming.py",
+        command=STORE,
+        slug="stop-loses-the-answer",
+    )
+
+
+def strangers() -> Finding:
+    """Find out whether somebody else can read the conversation."""
+    if not hold_conversation().others_see:
+        return passed("a stranger who knows the id of the conversation sees nothing of it")
+    return failed(
+        "a stranger who knows the id of the conversation can read it",
+        tried="items.list as somebody else",
+        source="backend/src/app/chatkit_store.py",
+        command=STORE,
+        slug="foreign-thread",
+    )
+
+
+def forgotten() -> Finding:
+    """Find out whether the conversation is deleted again."""
+    held = hold_conversation()
+    if held.is_gone:
+        return passed("the conversation is deleted again")
+    return failed(
+        f"the conversation {held.thread_id} is still there, though it was deleted",
+        tried="threads.delete, then threads.get_by_id",
+        command=STORE,
+    )
+
+
+def _text(item: Json) -> str:
+    return "".join(str(part.get("text", "")) for part in item.get("content", []))
+
+
+def _is_off(moment: str) -> bool:
+    return abs(datetime.fromisoformat(moment) - datetime.now(UTC)) > CLOCKS
+
+
+NEEDS = ("round-trip.answer",)
+CHECKS = (
+    Check("round-trip.answer", answer, needs=("backend.threads",)),
+    Check("round-trip.pieces", pieces, needs=NEEDS),
+    Check("round-trip.stored", stored, needs=NEEDS),
+    Check("round-trip.times", times, needs=NEEDS),
+    Check("round-trip.stop", stopped, needs=NEEDS),
+    Check("round-trip.strangers", strangers, needs=NEEDS),
+    Check("round-trip.forgotten", forgotten, needs=NEEDS),
+)

@@ -1,0 +1,181 @@
+"""`uv run doctor`: what it says of a healthy project, of secrets, and what it mends."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import empty_database, free_port, run_server, run_sql
+from patient import Examination, Patient
+from sqlalchemy.engine import URL
+
+from app.settings import BACKEND
+
+OUTSIDE = {"page.script"}
+"""What needs the world outside, which tests do not have."""
+
+REVISION = """
+revision = "{name}"
+down_revision = "chatkit_0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
+"""
+
+
+def of_running(names: set[str]) -> set[str]:
+    """Return those names that are about the running page or backend."""
+    return {name for name in names if name.startswith(("backend.", "proxy.", "page."))}
+
+
+def not_passed(examination: Examination, outcome: str) -> set[str]:
+    return {name for name, found in examination.findings.items() if found["outcome"] == outcome}
+
+
+def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
+    ports = {"BACKEND_PORT": str(free_port()), "FRONTEND_PORT": str(free_port())}
+    examination = healthy.examine(**ports)
+    assert examination.slugs("FAIL") == {}
+    unknown = not_passed(examination, "UNKNOWN")
+    assert unknown == of_running(unknown)
+    assert examination.status == 2
+    assert examination["backend.health"]["command"] == "uv run dev"
+    assert examination["backend.threads"]["because"] == "it is not running"
+    assert "0 conversations, 0 messages" in examination["database.tables"]["words"]
+
+
+def test_a_running_backend_passes(healthy: Patient) -> None:
+    assert healthy.database
+    with run_server(healthy.database) as server:
+        port = server.address.rpartition(":")[2]
+        examination = healthy.examine(BACKEND_PORT=port, FRONTEND_PORT=str(free_port()))
+    assert examination.slugs("FAIL") == {}
+    unknown = not_passed(examination, "UNKNOWN")
+    assert not {name for name in unknown if name.startswith("backend.")}
+    assert unknown == of_running(unknown)
+    assert examination["backend.whose-history"]["words"].startswith("a bare curl lists those of")
+
+
+def test_a_person_is_told_what_to_do(patient: Patient) -> None:
+    patient.path("frontend/.env.local").unlink()
+    ended = patient.hear("--only", "files")
+    assert ended.status == 1
+    said = ended.said
+    assert "FAIL     frontend: frontend/.env.local is missing" in said
+    assert "next    uv run doctor --fix" in said
+    assert "pitfall env-file-lost: " in said
+    assert "docs/pitfalls.md#env-file-lost" in said
+    assert "UNKNOWN  secrets: not tried, because of this: frontend/.env.local is missing" in said
+    assert re.search(r"\n\d+ passed, \d+ warned, 1 failed, 1 unknown\.\n$", said)
+
+
+def test_every_slug_has_its_pitfall() -> None:
+    text = (BACKEND.parent / "frontend" / "src" / "pitfalls.json").read_text(encoding="utf-8")
+    known = {one["slug"] for section in json.loads(text) for one in section["pitfalls"]}
+    sources = [file.read_text(encoding="utf-8") for file in BACKEND.glob("src/app/doctor/*.py")]
+    said = set(re.findall(r'slug="([a-z-]+)"', "".join(sources)))
+    assert len(said) > 20
+    assert said <= known
+
+
+def test_a_value_of_the_shell_is_named_as_such(patient: Patient) -> None:
+    examination = patient.examine("--only", "files", APP_ENV="development")
+    assert examination["files.settings"]["source"] == "APP_ENV in the shell"
+
+
+SECRETS = {
+    "OPENAI_API_KEY": "sk-proj-the-key-of-the-shell",
+    "CHATKIT_SECRET": "the-secret-of-the-shell-with-32-characters",
+    "DATABASE_URL": "postgresql://ada:p%40ss-of-the-shell@127.0.0.1:1/chat?sslmode=disable",
+    "MY_OTHER_TOKEN": "a-token-that-is-not-even-ours",
+}
+
+
+@pytest.mark.parametrize("options", [["--json"], []], ids=["json", "text"])
+def test_no_secret_is_said(patient: Patient, options: list[str]) -> None:
+    patient.set("backend", "OPENAI_API_KEY", "sk-proj-the-key-of-the-file")
+    patient.set("backend", "OPENAI_BASE_URL", "http://ada:pass-in-a-url@127.0.0.1:1/v1")
+    patient.set("backend", "OPENAI_MODEL", "llama3.2")
+    patient.set("frontend", "CHATKIT_SECRET", "the-secret-of-the-page-with-32-characters")
+    said = patient.hear(*options, **SECRETS).said
+    assert "shell-beats-env-file" in said
+    for secret in (*SECRETS.values(), "p@ss", "p%40ss", "of-the-file", "of-the-page", "in-a-url"):
+        assert secret not in said
+    assert "127.0.0.1:1/v1" in said
+
+
+@pytest.fixture
+def broken(clone: Patient, tmp_path: Path) -> Patient:
+    """A clone with everything wrong that can be mended."""
+    patient = clone.copy(tmp_path)
+    for name in ("yours", "theirs"):
+        revision = patient.path(f"backend/alembic/versions/{name}.py")
+        revision.write_text(REVISION.format(name=name), encoding="utf-8")
+    patient.path("start.sh").write_bytes(b"#!/bin/sh\r\necho started\r\n")
+    patient.change("frontend/.env.example", "http://127.0.0.1:8000", "http://localhost:8000")
+    return patient
+
+
+@pytest.fixture
+def its_database(broken: Patient, tmp_path: Path) -> Iterator[URL]:
+    with empty_database(tmp_path) as url:
+        broken.env["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        yield url
+
+
+def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: URL) -> None:
+    layers = ("--only", "files", "--only", "database", "--only", "network")
+    before = broken.examine(*layers)
+    assert before.status == 1
+    assert before["database.address"]["because"] == before["files.backend"]["words"]
+
+    first = broken.examine("--fix", *layers)
+    said = " ".join(first.document["mended"])
+    for words in (
+        "Made backend/.env.local from backend/.env.example.",
+        "Made a new CHATKIT_SECRET for both.",
+        "Wrote 127.0.0.1 for localhost in BACKEND_URL of frontend/.env.local.",
+        "Took the line ends of Windows out of start.sh.",
+        "Migrated the database: ",
+    ):
+        assert words in said
+    assert first.slugs("FAIL") == {}
+    assert first.status == 0
+    assert broken.path("start.sh").read_bytes() == b"#!/bin/sh\necho started\n"
+    applied = run_sql(its_database, "SELECT version_num FROM alembic_version")
+    assert len(applied) == 3
+
+    contents = broken.contents()
+    second = broken.examine("--fix", *layers)
+    assert second.document["mended"] == []
+    assert broken.contents() == contents
+    assert second.status == 0
+
+
+def test_two_alembic_heads(broken: Patient, its_database: URL) -> None:
+    """They are joined where `alembic upgrade head` takes but one."""
+    broken.change(
+        "backend/alembic/env.py", 'arguments.revision == "head"', 'arguments.revision == "none"'
+    )
+    first = broken.examine("--fix", "--only", "database")
+    assert "Joined the revisions " in first.document["mended"][-1]
+    assert first.status == 0
+    assert len(run_sql(its_database, "SELECT version_num FROM alembic_version")) == 1
+    assert broken.examine("--fix", "--only", "database").document["mended"] == []
+
+
+def test_nothing_else_is_touched(patient: Patient) -> None:
+    """What OIDC_ISSUER names is a name, and only scripts have to have the line ends of Linux."""
+    patient.set("frontend", "OIDC_ISSUER", "http://localhost:9/realm")
+    patient.path("notes.txt").write_bytes(b"mine\r\n")
+    contents = patient.contents()
+    assert patient.examine("--fix", "--only", "files").document["mended"] == []
+    assert patient.contents() == contents

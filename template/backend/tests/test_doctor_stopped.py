@@ -1,0 +1,416 @@
+"""What the doctor finds in a project that does not run: each failure is made for real."""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import free_port, run_sql
+from patient import Examination, Patient, linux
+
+posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+
+
+def fails(examination: Examination, check: str, slug: str) -> dict[str, str]:
+    """Return the one failure that there is: it names its pitfall, and all else is not tried."""
+    assert examination.slugs("FAIL") == {check: slug}
+    assert examination.status == 1
+    return examination[check]
+
+
+def warns(examination: Examination, check: str, slug: str) -> dict[str, str]:
+    """Return the warning: it names its pitfall, and nothing fails."""
+    assert examination.slugs("FAIL") == {}
+    assert examination.slugs("WARN")[check] == slug
+    return examination[check]
+
+
+# --- tools
+
+
+@posix
+def test_a_missing_node(patient: Patient, tmp_path: Path) -> None:
+    found = patient.examine("--only", "tools", PATH=str(tmp_path))
+    assert "Node.js is missing" in found["tools.node"]["words"]
+    assert found.status == 1
+
+
+def test_dependency_drift_is_named(patient: Patient) -> None:
+    patient.change("pyproject.toml", '"sniffio==', '"sniffio>=')
+    found = warns(patient.examine("--only", "tools"), "tools.python-packages", "dependency-drift")
+    assert found["source"].startswith("pyproject.toml line ")
+
+
+def test_other_versions_than_the_tested_ones_are_named(patient: Patient) -> None:
+    patient.change("pyproject.toml", '"sniffio==', '"sniffio==0.')
+    examination = patient.examine("--only", "tools")
+    found = fails(examination, "tools.python-packages", "dependency-drift")
+    assert "sniffio" in found["words"]
+    assert found["command"] == "uv sync"
+
+
+def test_missing_greenlet_is_named(patient: Patient) -> None:
+    patient.change("backend/pyproject.toml", "sqlalchemy[asyncio]", "sqlalchemy")
+    warns(patient.examine("--only", "tools"), "tools.greenlet", "missing-greenlet")
+
+
+def test_lock_file_of_one_platform_is_named(patient: Patient) -> None:
+    file = patient.path("frontend/package-lock.json")
+    lock = json.loads(file.read_text(encoding="utf-8"))
+    others = [name for name in lock["packages"] if name.endswith("win32-x64-msvc")]
+    assert others
+    for name in others:
+        del lock["packages"][name]
+    file.write_text(json.dumps(lock), encoding="utf-8")
+    examination = patient.examine("--only", "tools")
+    found = fails(examination, "tools.lock-file", "lock-file-of-one-platform")
+    assert "win32-x64-msvc" in found["words"]
+
+
+# --- files
+
+
+@pytest.mark.parametrize("side", ["backend", "frontend"])
+def test_env_file_lost_is_one_failure(patient: Patient, side: str) -> None:
+    patient.path(f"{side}/.env.local").unlink()
+    found = fails(patient.examine("--only", "files"), f"files.{side}", "env-file-lost")
+    assert found["command"] == "uv run doctor --fix"
+    assert patient.examine("--fix", "--only", "files").status == 0
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"), [("another", "differs"), ("", "is empty"), (None, "shorter than 32")]
+)
+def test_secrets_that_cannot_work_are_named(
+    patient: Patient, secret: str | None, words: str
+) -> None:
+    if secret is None:
+        patient.set("backend", "CHATKIT_SECRET", "short")
+    place = patient.set("frontend", "CHATKIT_SECRET", "short" if secret is None else secret)
+    found = fails(patient.examine("--only", "files"), "files.secrets", "env-file-lost")
+    assert words in found["words"]
+    assert place in found["source"]
+
+
+def test_a_wrong_setting_is_one_failure(patient: Patient) -> None:
+    patient.set("backend", "HISTORY_ITEMS", "many")
+    found = fails(patient.examine("--only", "database"), "files.settings", "")
+    assert "HISTORY_ITEMS" in found["words"]
+
+
+def test_shell_beats_env_file(patient: Patient) -> None:
+    place = patient.set("backend", "OPENAI_API_KEY", "sk-of-the-file")
+    examination = patient.examine("--only", "files", OPENAI_API_KEY="sk-of-the-shell")
+    found = warns(examination, "files.shell", "shell-beats-env-file")
+    assert found["words"].startswith("OPENAI_API_KEY: the shell has another value")
+    assert place in found["source"]
+    assert "OPENAI_API_KEY" in found["command"]
+
+
+def test_a_database_that_was_not_answered_is_named(patient: Patient) -> None:
+    answered = patient.path(".copier-answers.yml").read_text(encoding="utf-8")
+    other = "mysql" if "database: sqlite" in answered else "sqlite"
+    place = patient.set("backend", "DATABASE_URL", f"{other}://ada@127.0.0.1:1/chat")
+    found = warns(patient.examine("--only", "files"), "files.answers", "")
+    assert place in found["source"]
+    assert found["command"] == f"uvx copier update --data database={other}"
+
+
+def test_crlf_scripts(patient: Patient) -> None:
+    patient.path("tools").mkdir()
+    patient.path("tools/deploy.sh").write_bytes(b"echo\r\n")
+    found = fails(patient.examine("--only", "files"), "files.line-ends", "crlf-scripts")
+    assert "tools/deploy.sh" in found["words"]
+    assert patient.examine("--fix", "--only", "files").status == 0
+
+
+def test_crlf_scripts_a_lost_gitattributes_is_named(patient: Patient) -> None:
+    patient.path(".gitattributes").unlink()
+    warns(patient.examine("--only", "files"), "files.line-ends", "crlf-scripts")
+
+
+# --- database
+
+
+def test_migrations_not_run_is_named_and_mended(clone: Patient, patient_alone: Patient) -> None:
+    assert patient_alone.database
+    run_sql(patient_alone.database, "DELETE FROM alembic_version")
+    for table in ("feedback", "attachments", "messages", "conversations"):
+        run_sql(patient_alone.database, f"DROP TABLE {table}")
+    examination = patient_alone.examine("--only", "database")
+    found = fails(examination, "database.migrations", "migrations-not-run")
+    assert "chatkit_0002" in found["words"]
+    assert examination["database.tables"]["because"] == found["words"]
+    assert patient_alone.examine("--fix", "--only", "database").status == 0
+
+
+def test_a_project_that_never_ran_has_no_tables(patient: Patient) -> None:
+    """And the doctor makes none: what it looks at stays as it is."""
+    patient.set("backend", "DATABASE_URL", "sqlite:///new.db")
+    examination = patient.examine("--only", "database")
+    assert examination["database.address"]["slug"] == "migrations-not-run"
+    assert not patient.path("backend/new.db").exists()
+
+
+def test_a_table_that_is_gone_is_named(patient_alone: Patient) -> None:
+    assert patient_alone.database
+    run_sql(patient_alone.database, "DROP TABLE feedback")
+    run_sql(patient_alone.database, "DROP TABLE messages")
+    examination = patient_alone.examine("--only", "database")
+    found = fails(examination, "database.tables", "migrations-not-run")
+    assert "messages" in found["words"]
+
+
+def test_a_database_of_another_branch_is_named(patient_alone: Patient) -> None:
+    assert patient_alone.database
+    run_sql(patient_alone.database, "UPDATE alembic_version SET version_num = 'of_a_branch'")
+    found = fails(patient_alone.examine("--only", "database"), "database.migrations", "")
+    assert "of_a_branch" in found["words"]
+    run_sql(patient_alone.database, "UPDATE alembic_version SET version_num = 'chatkit_0002'")
+
+
+def test_a_database_that_does_not_answer_is_named(patient: Patient) -> None:
+    assert patient.database
+    kind = patient.database.get_backend_name()
+    if kind == "sqlite":
+        patient.path("backend/chat.db").write_text("This is no database. " * 100)
+    else:
+        patient.set("backend", "DATABASE_URL", f"{kind}://ada:s3cret@127.0.0.1:1/chat")
+    examination = patient.examine("--only", "database")
+    fails(examination, "database.server", "database-down")
+    assert "s3cret" not in examination.said
+
+
+def test_sqlite_in_a_temp_folder_a_missing_folder_is_named(patient: Patient) -> None:
+    place = patient.set("backend", "DATABASE_URL", "sqlite:///no/folder/chat.db")
+    examination = patient.examine("--only", "database")
+    found = examination["database.address"]
+    assert found["slug"] == "sqlite-in-a-temp-folder"
+    assert place in found["source"]
+
+
+def test_database_url_dialect(patient: Patient) -> None:
+    patient.set("backend", "DATABASE_URL", "oracle://ada@127.0.0.1/chat")
+    examination = patient.examine("--only", "database")
+    found = fails(examination, "database.address", "database-url-dialect")
+    assert "oracle" in found["words"]
+
+
+def test_database_is_locked_without_wal(patient_alone: Patient) -> None:
+    assert patient_alone.database
+    if patient_alone.database.get_backend_name() != "sqlite":
+        pytest.skip("WAL is SQLite's")
+    file = "backend/src/app/databases/sqlite.py"
+    patient_alone.change(file, "journal_mode = WAL", "journal_mode = DELETE")
+    fails(
+        patient_alone.examine("--only", "database"), "database.many-at-once", "database-is-locked"
+    )
+
+
+def test_emoji_and_nul_an_encoding_without_emoji_is_named(patient_alone: Patient) -> None:
+    assert patient_alone.database
+    if patient_alone.database.get_backend_name() != "mysql":
+        pytest.skip("only MySQL lets a table have an encoding of its own")
+    change = "ALTER TABLE feedback CONVERT TO CHARACTER SET latin1"
+    run_sql(patient_alone.database, "DROP TABLE feedback")
+    run_sql(
+        patient_alone.database,
+        "ALTER TABLE messages DROP FOREIGN KEY fk_messages_conversation_id_conversations",
+    )
+    run_sql(patient_alone.database, change.replace("feedback", "messages"))
+    fails(patient_alone.examine("--only", "database"), "database.text", "emoji-and-nul")
+
+
+def test_alembic_cannot_import(patient: Patient) -> None:
+    line = 'sys.path.insert(0, str(BACKEND / "src"))'
+    patient.change("backend/alembic/env.py", line, "")
+    examination = patient.examine("--only", "database")
+    fails(examination, "database.alembic", "alembic-cannot-import")
+
+
+def test_migrations_of_the_framework(patient_alone: Patient) -> None:
+    if not patient_alone.path("backend/src/app/framework_tables.py").exists():
+        pytest.skip("this framework has no tables of its own")
+    assert patient_alone.database
+    run_sql(patient_alone.database, "DELETE FROM django_migrations WHERE app = 'sessions'")
+    run_sql(patient_alone.database, "DROP TABLE django_session")
+    examination = patient_alone.examine("--only", "database")
+    fails(examination, "database.other-migrations", "migrations-not-run")
+    assert patient_alone.examine("--fix", "--only", "database").status == 0
+
+
+# --- network
+
+
+def test_localhost_is_not_one_place(patient: Patient) -> None:
+    place = patient.set("frontend", "BACKEND_URL", f"http://localhost:{free_port()}")
+    examination = patient.examine("--only", "network")
+    found = warns(examination, "network.localhost", "localhost-is-not-one-place")
+    assert place in found["source"]
+    patient.examine("--fix", "--only", "network")
+    assert patient.examine("--only", "network")["network.localhost"]["outcome"] == "PASS"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody else has at ::1."""
+    with socket.socket(socket.AF_INET6) as listener:
+        try:
+            listener.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("variable", ["BACKEND_PORT", "FRONTEND_PORT"])
+def test_localhost_is_not_one_place_who_is_at_the_other_is_named(
+    patient: Patient, taken: int, variable: str
+) -> None:
+    examination = patient.examine("--only", "network", **{variable: str(taken)})
+    check = f"network.{'backend' if variable == 'BACKEND_PORT' else 'page'}-port"
+    found = fails(examination, check, "localhost-is-not-one-place")
+    assert f"process {os.getpid()}" in found["words"]
+    assert f"{variable}=" in found["command"]
+
+
+WSL = "5.15.167.4-microsoft-standard-WSL2"
+
+
+def in_wsl(patient: Patient, folder: Path, mode: str, mounts: str = "") -> dict[str, str]:
+    """Return the environment of a WSL that says it is in this mode."""
+    patient.change(".copier-answers.yml", "wsl: ", "wsl: true\nwas: ")
+    route = linux(folder / "wsl", WSL, mounts) / "net" / "route"
+    route.parent.mkdir()
+    # The gateway is 127.0.0.2, as this machine would write it, and a listener there plays Windows.
+    gateway = int.from_bytes(socket.inet_aton("127.0.0.2"), "little")
+    route.write_text(f"Iface\tDestination\tGateway\neth0\t00000000\t{gateway:08X}\n")
+    program = folder / "wslinfo"
+    program.write_text(f"#!/bin/sh\necho {mode}\n")
+    program.chmod(0o755)
+    path = os.pathsep.join([str(folder), os.environ["PATH"]])
+    return {"CHATKIT_PROC": str(folder / "wsl"), "PATH": path, "BACKEND_PORT": str(free_port())}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("nat", "Windows is at 127.0.0.2"), ("mirrored", "127.0.0.1 is the same in Windows")],
+)
+def test_wsl_two_worlds_the_mode_is_told(
+    patient: Patient, tmp_path: Path, mode: str, words: str
+) -> None:
+    examination = patient.examine("--only", "network", **in_wsl(patient, tmp_path, mode))
+    assert examination.slugs("FAIL") == {}
+    assert words in examination["network.wsl"]["words"]
+
+
+@posix
+def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
+    patient: Patient, tmp_path: Path
+) -> None:
+    examination = patient.examine("--only", "network", **in_wsl(patient, tmp_path, ""))
+    assert examination["network.wsl"]["outcome"] == "UNKNOWN"
+    assert examination.status == 2
+
+
+@posix
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux has all of 127.*")
+def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
+    env = in_wsl(patient, tmp_path, "nat")
+    with socket.create_server(("127.0.0.2", int(env["BACKEND_PORT"]))):
+        examination = patient.examine("--only", "network", **env)
+    found = fails(examination, "network.wsl", "wsl-two-worlds")
+    assert f"BACKEND_URL=http://127.0.0.2:{env['BACKEND_PORT']}" in found["command"]
+
+
+@pytest.mark.parametrize("answered", ["true", "false"])
+def test_the_answer_to_the_question_of_wsl_is_compared(
+    patient: Patient, tmp_path: Path, answered: str
+) -> None:
+    patient.change(".copier-answers.yml", "wsl: ", f"wsl: {answered}\nwas: ")
+    proc = linux(tmp_path / "other", WSL if answered == "false" else "6.8.0-generic")
+    examination = patient.examine("--only", "network", CHATKIT_PROC=str(proc))
+    found = warns(examination, "network.wsl", "wsl-two-worlds")
+    opposite = "false" if answered == "true" else "true"
+    assert found["command"] == f"uvx copier update --data wsl={opposite}"
+
+
+@posix
+def test_wsl_mnt_c(patient: Patient, tmp_path: Path) -> None:
+    mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
+    env = in_wsl(patient, tmp_path, "mirrored", mount)
+    found = warns(patient.examine("--only", "network", **env), "network.drive", "wsl-mnt-c")
+    assert found["command"] == f"mv '{patient.root}' ~/my-chat"
+
+
+# --- page and model, as far as they need nobody who runs
+
+
+def test_domain_key(patient: Patient) -> None:
+    examination = patient.examine("--only", "page")
+    found = examination["page.domain-key"]
+    assert (found["outcome"], found["slug"]) == ("WARN", "domain-key")
+    assert "https://platform.openai.com/" in found["command"]
+    patient.set("frontend", "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", "domain_pk_of_mine")
+    assert patient.examine("--only", "page")["page.domain-key"]["outcome"] == "PASS"
+
+
+def test_no_key_no_answer_the_demo_passes(patient: Patient) -> None:
+    examination = patient.examine("--only", "model")
+    assert examination.status == 0
+    assert "demo" in examination["model.key"]["words"]
+
+
+# --- repository
+
+
+def test_not_a_git_repository(patient: Patient) -> None:
+    shutil.rmtree(patient.path(".git"))
+    found = warns(
+        patient.examine("--only", "repository"), "repository.committed", "not-a-git-repository"
+    )
+    assert found["command"].startswith("git init && ")
+
+
+def test_not_a_git_repository_without_a_commit(patient: Patient) -> None:
+    shutil.rmtree(patient.path(".git"))
+    patient.git("init", "--quiet")
+    examination = patient.examine("--only", "repository")
+    warns(examination, "repository.committed", "not-a-git-repository")
+
+
+def test_update_refused_dirty(patient: Patient) -> None:
+    patient.path("new.txt").write_text("new")
+    found = warns(
+        patient.examine("--only", "repository"), "repository.clean", "update-refused-dirty"
+    )
+    assert "new.txt" in found["words"]
+
+
+def test_conflicts_on_update(patient: Patient) -> None:
+    marks = [mark * 7 for mark in "<=>"]
+    text = f"{marks[0]} before updating\nmine\n{marks[1]}\ntheirs\n{marks[2]} after updating\n"
+    patient.path("backend/alembic.ini").write_text(text)
+    examination = patient.examine("--only", "repository")
+    found = fails(examination, "repository.conflicts", "conflicts-on-update")
+    assert found["source"] == "backend/alembic.ini line 1"
+
+
+def test_secrets_in_answers_a_tracked_env_file_is_named(patient: Patient) -> None:
+    patient.git("add", "--force", "backend/.env.local")
+    examination = patient.examine("--only", "repository")
+    found = fails(examination, "repository.secrets", "secrets-in-answers")
+    assert found["command"] == "git rm --cached backend/.env.local"
+
+
+def test_a_clean_repository_passes(patient: Patient) -> None:
+    assert patient.examine("--only", "repository").slugs("PASS").keys() == {
+        "repository.committed",
+        "repository.clean",
+        "repository.conflicts",
+        "repository.secrets",
+    }
