@@ -78,6 +78,12 @@ class Patient:
     database: URL | None = None
     """Where its conversations are, once it is settled."""
 
+    @property
+    def url(self) -> URL:
+        """The address of the database."""
+        assert self.database
+        return self.database
+
     def settle(self, database: URL, secret: str) -> None:
         """Make what git does not keep: settings, and tables in a database, an empty one."""
         for side in ("backend", "frontend"):
@@ -90,11 +96,12 @@ class Patient:
             address = database.render_as_string(hide_password=False)
             self.set("backend", "DATABASE_URL", address)
         self.database = database
-        self.hear("--fix", "--only", "database")
+        self.examine("database.tables", fix=True)
 
-    def examine(self, *options: str, **env: str) -> Examination:
-        """Run `doctor --json`, in all layers unless told otherwise."""
-        return self.hear("--json", *options, **env)
+    def examine(self, *only: str, fix: bool = False, **env: str) -> Examination:
+        """Run `doctor --json`: all checks, or only those named."""
+        options = [option for name in only for option in ("--only", name)]
+        return self.hear("--json", *options, *(["--fix"] if fix else []), **env)
 
     def hear(self, *options: str, **env: str) -> Examination:
         """Run `doctor`."""
@@ -162,6 +169,20 @@ def make_patient(folder: Path) -> Patient:
     patient.git("add", ".")
     patient.git("commit", "--quiet", "-m", "Start")
     return patient
+
+
+def fails(examination: Examination, check: str, slug: str) -> dict[str, str]:
+    """Return the one failure that there is: it names its pitfall, and all else is not tried."""
+    assert examination.slugs("FAIL") == {check: slug}
+    assert examination.status == 1
+    return examination[check]
+
+
+def warns(examination: Examination, check: str, slug: str) -> dict[str, str]:
+    """Return the warning: it names its pitfall, and nothing fails."""
+    assert examination.slugs("FAIL") == {}
+    assert examination.slugs("WARN")[check] == slug
+    return examination[check]
 
 
 def linux(folder: Path, version: str = "6.8.0-45-generic", mounts: str = "") -> Path:

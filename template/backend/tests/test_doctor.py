@@ -53,8 +53,7 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
 
 
 def test_a_running_backend_passes(healthy: Patient) -> None:
-    assert healthy.database
-    with run_server(healthy.database) as server:
+    with run_server(healthy.url) as server:
         port = server.address.rpartition(":")[2]
         examination = healthy.examine(BACKEND_PORT=port, FRONTEND_PORT=str(free_port()))
     assert examination.slugs("FAIL") == {}
@@ -87,7 +86,7 @@ def test_every_slug_has_its_pitfall() -> None:
 
 
 def test_a_value_of_the_shell_is_named_as_such(patient: Patient) -> None:
-    examination = patient.examine("--only", "files", APP_ENV="development")
+    examination = patient.examine("files", APP_ENV="development")
     assert examination["files.settings"]["source"] == "APP_ENV in the shell"
 
 
@@ -132,12 +131,12 @@ def its_database(broken: Patient, tmp_path: Path) -> Iterator[URL]:
 
 
 def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: URL) -> None:
-    layers = ("--only", "files", "--only", "database", "--only", "network")
+    layers = ("files", "database", "network")
     before = broken.examine(*layers)
     assert before.status == 1
     assert before["database.address"]["because"] == before["files.backend"]["words"]
 
-    first = broken.examine("--fix", *layers)
+    first = broken.examine(*layers, fix=True)
     said = " ".join(first.document["mended"])
     for words in (
         "Made backend/.env.local from backend/.env.example.",
@@ -154,7 +153,7 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
     assert len(applied) == 3
 
     contents = broken.contents()
-    second = broken.examine("--fix", *layers)
+    second = broken.examine(*layers, fix=True)
     assert second.document["mended"] == []
     assert broken.contents() == contents
     assert second.status == 0
@@ -165,11 +164,11 @@ def test_two_alembic_heads(broken: Patient, its_database: URL) -> None:
     broken.change(
         "backend/alembic/env.py", 'arguments.revision == "head"', 'arguments.revision == "none"'
     )
-    first = broken.examine("--fix", "--only", "database")
+    first = broken.examine("database.alembic", fix=True)
     assert "Joined the revisions " in first.document["mended"][-1]
     assert first.status == 0
     assert len(run_sql(its_database, "SELECT version_num FROM alembic_version")) == 1
-    assert broken.examine("--fix", "--only", "database").document["mended"] == []
+    assert broken.examine("database.migrations", fix=True).document["mended"] == []
 
 
 def test_nothing_else_is_touched(patient: Patient) -> None:
@@ -177,5 +176,5 @@ def test_nothing_else_is_touched(patient: Patient) -> None:
     patient.set("frontend", "OIDC_ISSUER", "http://localhost:9/realm")
     patient.path("notes.txt").write_bytes(b"mine\r\n")
     contents = patient.contents()
-    assert patient.examine("--fix", "--only", "files").document["mended"] == []
+    assert patient.examine("files", fix=True).document["mended"] == []
     assert patient.contents() == contents

@@ -8,24 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import free_port, run_sql
-from patient import Examination, Patient, linux
+from conftest import free_port
+from patient import Patient, fails, linux, warns
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
-
-
-def fails(examination: Examination, check: str, slug: str) -> dict[str, str]:
-    """Return the one failure that there is: it names its pitfall, and all else is not tried."""
-    assert examination.slugs("FAIL") == {check: slug}
-    assert examination.status == 1
-    return examination[check]
-
-
-def warns(examination: Examination, check: str, slug: str) -> dict[str, str]:
-    """Return the warning: it names its pitfall, and nothing fails."""
-    assert examination.slugs("FAIL") == {}
-    assert examination.slugs("WARN")[check] == slug
-    return examination[check]
 
 
 # --- tools
@@ -33,20 +19,20 @@ def warns(examination: Examination, check: str, slug: str) -> dict[str, str]:
 
 @posix
 def test_a_missing_node(patient: Patient, tmp_path: Path) -> None:
-    found = patient.examine("--only", "tools", PATH=str(tmp_path))
+    found = patient.examine("tools", PATH=str(tmp_path))
     assert "Node.js is missing" in found["tools.node"]["words"]
     assert found.status == 1
 
 
 def test_dependency_drift_is_named(patient: Patient) -> None:
     patient.change("pyproject.toml", '"sniffio==', '"sniffio>=')
-    found = warns(patient.examine("--only", "tools"), "tools.python-packages", "dependency-drift")
+    found = warns(patient.examine("tools"), "tools.python-packages", "dependency-drift")
     assert found["source"].startswith("pyproject.toml line ")
 
 
 def test_other_versions_than_the_tested_ones_are_named(patient: Patient) -> None:
     patient.change("pyproject.toml", '"sniffio==', '"sniffio==0.')
-    examination = patient.examine("--only", "tools")
+    examination = patient.examine("tools")
     found = fails(examination, "tools.python-packages", "dependency-drift")
     assert "sniffio" in found["words"]
     assert found["command"] == "uv sync"
@@ -54,7 +40,7 @@ def test_other_versions_than_the_tested_ones_are_named(patient: Patient) -> None
 
 def test_missing_greenlet_is_named(patient: Patient) -> None:
     patient.change("backend/pyproject.toml", "sqlalchemy[asyncio]", "sqlalchemy")
-    warns(patient.examine("--only", "tools"), "tools.greenlet", "missing-greenlet")
+    warns(patient.examine("tools"), "tools.greenlet", "missing-greenlet")
 
 
 def test_lock_file_of_one_platform_is_named(patient: Patient) -> None:
@@ -65,7 +51,7 @@ def test_lock_file_of_one_platform_is_named(patient: Patient) -> None:
     for name in others:
         del lock["packages"][name]
     file.write_text(json.dumps(lock), encoding="utf-8")
-    examination = patient.examine("--only", "tools")
+    examination = patient.examine("tools")
     found = fails(examination, "tools.lock-file", "lock-file-of-one-platform")
     assert "win32-x64-msvc" in found["words"]
 
@@ -76,9 +62,9 @@ def test_lock_file_of_one_platform_is_named(patient: Patient) -> None:
 @pytest.mark.parametrize("side", ["backend", "frontend"])
 def test_env_file_lost_is_one_failure(patient: Patient, side: str) -> None:
     patient.path(f"{side}/.env.local").unlink()
-    found = fails(patient.examine("--only", "files"), f"files.{side}", "env-file-lost")
+    found = fails(patient.examine("files"), f"files.{side}", "env-file-lost")
     assert found["command"] == "uv run doctor --fix"
-    assert patient.examine("--fix", "--only", "files").status == 0
+    assert patient.examine("files", fix=True).status == 0
 
 
 @pytest.mark.parametrize(
@@ -90,20 +76,20 @@ def test_secrets_that_cannot_work_are_named(
     if secret is None:
         patient.set("backend", "CHATKIT_SECRET", "short")
     place = patient.set("frontend", "CHATKIT_SECRET", "short" if secret is None else secret)
-    found = fails(patient.examine("--only", "files"), "files.secrets", "env-file-lost")
+    found = fails(patient.examine("files"), "files.secrets", "env-file-lost")
     assert words in found["words"]
     assert place in found["source"]
 
 
 def test_a_wrong_setting_is_one_failure(patient: Patient) -> None:
     patient.set("backend", "HISTORY_ITEMS", "many")
-    found = fails(patient.examine("--only", "database"), "files.settings", "")
+    found = fails(patient.examine("database.text"), "files.settings", "")
     assert "HISTORY_ITEMS" in found["words"]
 
 
 def test_shell_beats_env_file(patient: Patient) -> None:
     place = patient.set("backend", "OPENAI_API_KEY", "sk-of-the-file")
-    examination = patient.examine("--only", "files", OPENAI_API_KEY="sk-of-the-shell")
+    examination = patient.examine("files", OPENAI_API_KEY="sk-of-the-shell")
     found = warns(examination, "files.shell", "shell-beats-env-file")
     assert found["words"].startswith("OPENAI_API_KEY: the shell has another value")
     assert place in found["source"]
@@ -114,7 +100,7 @@ def test_a_database_that_was_not_answered_is_named(patient: Patient) -> None:
     answered = patient.path(".copier-answers.yml").read_text(encoding="utf-8")
     other = "mysql" if "database: sqlite" in answered else "sqlite"
     place = patient.set("backend", "DATABASE_URL", f"{other}://ada@127.0.0.1:1/chat")
-    found = warns(patient.examine("--only", "files"), "files.answers", "")
+    found = warns(patient.examine("files"), "files.answers", "")
     assert place in found["source"]
     assert found["command"] == f"uvx copier update --data database={other}"
 
@@ -122,124 +108,14 @@ def test_a_database_that_was_not_answered_is_named(patient: Patient) -> None:
 def test_crlf_scripts(patient: Patient) -> None:
     patient.path("tools").mkdir()
     patient.path("tools/deploy.sh").write_bytes(b"echo\r\n")
-    found = fails(patient.examine("--only", "files"), "files.line-ends", "crlf-scripts")
+    found = fails(patient.examine("files"), "files.line-ends", "crlf-scripts")
     assert "tools/deploy.sh" in found["words"]
-    assert patient.examine("--fix", "--only", "files").status == 0
+    assert patient.examine("files", fix=True).status == 0
 
 
 def test_crlf_scripts_a_lost_gitattributes_is_named(patient: Patient) -> None:
     patient.path(".gitattributes").unlink()
-    warns(patient.examine("--only", "files"), "files.line-ends", "crlf-scripts")
-
-
-# --- database
-
-
-def test_migrations_not_run_is_named_and_mended(clone: Patient, patient_alone: Patient) -> None:
-    assert patient_alone.database
-    run_sql(patient_alone.database, "DELETE FROM alembic_version")
-    for table in ("feedback", "attachments", "messages", "conversations"):
-        run_sql(patient_alone.database, f"DROP TABLE {table}")
-    examination = patient_alone.examine("--only", "database")
-    found = fails(examination, "database.migrations", "migrations-not-run")
-    assert "chatkit_0002" in found["words"]
-    assert examination["database.tables"]["because"] == found["words"]
-    assert patient_alone.examine("--fix", "--only", "database").status == 0
-
-
-def test_a_project_that_never_ran_has_no_tables(patient: Patient) -> None:
-    """And the doctor makes none: what it looks at stays as it is."""
-    patient.set("backend", "DATABASE_URL", "sqlite:///new.db")
-    examination = patient.examine("--only", "database")
-    assert examination["database.address"]["slug"] == "migrations-not-run"
-    assert not patient.path("backend/new.db").exists()
-
-
-def test_a_table_that_is_gone_is_named(patient_alone: Patient) -> None:
-    assert patient_alone.database
-    run_sql(patient_alone.database, "DROP TABLE feedback")
-    run_sql(patient_alone.database, "DROP TABLE messages")
-    examination = patient_alone.examine("--only", "database")
-    found = fails(examination, "database.tables", "migrations-not-run")
-    assert "messages" in found["words"]
-
-
-def test_a_database_of_another_branch_is_named(patient_alone: Patient) -> None:
-    assert patient_alone.database
-    run_sql(patient_alone.database, "UPDATE alembic_version SET version_num = 'of_a_branch'")
-    found = fails(patient_alone.examine("--only", "database"), "database.migrations", "")
-    assert "of_a_branch" in found["words"]
-    run_sql(patient_alone.database, "UPDATE alembic_version SET version_num = 'chatkit_0002'")
-
-
-def test_a_database_that_does_not_answer_is_named(patient: Patient) -> None:
-    assert patient.database
-    kind = patient.database.get_backend_name()
-    if kind == "sqlite":
-        patient.path("backend/chat.db").write_text("This is no database. " * 100)
-    else:
-        patient.set("backend", "DATABASE_URL", f"{kind}://ada:s3cret@127.0.0.1:1/chat")
-    examination = patient.examine("--only", "database")
-    fails(examination, "database.server", "database-down")
-    assert "s3cret" not in examination.said
-
-
-def test_sqlite_in_a_temp_folder_a_missing_folder_is_named(patient: Patient) -> None:
-    place = patient.set("backend", "DATABASE_URL", "sqlite:///no/folder/chat.db")
-    examination = patient.examine("--only", "database")
-    found = examination["database.address"]
-    assert found["slug"] == "sqlite-in-a-temp-folder"
-    assert place in found["source"]
-
-
-def test_database_url_dialect(patient: Patient) -> None:
-    patient.set("backend", "DATABASE_URL", "oracle://ada@127.0.0.1/chat")
-    examination = patient.examine("--only", "database")
-    found = fails(examination, "database.address", "database-url-dialect")
-    assert "oracle" in found["words"]
-
-
-def test_database_is_locked_without_wal(patient_alone: Patient) -> None:
-    assert patient_alone.database
-    if patient_alone.database.get_backend_name() != "sqlite":
-        pytest.skip("WAL is SQLite's")
-    file = "backend/src/app/databases/sqlite.py"
-    patient_alone.change(file, "journal_mode = WAL", "journal_mode = DELETE")
-    fails(
-        patient_alone.examine("--only", "database"), "database.many-at-once", "database-is-locked"
-    )
-
-
-def test_emoji_and_nul_an_encoding_without_emoji_is_named(patient_alone: Patient) -> None:
-    assert patient_alone.database
-    if patient_alone.database.get_backend_name() != "mysql":
-        pytest.skip("only MySQL lets a table have an encoding of its own")
-    change = "ALTER TABLE feedback CONVERT TO CHARACTER SET latin1"
-    run_sql(patient_alone.database, "DROP TABLE feedback")
-    run_sql(
-        patient_alone.database,
-        "ALTER TABLE messages DROP FOREIGN KEY fk_messages_conversation_id_conversations",
-    )
-    run_sql(patient_alone.database, change.replace("feedback", "messages"))
-    fails(patient_alone.examine("--only", "database"), "database.text", "emoji-and-nul")
-
-
-def test_alembic_cannot_import(patient: Patient) -> None:
-    line = 'sys.path.insert(0, str(BACKEND / "src"))'
-    patient.change("backend/alembic/env.py", line, "")
-    examination = patient.examine("--only", "database")
-    fails(examination, "database.alembic", "alembic-cannot-import")
-
-
-def test_migrations_of_the_framework(patient_alone: Patient) -> None:
-    if not patient_alone.path("backend/src/app/framework_tables.py").exists():
-        pytest.skip("this framework has no tables of its own")
-    assert patient_alone.database
-    run_sql(patient_alone.database, "DELETE FROM django_migrations WHERE app = 'sessions'")
-    run_sql(patient_alone.database, "DROP TABLE django_session")
-    examination = patient_alone.examine("--only", "database")
-    fails(examination, "database.other-migrations", "migrations-not-run")
-    assert patient_alone.examine("--fix", "--only", "database").status == 0
+    warns(patient.examine("files"), "files.line-ends", "crlf-scripts")
 
 
 # --- network
@@ -247,11 +123,11 @@ def test_migrations_of_the_framework(patient_alone: Patient) -> None:
 
 def test_localhost_is_not_one_place(patient: Patient) -> None:
     place = patient.set("frontend", "BACKEND_URL", f"http://localhost:{free_port()}")
-    examination = patient.examine("--only", "network")
+    examination = patient.examine("network")
     found = warns(examination, "network.localhost", "localhost-is-not-one-place")
     assert place in found["source"]
-    patient.examine("--fix", "--only", "network")
-    assert patient.examine("--only", "network")["network.localhost"]["outcome"] == "PASS"
+    patient.examine("network", fix=True)
+    assert patient.examine("network")["network.localhost"]["outcome"] == "PASS"
 
 
 @pytest.fixture
@@ -270,7 +146,7 @@ def taken() -> Iterator[int]:
 def test_localhost_is_not_one_place_who_is_at_the_other_is_named(
     patient: Patient, taken: int, variable: str
 ) -> None:
-    examination = patient.examine("--only", "network", **{variable: str(taken)})
+    examination = patient.examine("network", **{variable: str(taken)})
     check = f"network.{'backend' if variable == 'BACKEND_PORT' else 'page'}-port"
     found = fails(examination, check, "localhost-is-not-one-place")
     assert f"process {os.getpid()}" in found["words"]
@@ -303,7 +179,7 @@ def in_wsl(patient: Patient, folder: Path, mode: str, mounts: str = "") -> dict[
 def test_wsl_two_worlds_the_mode_is_told(
     patient: Patient, tmp_path: Path, mode: str, words: str
 ) -> None:
-    examination = patient.examine("--only", "network", **in_wsl(patient, tmp_path, mode))
+    examination = patient.examine("network", **in_wsl(patient, tmp_path, mode))
     assert examination.slugs("FAIL") == {}
     assert words in examination["network.wsl"]["words"]
 
@@ -312,7 +188,7 @@ def test_wsl_two_worlds_the_mode_is_told(
 def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
     patient: Patient, tmp_path: Path
 ) -> None:
-    examination = patient.examine("--only", "network", **in_wsl(patient, tmp_path, ""))
+    examination = patient.examine("network", **in_wsl(patient, tmp_path, ""))
     assert examination["network.wsl"]["outcome"] == "UNKNOWN"
     assert examination.status == 2
 
@@ -322,7 +198,7 @@ def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
 def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
     env = in_wsl(patient, tmp_path, "nat")
     with socket.create_server(("127.0.0.2", int(env["BACKEND_PORT"]))):
-        examination = patient.examine("--only", "network", **env)
+        examination = patient.examine("network", **env)
     found = fails(examination, "network.wsl", "wsl-two-worlds")
     assert f"BACKEND_URL=http://127.0.0.2:{env['BACKEND_PORT']}" in found["command"]
 
@@ -333,7 +209,7 @@ def test_the_answer_to_the_question_of_wsl_is_compared(
 ) -> None:
     patient.change(".copier-answers.yml", "wsl: ", f"wsl: {answered}\nwas: ")
     proc = linux(tmp_path / "other", WSL if answered == "false" else "6.8.0-generic")
-    examination = patient.examine("--only", "network", CHATKIT_PROC=str(proc))
+    examination = patient.examine("network", CHATKIT_PROC=str(proc))
     found = warns(examination, "network.wsl", "wsl-two-worlds")
     opposite = "false" if answered == "true" else "true"
     assert found["command"] == f"uvx copier update --data wsl={opposite}"
@@ -343,7 +219,7 @@ def test_the_answer_to_the_question_of_wsl_is_compared(
 def test_wsl_mnt_c(patient: Patient, tmp_path: Path) -> None:
     mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
     env = in_wsl(patient, tmp_path, "mirrored", mount)
-    found = warns(patient.examine("--only", "network", **env), "network.drive", "wsl-mnt-c")
+    found = warns(patient.examine("network", **env), "network.drive", "wsl-mnt-c")
     assert found["command"] == f"mv '{patient.root}' ~/my-chat"
 
 
@@ -351,16 +227,16 @@ def test_wsl_mnt_c(patient: Patient, tmp_path: Path) -> None:
 
 
 def test_domain_key(patient: Patient) -> None:
-    examination = patient.examine("--only", "page")
+    examination = patient.examine("page")
     found = examination["page.domain-key"]
     assert (found["outcome"], found["slug"]) == ("WARN", "domain-key")
     assert "https://platform.openai.com/" in found["command"]
     patient.set("frontend", "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", "domain_pk_of_mine")
-    assert patient.examine("--only", "page")["page.domain-key"]["outcome"] == "PASS"
+    assert patient.examine("page")["page.domain-key"]["outcome"] == "PASS"
 
 
 def test_no_key_no_answer_the_demo_passes(patient: Patient) -> None:
-    examination = patient.examine("--only", "model")
+    examination = patient.examine("model")
     assert examination.status == 0
     assert "demo" in examination["model.key"]["words"]
 
@@ -370,24 +246,20 @@ def test_no_key_no_answer_the_demo_passes(patient: Patient) -> None:
 
 def test_not_a_git_repository(patient: Patient) -> None:
     shutil.rmtree(patient.path(".git"))
-    found = warns(
-        patient.examine("--only", "repository"), "repository.committed", "not-a-git-repository"
-    )
+    found = warns(patient.examine("repository"), "repository.committed", "not-a-git-repository")
     assert found["command"].startswith("git init && ")
 
 
 def test_not_a_git_repository_without_a_commit(patient: Patient) -> None:
     shutil.rmtree(patient.path(".git"))
     patient.git("init", "--quiet")
-    examination = patient.examine("--only", "repository")
+    examination = patient.examine("repository")
     warns(examination, "repository.committed", "not-a-git-repository")
 
 
 def test_update_refused_dirty(patient: Patient) -> None:
     patient.path("new.txt").write_text("new")
-    found = warns(
-        patient.examine("--only", "repository"), "repository.clean", "update-refused-dirty"
-    )
+    found = warns(patient.examine("repository"), "repository.clean", "update-refused-dirty")
     assert "new.txt" in found["words"]
 
 
@@ -395,20 +267,20 @@ def test_conflicts_on_update(patient: Patient) -> None:
     marks = [mark * 7 for mark in "<=>"]
     text = f"{marks[0]} before updating\nmine\n{marks[1]}\ntheirs\n{marks[2]} after updating\n"
     patient.path("backend/alembic.ini").write_text(text)
-    examination = patient.examine("--only", "repository")
+    examination = patient.examine("repository")
     found = fails(examination, "repository.conflicts", "conflicts-on-update")
     assert found["source"] == "backend/alembic.ini line 1"
 
 
 def test_secrets_in_answers_a_tracked_env_file_is_named(patient: Patient) -> None:
     patient.git("add", "--force", "backend/.env.local")
-    examination = patient.examine("--only", "repository")
+    examination = patient.examine("repository")
     found = fails(examination, "repository.secrets", "secrets-in-answers")
     assert found["command"] == "git rm --cached backend/.env.local"
 
 
 def test_a_clean_repository_passes(patient: Patient) -> None:
-    assert patient.examine("--only", "repository").slugs("PASS").keys() == {
+    assert patient.examine("repository").slugs("PASS").keys() == {
         "repository.committed",
         "repository.clean",
         "repository.conflicts",

@@ -1,21 +1,10 @@
 """The command `uv run doctor`: its options, and how it ends."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-
-LAYERS = (
-    "tools",
-    "files",
-    "database",
-    "backend",
-    "network",
-    "proxy",
-    "page",
-    "model",
-    "repository",
-)
 
 
 def main() -> None:
@@ -40,9 +29,9 @@ def main() -> None:
     parser.add_argument(
         "--only",
         action="append",
-        choices=LAYERS,
-        metavar="LAYER",
-        help=f"examine this layer and what it needs: {', '.join(LAYERS)}; may be given repeatedly",
+        metavar="NAME",
+        help="examine one layer, such as database, or one check, such as database.tables, and what "
+        "it needs; may be given repeatedly",
     )
     parser.add_argument("--json", action="store_true", help="for machines and for bug reports")
     options = parser.parse_args()
@@ -53,27 +42,34 @@ def main() -> None:
             fix=options.fix,
             round_trip=options.round_trip,
             as_json=options.json,
-            layers=options.only or LAYERS,
+            only=options.only or [],
         )
     except KeyboardInterrupt:
         status = 130
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
     sys.exit(status)
 
 
-def _run(*, fix: bool, round_trip: bool, as_json: bool, layers: Sequence[str]) -> int:
+def _run(*, fix: bool, round_trip: bool, as_json: bool, only: Sequence[str]) -> int:
     # Slow to import, and whoever asks for --help does not want to wait.
     from app import embedded_postgres
-    from app.doctor.examination import examine, of_layers
+    from app.doctor.examination import examine, named
     from app.doctor.fixes import mend
-    from app.doctor.layers import CHECKS
+    from app.doctor.layers import CHECKS, ROUND_TRIP
     from app.doctor.report import JsonReport, TextReport
 
     report = JsonReport() if as_json else TextReport()
-    wanted = [*layers, "round-trip"] if round_trip else layers
+    every = [*CHECKS, *ROUND_TRIP] if round_trip else CHECKS
+    checks = named(only, every) if only else every
+    if not checks:
+        print(f"There is no check named {' or '.join(only)}.", file=sys.stderr)
+        return 2
     try:
         if fix:
             report.mended(mend())
-        for check, finding in examine(of_layers(CHECKS, wanted)):
+        for check, finding in examine(checks):
             report.add(check, finding)
         return report.end()
     finally:

@@ -234,5 +234,5 @@ CHECKS = (
     Check("database.other-migrations", migrations_of_framework, needs=("database.migrations",)),
     Check("database.tables", tables, needs=("database.migrations",)),
     Check("database.text", any_text, needs=("database.tables",)),
-    Check("database.alembic", command_line, needs=("database.server",)),
+    Check("database.alembic", command_line, needs=("database.address",)),
 )

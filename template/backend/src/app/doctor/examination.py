@@ -24,9 +24,9 @@ def examine(checks: Sequence[Check]) -> Iterator[tuple[Check, Finding]]:
                 yield check, finding
 
 
-def of_layers(checks: Sequence[Check], layers: Collection[str]) -> list[Check]:
-    """Return the checks of some layers, and those that they need."""
-    wanted = {check.name for check in checks if check.layer in layers}
+def named(names: Collection[str], checks: Sequence[Check]) -> list[Check]:
+    """Return the checks of these names, or of layers of these names, and those that they need."""
+    wanted = {check.name for check in checks if {check.name, check.layer} & set(names)}
     for check in reversed(checks):
         if check.name in wanted:
             wanted.update(check.needs)

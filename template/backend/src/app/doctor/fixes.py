@@ -100,6 +100,7 @@ def _join_heads() -> list[str]:
     heads = script.get_heads()
     if len(heads) < 2 or TWO_HEADS not in run_alone("upgrade", "head", "--sql").stderr:
         return []
+    script.messaging_opts = {"quiet": True}
     folder = BACKEND / "alembic" / "versions"
     joined = script.generate_revision(
         rev_id(), "join heads", head=list(heads), version_path=str(folder)

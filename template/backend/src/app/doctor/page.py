@@ -75,11 +75,11 @@ def development() -> Finding | None:
     """Find out whether Next.js, in development, lets a page at 127.0.0.1 come alive."""
     if "/_next/static/chunks/" not in document().text or "hmr-client" not in document().text:
         return None
-    status = _open_socket("/_next/hmr?id=doctor")
-    if status == 101:
+    said = _open_socket("/_next/hmr?id=doctor")
+    if said.startswith("HTTP/1.1 101 "):
         return passed("Next.js lets the page at 127.0.0.1 come alive")
     return failed(
-        f"Next.js refuses the page at 127.0.0.1 what it needs to come alive, with {status}",
+        f"Next.js refuses the page at 127.0.0.1 what it needs to come alive: {said}",
         tried=f"a WebSocket to /_next/hmr with the origin {page_address()}",
         source="frontend/next.config.ts",
         command="git diff frontend/next.config.ts",
@@ -87,8 +87,8 @@ def development() -> Finding | None:
     )
 
 
-def _open_socket(path: str) -> int:
-    """Return the status with which the page's server answers a WebSocket of the page."""
+def _open_socket(path: str) -> str:
+    """Return the first line with which the page's server answers a WebSocket of the page."""
     head = (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{page_port()}\r\nOrigin: {page_address()}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -96,9 +96,8 @@ def _open_socket(path: str) -> int:
     )
     with socket.create_connection(("127.0.0.1", page_port()), timeout=SECONDS) as connection:
         connection.sendall(head.encode())
-        answer = connection.recv(64)
-    found = re.match(rb"HTTP/1\.1 (\d+)", answer)
-    return int(found[1]) if found else 0
+        answer = connection.recv(256).decode(errors="replace")
+    return answer.partition("\r\n")[0]
 
 
 def domain_key() -> Finding:
