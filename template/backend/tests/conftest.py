@@ -21,6 +21,7 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
+from between import Between, stand_between
 from chat import Chat, visit
 from fake_model import KEY, FakeModel, run_fake_model
 from obstore.store import LocalStore
@@ -50,6 +51,11 @@ class Server:
     database: URL
     page: str | None = None
     """The address of the page's server in front of it, if there is one."""
+
+    @property
+    def port(self) -> str:
+        """The port, for the environment."""
+        return self.address.rpartition(":")[2]
 
     def chat(self, token: str | None = None) -> Chat:
         """Return a person with this token, or the one whom development believes without any."""
@@ -255,6 +261,20 @@ def patient_alone(clone: Patient, tmp_path: Path) -> Iterator[Patient]:
     with empty_database(tmp_path) as url:
         patient.settle(url, SECRET)
         yield patient
+
+
+@pytest.fixture(scope="session")
+def backend(healthy: Patient) -> Iterator[Server]:
+    """The backend of the healthy project."""
+    with run_server(healthy.url) as running:
+        yield running
+
+
+@pytest.fixture
+def between(backend: Server) -> Iterator[Between]:
+    """What stands in for the page in front of it, or for a backend that errs."""
+    with stand_between(backend.address, SECRET) as running:
+        yield running
 
 
 @pytest.fixture

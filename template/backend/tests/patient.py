@@ -96,12 +96,16 @@ class Patient:
             address = database.render_as_string(hide_password=False)
             self.set("backend", "DATABASE_URL", address)
         self.database = database
-        self.examine("database.tables", fix=True)
+        self.mend("database.tables")
 
-    def examine(self, *only: str, fix: bool = False, **env: str) -> Examination:
+    def examine(self, *only: str, options: Sequence[str] = (), **env: str) -> Examination:
         """Run `doctor --json`: all checks, or only those named."""
-        options = [option for name in only for option in ("--only", name)]
-        return self.hear("--json", *options, *(["--fix"] if fix else []), **env)
+        names = [option for name in only for option in ("--only", name)]
+        return self.hear("--json", *names, *options, **env)
+
+    def mend(self, *only: str) -> Examination:
+        """Run `doctor --json --fix`."""
+        return self.examine(*only, options=["--fix"])
 
     def hear(self, *options: str, **env: str) -> Examination:
         """Run `doctor`."""

@@ -54,8 +54,7 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
 
 def test_a_running_backend_passes(healthy: Patient) -> None:
     with run_server(healthy.url) as server:
-        port = server.address.rpartition(":")[2]
-        examination = healthy.examine(BACKEND_PORT=port, FRONTEND_PORT=str(free_port()))
+        examination = healthy.examine(BACKEND_PORT=server.port, FRONTEND_PORT=str(free_port()))
     assert examination.slugs("FAIL") == {}
     unknown = not_passed(examination, "UNKNOWN")
     assert not {name for name in unknown if name.startswith("backend.")}
@@ -136,7 +135,7 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
     assert before.status == 1
     assert before["database.address"]["because"] == before["files.backend"]["words"]
 
-    first = broken.examine(*layers, fix=True)
+    first = broken.mend(*layers)
     said = " ".join(first.document["mended"])
     for words in (
         "Made backend/.env.local from backend/.env.example.",
@@ -153,7 +152,7 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
     assert len(applied) == 3
 
     contents = broken.contents()
-    second = broken.examine(*layers, fix=True)
+    second = broken.mend(*layers)
     assert second.document["mended"] == []
     assert broken.contents() == contents
     assert second.status == 0
@@ -164,11 +163,11 @@ def test_two_alembic_heads(broken: Patient, its_database: URL) -> None:
     broken.change(
         "backend/alembic/env.py", 'arguments.revision == "head"', 'arguments.revision == "none"'
     )
-    first = broken.examine("database.alembic", fix=True)
+    first = broken.mend("database.alembic")
     assert "Joined the revisions " in first.document["mended"][-1]
     assert first.status == 0
     assert len(run_sql(its_database, "SELECT version_num FROM alembic_version")) == 1
-    assert broken.examine("database.migrations", fix=True).document["mended"] == []
+    assert broken.mend("database.migrations").document["mended"] == []
 
 
 def test_nothing_else_is_touched(patient: Patient) -> None:
@@ -176,5 +175,5 @@ def test_nothing_else_is_touched(patient: Patient) -> None:
     patient.set("frontend", "OIDC_ISSUER", "http://localhost:9/realm")
     patient.path("notes.txt").write_bytes(b"mine\r\n")
     contents = patient.contents()
-    assert patient.examine("files", fix=True).document["mended"] == []
+    assert patient.mend("files").document["mended"] == []
     assert patient.contents() == contents

@@ -13,7 +13,7 @@ def test_migrations_not_run_is_named_and_mended(clone: Patient, patient_alone: P
     found = fails(examination, "database.migrations", "migrations-not-run")
     assert "chatkit_0002" in found["words"]
     assert examination["database.tables"]["because"] == found["words"]
-    assert patient_alone.examine("database.text", fix=True).status == 0
+    assert patient_alone.mend("database.text").status == 0
 
 
 def test_a_project_that_never_ran_has_no_tables(patient: Patient) -> None:
@@ -104,4 +104,4 @@ def test_migrations_of_the_framework(patient_alone: Patient) -> None:
     run_sql(patient_alone.url, "DROP TABLE django_session")
     examination = patient_alone.examine("database.other-migrations")
     fails(examination, "database.other-migrations", "migrations-not-run")
-    assert patient_alone.examine("database.other-migrations", fix=True).status == 0
+    assert patient_alone.mend("database.other-migrations").status == 0

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_env_file_lost_is_one_failure(patient: Patient, side: str) -> None:
     patient.path(f"{side}/.env.local").unlink()
     found = fails(patient.examine("files"), f"files.{side}", "env-file-lost")
     assert found["command"] == "uv run doctor --fix"
-    assert patient.examine("files", fix=True).status == 0
+    assert patient.mend("files").status == 0
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_crlf_scripts(patient: Patient) -> None:
     patient.path("tools/deploy.sh").write_bytes(b"echo\r\n")
     found = fails(patient.examine("files"), "files.line-ends", "crlf-scripts")
     assert "tools/deploy.sh" in found["words"]
-    assert patient.examine("files", fix=True).status == 0
+    assert patient.mend("files").status == 0
 
 
 def test_crlf_scripts_a_lost_gitattributes_is_named(patient: Patient) -> None:
@@ -126,7 +127,7 @@ def test_localhost_is_not_one_place(patient: Patient) -> None:
     examination = patient.examine("network")
     found = warns(examination, "network.localhost", "localhost-is-not-one-place")
     assert place in found["source"]
-    patient.examine("network", fix=True)
+    patient.mend("network")
     assert patient.examine("network")["network.localhost"]["outcome"] == "PASS"
 
 
@@ -194,7 +195,7 @@ def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
 
 
 @posix
-@pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux has all of 127.*")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.*")
 def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
     env = in_wsl(patient, tmp_path, "nat")
     with socket.create_server(("127.0.0.2", int(env["BACKEND_PORT"]))):

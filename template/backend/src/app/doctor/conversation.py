@@ -33,7 +33,7 @@ PIECES = 3
 PATIENCE = 90
 """Seconds for an answer of the model."""
 
-STORING = 5
+STORING = 3
 """Seconds in which half an answer has to be stored after Stop."""
 
 

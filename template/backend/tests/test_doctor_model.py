@@ -1,0 +1,89 @@
+"""What the doctor finds when it asks the model's server for its models."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import free_port
+from patient import Patient, fails, warns
+
+KEY = "sk-a-key-that-is-accepted"
+
+
+class Models(BaseHTTPRequestHandler):
+    """Lists a model to whoever has the key."""
+
+    def do_GET(self) -> None:
+        is_known = self.headers["Authorization"] == f"Bearer {KEY}"
+        self.send_response((200 if self.path == "/v1/models" else 404) if is_known else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": [{"id": "llama3.2"}]}).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be silent."""
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[str]:
+    """A model's server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Models) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def asking(patient: Patient, models: str) -> Patient:
+    """A project that asks that server."""
+    patient.set("backend", "OPENAI_BASE_URL", f"{models}/v1")
+    patient.set("backend", "OPENAI_MODEL", "llama3.2")
+    patient.set("backend", "OPENAI_API_KEY", KEY)
+    return patient
+
+
+def test_a_key_that_is_accepted_passes(asking: Patient) -> None:
+    examination = asking.examine("model")
+    assert examination.status == 0
+    assert "takes the key" in examination["model.key"]["words"]
+
+
+def test_error_without_words_a_refused_key_is_named_with_its_place(asking: Patient) -> None:
+    place = asking.set("backend", "OPENAI_API_KEY", "sk-of-somebody-else")
+    examination = asking.examine("model")
+    found = fails(examination, "model.key", "error-without-words")
+    assert place in found["source"]
+    assert "sk-of-somebody-else" not in examination.said
+
+
+def test_shell_beats_env_file_with_a_refused_key(asking: Patient) -> None:
+    examination = asking.examine("model", OPENAI_API_KEY="sk-of-the-shell")
+    found = fails(examination, "model.key", "shell-beats-env-file")
+    assert found["source"] == "OPENAI_API_KEY in the shell"
+
+
+def test_a_model_that_is_not_listed_is_named(asking: Patient) -> None:
+    asking.set("backend", "OPENAI_MODEL", "llama9")
+    found = warns(asking.examine("model"), "model.key", "error-without-words")
+    assert "llama9" in found["words"]
+
+
+def test_an_address_without_v1_is_named(asking: Patient, models: str) -> None:
+    asking.set("backend", "OPENAI_BASE_URL", models)
+    found = warns(asking.examine("model"), "model.key", "error-without-words")
+    assert "/v1" in found["words"]
+
+
+def test_a_server_here_that_does_not_run_is_a_failure(asking: Patient) -> None:
+    asking.set("backend", "OPENAI_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    fails(asking.examine("model"), "model.key", "error-without-words")
+
+
+def test_a_world_that_cannot_be_reached_is_unknown(patient: Patient) -> None:
+    patient.set("backend", "OPENAI_API_KEY", "sk-of-mine")
+    examination = patient.examine("model")
+    assert examination["model.key"]["outcome"] == "UNKNOWN"
+    assert examination.status == 2

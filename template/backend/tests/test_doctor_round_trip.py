@@ -1,0 +1,133 @@
+"""What the doctor finds in a conversation with a project that runs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from between import Between
+from chat import Json
+from conftest import Server, free_port
+from patient import Examination, Patient
+
+
+def talk(patient: Patient, **env: str) -> Examination:
+    return patient.examine("round-trip", options=["--round-trip"], **env)
+
+
+def talked(examination: Examination) -> dict[str, str]:
+    return {
+        name: found["outcome"]
+        for name, found in examination.findings.items()
+        if name.startswith("round-trip.")
+    }
+
+
+@pytest.mark.parametrize("way", ["through the page", "straight"])
+def test_a_round_trip_leaves_nothing_behind(
+    healthy: Patient, backend: Server, between: Between, way: str
+) -> None:
+    page = between.port if way == "through the page" else str(free_port())
+    before = backend.sql("SELECT count(*) FROM conversations")
+    examination = talk(healthy, BACKEND_PORT=backend.port, FRONTEND_PORT=page)
+    assert set(talked(examination).values()) == {"PASS"}
+    assert len(talked(examination)) == 7
+    assert (page in examination["round-trip.answer"]["words"]) == (way == "through the page")
+    assert backend.sql("SELECT count(*) FROM conversations") == before
+
+
+def of_items(change: Callable[[list[Json]], list[Json]]) -> Callable[[Json, Any], Any]:
+    """Return what changes the items that are read back."""
+
+    def changed(request: Json, answer: Any) -> Any:
+        if request["type"] != "items.list" or "data" not in answer:
+            return answer
+        return answer | {"data": change(answer["data"])}
+
+    return changed
+
+
+def answers_of(items: list[Json]) -> list[Json]:
+    return [item for item in items if item["type"] == "assistant_message"]
+
+
+def lost(items: list[Json]) -> list[Json]:
+    return [item for item in items if item["type"] != "assistant_message"]
+
+
+def twice(items: list[Json]) -> list[Json]:
+    return [*items[:2], *items[1:]]
+
+
+def empty(items: list[Json]) -> list[Json]:
+    return [item | {"content": []} if item in answers_of(items) else item for item in items]
+
+
+def naive(items: list[Json]) -> list[Json]:
+    return [item | {"created_at": item["created_at"][:19]} for item in items]
+
+
+def half_lost(items: list[Json]) -> list[Json]:
+    return [item for item in items if item not in answers_of(items)[1:]]
+
+
+def overwritten(items: list[Json]) -> list[Json]:
+    answers = answers_of(items)
+    return [
+        item | {"content": answers[-1]["content"]} if item in answers[:-1] else item
+        for item in items
+    ]
+
+
+def without_emoji(items: list[Json]) -> list[Json]:
+    text = json.dumps(items, ensure_ascii=False).encode("latin1", "replace")
+    changed: list[Json] = json.loads(text.decode("latin1"))
+    return changed
+
+
+def change_items(change: Callable[[list[Json]], list[Json]]) -> Callable[[Between], None]:
+    def break_it(page: Between) -> None:
+        page.change_answer = of_items(change)
+
+    return break_it
+
+
+def collect(page: Between) -> None:
+    page.collects = True
+
+
+def one_guest(page: Between) -> None:
+    page.knows_one_guest = True
+
+
+def fail_without_words(page: Between) -> None:
+    page.change_event = lambda event: {"type": "error", "code": "stream.error"}
+
+
+@pytest.mark.parametrize(
+    ("check", "slug", "break_it"),
+    [
+        ("answer", "error-without-words", fail_without_words),
+        ("pieces", "proxy-buffers", collect),
+        ("stored", "assistant-message-not-saved", change_items(lost)),
+        ("stored", "message-saved-twice", change_items(twice)),
+        ("stored", "content-type-not-recognised", change_items(empty)),
+        ("stored", "fake-id", change_items(overwritten)),
+        ("stored", "emoji-and-nul", change_items(without_emoji)),
+        ("times", "created-at-shifts", change_items(naive)),
+        ("stop", "stop-loses-the-answer", change_items(half_lost)),
+        ("strangers", "foreign-thread", one_guest),
+    ],
+)
+def test_what_a_round_trip_finds_is_named(
+    healthy: Patient,
+    backend: Server,
+    between: Between,
+    check: str,
+    slug: str,
+    break_it: Callable[[Between], None],
+) -> None:
+    break_it(between)
+    examination = talk(healthy, BACKEND_PORT=backend.port, FRONTEND_PORT=between.port)
+    found = examination[f"round-trip.{check}"]
+    assert (found["outcome"], found["slug"]) == ("FAIL", slug)
