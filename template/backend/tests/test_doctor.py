@@ -48,7 +48,7 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
     assert unknown == of_running(unknown)
     assert examination.status == 2
     assert examination["backend.health"]["command"] == "uv run dev"
-    assert examination["backend.threads"]["because"] == "it is not running"
+    assert examination["backend.threads"]["because"] == "backend.health"
     assert "0 conversations, 0 messages" in examination["database.tables"]["words"]
 
 
@@ -71,7 +71,7 @@ def test_a_person_is_told_what_to_do(patient: Patient) -> None:
     assert "next    uv run doctor --fix" in said
     assert "pitfall env-file-lost: " in said
     assert "docs/pitfalls.md#env-file-lost" in said
-    assert "UNKNOWN  secrets: not tried, because of this: frontend/.env.local is missing" in said
+    assert "UNKNOWN  secrets: not tried, since files.frontend did not pass" in said
     assert re.search(r"\n\d+ passed, \d+ warned, 1 failed, 1 unknown\.\n$", said)
 
 
@@ -133,7 +133,7 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
     layers = ("files", "database", "network")
     before = broken.examine(*layers)
     assert before.status == 1
-    assert before["database.address"]["because"] == before["files.backend"]["words"]
+    assert before["database.address"]["because"] == "files.backend"
 
     first = broken.mend(*layers)
     said = " ".join(first.document["mended"])

@@ -49,7 +49,7 @@ def test_env_file_lost_the_backend_has_another_secret(healthy: Patient) -> None:
     with run_server(healthy.url, CHATKIT_SECRET=secrets.token_urlsafe(32)) as server:
         examination = healthy.examine("backend", BACKEND_PORT=server.port)
     fails(examination, "backend.threads", "env-file-lost")
-    assert examination["backend.not-found"]["because"]
+    assert examination["backend.not-found"]["because"] == "backend.threads"
 
 
 def bytes_as_text(request: Json, answer: Any) -> Any:
@@ -117,7 +117,10 @@ def without_chat(page: Between) -> None:
 
 
 def failing_document(page: Between) -> None:
-    page.document, page.document_status = "TypeError: useRef is not a function", 500
+    error = {"name": "Error", "message": "This API is only available in Client Components."}
+    data = json.dumps({"page": "/_error", "err": error})
+    page.document = f'<html><script id="__NEXT_DATA__">{data}</script></html>'
+    page.document_status = 500
 
 
 def with_policy(page: Between) -> None:

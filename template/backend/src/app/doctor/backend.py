@@ -13,6 +13,7 @@ from app.doctor.running import (
     json_of,
     post,
     signed,
+    source_of_port,
     stranger,
     words_of,
 )
@@ -32,7 +33,13 @@ def health() -> Finding:
     try:
         answer = get(url)
     except httpx2.ConnectError:
-        return unknown("it is not running", tried=tried, command=START, slug="backend-down")
+        return unknown(
+            "the backend is not running, or not on this port",
+            tried=tried,
+            source=source_of_port("BACKEND_PORT"),
+            command=START,
+            slug="backend-down",
+        )
     except httpx2.TransportError as error:
         return _not_ours(f"gives no answer ({error})", tried)
     body = json_of(answer)
@@ -54,7 +61,7 @@ def _not_ours(what: str, tried: str) -> Finding:
     return failed(
         f"port {port} is taken{ports.by_whom(port)}, and whoever that is {what}",
         tried=tried,
-        source="BACKEND_PORT",
+        source=source_of_port("BACKEND_PORT"),
         command=ports.with_another_port("BACKEND_PORT", port),
         slug="proxy-hides-the-cause",
     )

@@ -12,6 +12,7 @@ import httpx2
 
 from app.doctor.backend import LIST
 from app.doctor.running import (
+    MAKING_SECONDS,
     backend_address,
     document,
     get,
@@ -141,8 +142,10 @@ def _people() -> tuple[Person, Person]:
     """Return somebody and somebody else, at the page if requests pass through it."""
     url = f"{page_address()}/api/chatkit"
     with suppress(httpx2.TransportError):
-        if post(url, LIST, guest(document())).status_code == 200:
-            me, other = (Person(url, cookie=guest(get(page_address()))) for _ in range(2))
+        if post(url, LIST, guest(document()), MAKING_SECONDS).status_code == 200:
+            me, other = (
+                Person(url, cookie=guest(get(page_address(), MAKING_SECONDS))) for _ in range(2)
+            )
             return me, other
     url = f"{backend_address()}/chatkit"
     return Person(url, owner=stranger()), Person(url, owner=stranger())

@@ -1,6 +1,6 @@
 """Asks all checks, those at once that do not need each other."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from app.doctor.finding import Check, Finding, failed, unknown
@@ -17,7 +17,7 @@ def examine(checks: Sequence[Check]) -> Iterator[tuple[Check, Finding]]:
     answers: dict[str, Answer] = {}
     with ThreadPoolExecutor(len(checks)) as pool:  # a thread each, so that all may wait
         for check in checks:
-            needed = [answers[name] for name in check.needs]
+            needed = {name: answers[name] for name in check.needs}
             answers[check.name] = pool.submit(_ask, check, needed)
         for check in checks:
             if finding := answers[check.name].result():
@@ -33,11 +33,11 @@ def named(names: Collection[str], checks: Sequence[Check]) -> list[Check]:
     return [check for check in checks if check.name in wanted]
 
 
-def _ask(check: Check, needed: list[Answer]) -> Finding | None:
-    for answer in needed:
+def _ask(check: Check, needed: Mapping[str, Answer]) -> Finding | None:
+    for name, answer in needed.items():
         finding = answer.result()
         if finding and finding.stands_in_the_way:
-            return finding.keeps_from_trying()
+            return finding.keeps_from_trying(name)
     try:
         return check.ask()
     except StartupError as error:

@@ -32,17 +32,18 @@ class Finding:
     slug: str = ""
     """The pitfall in docs/pitfalls.md."""
     because: str = ""
-    """Why it was not tried: what another check found."""
+    """The name of the check that kept it from being tried."""
 
     @property
     def stands_in_the_way(self) -> bool:
         """Whether what needs this cannot be tried."""
         return self.outcome in (Outcome.FAIL, Outcome.UNKNOWN)
 
-    def keeps_from_trying(self) -> "Finding":
-        """Return what a check finds that needs what this one has not found."""
-        because = self.because or self.words
-        return unknown(f"not tried: {because}", command=self.command, because=because)
+    def keeps_from_trying(self, name: str) -> "Finding":
+        """Return what a check finds that needs this one, whose name it is told."""
+        because = self.because or name
+        words = f"not tried, since {because} did not pass"
+        return unknown(words, command=self.command, because=because)
 
 
 passed = partial(Finding, Outcome.PASS)

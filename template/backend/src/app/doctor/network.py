@@ -9,7 +9,7 @@ from app.dev import ports, wsl
 from app.dev.paths import ROOT
 from app.doctor.answers import recorded_answers
 from app.doctor.finding import Check, Finding, failed, passed, unknown, warned
-from app.doctor.running import backend_port, page_port
+from app.doctor.running import backend_port, page_port, source_of_port
 from app.doctor.values import Value, backend_url, value_of
 
 MEND = "uv run doctor --fix"
@@ -96,7 +96,7 @@ def _who_answers(variable: str, port: int) -> Finding:
         return failed(
             f"port {port} answers at ::1 and not at 127.0.0.1: it is taken{ports.by_whom(port)}",
             tried=f"connections to 127.0.0.1:{port} and [::1]:{port}",
-            source=variable,
+            source=source_of_port(variable),
             command=ports.with_another_port(variable, port),
             slug="localhost-is-not-one-place",
         )

@@ -1,5 +1,6 @@
 """The seventh layer: the page, and what it needs of the world outside."""
 
+import json
 import re
 import socket
 
@@ -18,6 +19,9 @@ PLACEHOLDER = "domain_pk_localhost_dev"
 KEY = "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY"
 SECONDS = 3
 
+ON_THE_SERVER = re.compile("only available in Client Components|useRef")
+"""What Next.js and React say of a component that needs a browser."""
+
 
 def chat() -> Finding:
     """Look for the chat in the document of the page."""
@@ -25,11 +29,11 @@ def chat() -> Finding:
     tried = f"GET {page_address()}"
     if answer.status_code != 200:
         return failed(
-            f"the page is answered with {answer.status_code}: {words_of(answer)}",
+            f"the page is answered with {answer.status_code}: {_reason(answer)}",
             tried=tried,
             source="frontend/src/app/page.tsx",
             command="uv run check",
-            slug="server-component" if "useRef" in answer.text else "blank-screen",
+            slug="server-component" if ON_THE_SERVER.search(answer.text) else "blank-screen",
         )
     if "<openai-chatkit" in answer.text:
         return passed("the page's document has the chat in it")
@@ -40,6 +44,15 @@ def chat() -> Finding:
         command="git diff frontend/src",
         slug="blank-screen",
     )
+
+
+def _reason(answer: httpx2.Response) -> str:
+    """Return what Next.js says in development of a page that it cannot make."""
+    found = re.search(r'"err":\{.*?"message":("(?:[^"\\]|\\.)*")', answer.text)
+    if found is None:
+        return "its log says why" if "<html" in answer.text else words_of(answer)
+    message = str(json.loads(found[1]))
+    return " ".join(message.split())[:300]
 
 
 def policy() -> Finding:

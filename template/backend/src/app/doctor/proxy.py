@@ -8,6 +8,7 @@ from app.dev import ports
 from app.doctor.backend import LIST
 from app.doctor.finding import Check, Finding, failed, passed, unknown, warned
 from app.doctor.running import (
+    MAKING_SECONDS,
     START,
     backend_address,
     document,
@@ -18,6 +19,7 @@ from app.doctor.running import (
     page_address,
     page_port,
     post,
+    source_of_port,
     words_of,
 )
 from app.doctor.values import backend_url, value_of
@@ -65,14 +67,26 @@ def server() -> Finding:
     try:
         document()
     except httpx2.ConnectError:
-        return unknown("the page's server is not running", tried=tried, command=START)
+        return unknown(
+            "the page's server is not running, or not on this port",
+            tried=tried,
+            source=source_of_port("FRONTEND_PORT"),
+            command=START,
+        )
+    except httpx2.TimeoutException:
+        return unknown(
+            f"the page's server gives no answer within {MAKING_SECONDS} seconds; it may be busy",
+            tried=tried,
+            source=source_of_port("FRONTEND_PORT"),
+            command=f"curl {page_address()}",
+        )
     except httpx2.TransportError as error:
         port = page_port()
         return failed(
             f"the page's server gives no answer ({type(error).__name__}: {error}): port {port} is "
             f"taken{ports.by_whom(port)}",
             tried=tried,
-            source="FRONTEND_PORT",
+            source=source_of_port("FRONTEND_PORT"),
             command=ports.with_another_port("FRONTEND_PORT", port),
         )
     return passed(f"the page's server answers at {page_address()}")
@@ -97,7 +111,7 @@ def cookie() -> Finding:
 def status() -> Finding | None:
     """Ask the page's server whether it reaches the backend."""
     url = f"{page_address()}/api/status"
-    answer = get(url)
+    answer = get(url, MAKING_SECONDS)
     said = json_of(answer)
     if answer.status_code == 404 or not isinstance(said, dict):
         return None  # a page of an older release
@@ -118,7 +132,7 @@ def threads() -> Finding:
         return unknown("only people who have signed in with their provider can ask")
     url = f"{page_address()}/api/chatkit"
     tried = f"POST {url} with threads.list and a guest's cookie"
-    answer = post(url, LIST, guest(document()))
+    answer = post(url, LIST, guest(document()), MAKING_SECONDS)
     body = json_of(answer)
     if answer.status_code == 200 and isinstance(body, dict) and "data" in body:
         return _unbuffered(answer)

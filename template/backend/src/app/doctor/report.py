@@ -53,7 +53,7 @@ class TextReport(Report):
         """Say what was mended, a line each."""
         _print("mended")
         for sentence in list(sentences) or ["nothing, since nothing was broken that can be mended"]:
-            _print(f"  {sentence}")
+            _print(_filled(sentence, "  "))
 
     def add(self, check: Check, finding: Finding) -> None:
         """Say what a check found; those that one cause keeps from being tried share a line."""
@@ -83,7 +83,7 @@ class TextReport(Report):
     def _say_what_was_not_tried(self) -> None:
         if self._not_tried:
             names = ", ".join(self._not_tried)
-            _say(Outcome.UNKNOWN, f"{names}: not tried, because of this: {self._because}")
+            _say(Outcome.UNKNOWN, f"{names}: not tried, since {self._because} did not pass")
         self._because = ""
         self._not_tried = []
 

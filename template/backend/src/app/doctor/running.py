@@ -17,7 +17,10 @@ from app.identity import ALGORITHM, AUDIENCE, ISSUER
 from app.ports import read_port
 
 SECONDS = 5
-"""How long an answer may take; a page in development is made when it is first asked for."""
+"""How long an answer may take."""
+
+MAKING_SECONDS = 30
+"""How long the page may take: in development it is made when it is first asked for."""
 
 START = "uv run dev"
 
@@ -30,6 +33,11 @@ def backend_port() -> int:
 def page_port() -> int:
     """Return the port on which `uv run dev` starts the page."""
     return read_port("FRONTEND_PORT", FRONTEND_PORT)
+
+
+def source_of_port(variable: str) -> str:
+    """Return who says which port it is."""
+    return f"{variable} in {value_of('backend', variable).source}"
 
 
 @cache
@@ -64,25 +72,30 @@ def document() -> httpx2.Response:
     Raises:
         httpx2.TransportError: there is none.
     """
-    return get(page_address())
+    return get(page_address(), MAKING_SECONDS)
 
 
-def get(url: str) -> httpx2.Response:
+def get(url: str, seconds: float = SECONDS) -> httpx2.Response:
     """Fetch something of the running project.
 
     Raises:
         httpx2.TransportError: there was no answer.
     """
-    return httpx2.get(url, timeout=SECONDS, trust_env=False)
+    return httpx2.get(url, timeout=seconds, trust_env=False)
 
 
-def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+def post(
+    url: str,
+    body: object,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
+) -> httpx2.Response:
     """Send JSON to the running project.
 
     Raises:
         httpx2.TransportError: there was no answer.
     """
-    return httpx2.post(url, json=body, headers=headers, timeout=SECONDS, trust_env=False)
+    return httpx2.post(url, json=body, headers=headers, timeout=seconds, trust_env=False)
 
 
 def stranger() -> str:
