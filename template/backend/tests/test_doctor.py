@@ -10,7 +10,10 @@ from conftest import empty_database, free_port, run_server, run_sql
 from patient import Examination, Patient
 from sqlalchemy.engine import URL
 
+from app.doctor import page
 from app.settings import BACKEND
+
+LIB = BACKEND.parent / "frontend" / "src" / "lib"
 
 OUTSIDE = {"page.script"}
 """What needs the world outside, which tests do not have."""
@@ -82,6 +85,12 @@ def test_every_slug_has_its_pitfall() -> None:
     said = set(re.findall(r'slug="([a-z-]+)"', "".join(sources)))
     assert len(said) > 20
     assert said <= known
+
+
+def test_what_the_page_says_too_is_said_alike() -> None:
+    sources = [file.read_text(encoding="utf-8") for file in LIB.glob("*.ts")]
+    for said in (page.SCRIPT, page.ALLOW_LIST, page.PLACEHOLDER):
+        assert any(f'"{said}"' in source for source in sources)
 
 
 def test_a_value_of_the_shell_is_named_as_such(patient: Patient) -> None:
@@ -158,7 +167,7 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
     assert second.status == 0
 
 
-def test_two_alembic_heads(broken: Patient, its_database: URL) -> None:
+def test_two_heads_are_joined(broken: Patient, its_database: URL) -> None:
     """They are joined where `alembic upgrade head` takes but one."""
     broken.change(
         "backend/alembic/env.py", 'arguments.revision == "head"', 'arguments.revision == "none"'

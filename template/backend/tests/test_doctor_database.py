@@ -58,7 +58,7 @@ def test_sqlite_in_a_temp_folder_a_missing_folder_is_named(patient: Patient) -> 
     assert place in found["source"]
 
 
-def test_database_url_dialect(patient: Patient) -> None:
+def test_a_database_that_is_not_supported_is_named(patient: Patient) -> None:
     patient.set("backend", "DATABASE_URL", "oracle://ada@127.0.0.1/chat")
     examination = patient.examine("database.text")
     found = fails(examination, "database.address", "database-url-dialect")
@@ -90,7 +90,7 @@ def test_emoji_and_nul_an_encoding_without_emoji_is_named(patient_alone: Patient
     fails(patient_alone.examine("database.text"), "database.text", "emoji-and-nul")
 
 
-def test_alembic_cannot_import(patient: Patient) -> None:
+def test_alembic_that_cannot_import_is_named(patient: Patient) -> None:
     line = 'sys.path.insert(0, str(BACKEND / "src"))'
     patient.change("backend/alembic/env.py", line, "")
     examination = patient.examine("database.alembic")

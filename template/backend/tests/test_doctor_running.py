@@ -56,7 +56,7 @@ def bytes_as_text(request: Json, answer: Any) -> Any:
     return json.dumps(answer) if request["type"] == "threads.list" else answer
 
 
-def test_json_of_bytes(healthy: Patient, between: Between) -> None:
+def test_json_in_json_is_named(healthy: Patient, between: Between) -> None:
     between.change_answer = bytes_as_text
     examination = healthy.examine("backend", BACKEND_PORT=between.port)
     fails(examination, "backend.threads", "json-of-bytes")
@@ -190,7 +190,7 @@ def test_backend_down_a_wrong_address_is_named_with_its_place(
     assert backend.address in found["command"]
 
 
-def test_backend_url_baked_in(healthy: Patient, backend: Server, between: Between) -> None:
+def test_a_second_address_is_named(healthy: Patient, backend: Server, between: Between) -> None:
     urls = {"BACKEND_URL": backend.address, "NEXT_PUBLIC_BACKEND_URL": "http://127.0.0.1:1"}
     examination = through(healthy, backend, between, "proxy", **urls)
     assert examination["proxy.backend-url"]["slug"] == "backend-url-baked-in"

@@ -106,7 +106,7 @@ def test_a_database_that_was_not_answered_is_named(patient: Patient) -> None:
     assert found["command"] == f"uvx copier update --data database={other}"
 
 
-def test_crlf_scripts(patient: Patient) -> None:
+def test_scripts_with_crlf_are_named(patient: Patient) -> None:
     patient.path("tools").mkdir()
     patient.path("tools/deploy.sh").write_bytes(b"echo\r\n")
     found = fails(patient.examine("files"), "files.line-ends", "crlf-scripts")
@@ -122,7 +122,7 @@ def test_crlf_scripts_a_lost_gitattributes_is_named(patient: Patient) -> None:
 # --- network
 
 
-def test_localhost_is_not_one_place(patient: Patient) -> None:
+def test_localhost_is_named(patient: Patient) -> None:
     place = patient.set("frontend", "BACKEND_URL", f"http://localhost:{free_port()}")
     examination = patient.examine("network")
     found = warns(examination, "network.localhost", "localhost-is-not-one-place")
@@ -217,7 +217,7 @@ def test_the_answer_to_the_question_of_wsl_is_compared(
 
 
 @posix
-def test_wsl_mnt_c(patient: Patient, tmp_path: Path) -> None:
+def test_a_drive_of_windows_is_named(patient: Patient, tmp_path: Path) -> None:
     mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
     env = in_wsl(patient, tmp_path, "mirrored", mount)
     found = warns(patient.examine("network", **env), "network.drive", "wsl-mnt-c")
@@ -227,7 +227,7 @@ def test_wsl_mnt_c(patient: Patient, tmp_path: Path) -> None:
 # --- page and model, as far as they need nobody who runs
 
 
-def test_domain_key(patient: Patient) -> None:
+def test_a_placeholder_for_the_domain_key_is_named(patient: Patient) -> None:
     examination = patient.examine("page")
     found = examination["page.domain-key"]
     assert (found["outcome"], found["slug"]) == ("WARN", "domain-key")

@@ -75,13 +75,15 @@ def document() -> httpx2.Response:
     return get(page_address(), MAKING_SECONDS)
 
 
-def get(url: str, seconds: float = SECONDS) -> httpx2.Response:
+def get(
+    url: str, seconds: float = SECONDS, headers: Mapping[str, str] | None = None
+) -> httpx2.Response:
     """Fetch something of the running project.
 
     Raises:
         httpx2.TransportError: there was no answer.
     """
-    return httpx2.get(url, timeout=seconds, trust_env=False)
+    return httpx2.get(url, headers=headers, timeout=seconds, trust_env=False)
 
 
 def post(
