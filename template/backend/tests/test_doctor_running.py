@@ -153,7 +153,7 @@ def without_backend(page: Between) -> None:
         ("proxy.guest", "two-guests-in-one-browser", without_cookie),
         ("proxy.status", "database-down", that_says_why),
         ("page.document", "blank-screen", without_chat),
-        ("page.document", "server-component", failing_document),
+        ("proxy.page-server", "server-component", failing_document),
         ("page.policy", "csp-blocks-chatkit", with_policy),
         ("page.policy", "csp-blocks-chatkit", with_embedder_policy),
         ("page.development", "dev-origin-blocked", in_development_that_refuses),

@@ -1,6 +1,8 @@
 """The sixth layer: the page's server, which hands requests on to the backend."""
 
+import json
 import os
+import re
 
 import httpx2
 
@@ -31,6 +33,9 @@ SLUGS = {
     "cookie": "not-signed-in",
 }
 """The pitfalls by what the page's server says."""
+
+ON_THE_SERVER = re.compile("only available in Client Components|useRef")
+"""What Next.js and React say of a component that needs a browser."""
 
 ROUTE = "frontend/src/app/api/chatkit/route.ts"
 
@@ -65,7 +70,7 @@ def server() -> Finding:
     """Ask the page's server for the page."""
     tried = f"GET {page_address()}"
     try:
-        document()
+        answer = document()
     except httpx2.ConnectError:
         return unknown(
             "the page's server is not running, or not on this port",
@@ -89,7 +94,24 @@ def server() -> Finding:
             source=source_of_port("FRONTEND_PORT"),
             command=ports.with_another_port("FRONTEND_PORT", port),
         )
+    if answer.status_code != 200:
+        return failed(
+            f"the page cannot be made (status {answer.status_code}): {_reason(answer)}",
+            tried=tried,
+            source="frontend/src/app/page.tsx",
+            command="uv run check",
+            slug="server-component" if ON_THE_SERVER.search(answer.text) else "blank-screen",
+        )
     return passed(f"the page's server answers at {page_address()}")
+
+
+def _reason(answer: httpx2.Response) -> str:
+    """Return what Next.js says in development of a page that it cannot make."""
+    found = re.search(r'"err":\{.*?"message":("(?:[^"\\]|\\.)*")', answer.text)
+    if found is None:
+        return "its log says why" if "<html" in answer.text else words_of(answer)
+    message = str(json.loads(found[1]))
+    return " ".join(message.split())[:300]
 
 
 def cookie() -> Finding:
@@ -99,8 +121,7 @@ def cookie() -> Finding:
     if any(name.startswith("chatkit_guest_") for name in document().cookies):
         return passed("the page makes a guest of whoever opens it")
     return failed(
-        f"the page is answered with {document().status_code} and without a guest's cookie: "
-        f"{words_of(document())}",
+        "the page comes without a guest's cookie",
         tried=f"GET {page_address()}",
         source="frontend/src/proxy.ts",
         command="git diff frontend/src/proxy.ts",
