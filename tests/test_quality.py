@@ -25,7 +25,15 @@ OF_VARIANTS = {
 }
 """Tests of a project whose outcome depends on framework and database: they speak HTTP."""
 
-OF_DATABASES = {"database", "database_url", "migrations", "store"}
+OF_DATABASES = {
+    "database",
+    "database_url",
+    "doctor_database",
+    "doctor_round_trip",
+    "doctor_running",
+    "migrations",
+    "store",
+}
 """Those whose outcome depends on the database alone."""
 
 OF_DJANGO = {"django"}
@@ -34,6 +42,9 @@ OF_NEITHER = {
     "demo",
     "dev_running",
     "dev_start",
+    "doctor",
+    "doctor_model",
+    "doctor_stopped",
     "env_files",
     "model",
     "model_files",
@@ -87,7 +98,7 @@ def test_its_own_checks_pass(built: Installed, variant: Variant) -> None:
 def test_check_is_all_of_them(installed: Installed) -> None:
     """The front end is the same everywhere: it is checked here, and its page in a browser."""
     project = installed(DEFAULT)
-    result = project.run("uv", "run", "check", check=False)
+    result = project.run("uv", "run", "check", check=False, timeout=1800)
     keep_pictures(project)
     printed = result.stdout + result.stderr
     assert result.returncode == 0, printed

@@ -4,6 +4,7 @@
 same tests pass where none is put back, test_quality.py shows.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -12,7 +13,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Installed
-from pitfall_tests import pytest_tests, run_pytest, run_vitest, vitest_files
+from pitfall_tests import (
+    TEMPLATE,
+    pytest_tests,
+    run_pytest,
+    run_vitest,
+    spec_files,
+    vitest_files,
+)
 from projects import Project
 from variants import DEFAULT, ROOT, Variant
 
@@ -21,6 +29,13 @@ PATCHES = {patch.stem: patch for patch in FOLDER.glob("*.patch")}
 SECTIONS: dict[str, list[str]] = tomllib.loads((FOLDER / "slugs.toml").read_text())
 SLUGS = [slug for section in SECTIONS.values() for slug in section]
 POSTGRESQL = Variant(DEFAULT.framework, "postgresql", DEFAULT.wsl)
+WORDS = json.loads((TEMPLATE / "frontend" / "src" / "pitfalls.json").read_text())
+SLUGS_OF_THE_PAGE = [
+    pitfall["slug"]
+    for section in WORDS
+    if section["section"] in ("Proxy, network, WSL", "The page")
+    for pitfall in section["pitfalls"]
+]
 NOT_IN_SQLITE = {"database-url-dialect", "emoji-and-nul", "stale-pool"}
 NEVER_STARTED = re.compile("the server (ended|does not answer)")
 
@@ -47,6 +62,11 @@ def test_every_pitfall_has_a_patch() -> None:
 @pytest.mark.parametrize("slug", SLUGS)
 def test_every_pitfall_has_a_test_in_projects(slug: str) -> None:
     assert vitest_files(slug) if is_of_the_page(slug) else pytest_tests(slug)
+
+
+@pytest.mark.parametrize("slug", SLUGS_OF_THE_PAGE)
+def test_every_pitfall_of_the_page_has_a_test_in_projects(slug: str) -> None:
+    assert pytest_tests(slug) or vitest_files(slug) or spec_files(slug)
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -177,9 +177,8 @@ def in_wsl(patient: Patient, folder: Path, mode: str, mounts: str = "") -> dict[
     ("mode", "words"),
     [("nat", "Windows is at 127.0.0.2"), ("mirrored", "127.0.0.1 is the same in Windows")],
 )
-def test_wsl_two_worlds_the_mode_is_told(
-    patient: Patient, tmp_path: Path, mode: str, words: str
-) -> None:
+def test_wsl_two_worlds(patient: Patient, tmp_path: Path, mode: str, words: str) -> None:
+    """In WSL people are told the mode, and where Windows is."""
     examination = patient.examine("network", **in_wsl(patient, tmp_path, mode))
     assert examination.slugs("FAIL") == {}
     assert words in examination["network.wsl"]["words"]
