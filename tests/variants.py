@@ -38,8 +38,6 @@ def choices(question: str) -> list[Any]:
     """Return what can be answered to a question."""
     if question == "framework":
         return list(FRAMEWORKS)
-    if QUESTIONS[question]["type"] == "bool":
-        return [False, True]
     return list(QUESTIONS[question]["choices"].values())
 
 
