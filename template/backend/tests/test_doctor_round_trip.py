@@ -31,7 +31,7 @@ def test_a_round_trip_leaves_nothing_behind(
     before = backend.sql("SELECT count(*) FROM conversations")
     examination = talk(healthy, BACKEND_PORT=backend.port, FRONTEND_PORT=page)
     assert set(talked(examination).values()) == {"PASS"}
-    assert len(talked(examination)) == 7
+    assert len(talked(examination)) == 8
     assert (page in examination["round-trip.answer"]["words"]) == (way == "through the page")
     assert backend.sql("SELECT count(*) FROM conversations") == before
 
@@ -92,6 +92,22 @@ def change_items(change: Callable[[list[Json]], list[Json]]) -> Callable[[Betwee
     return break_it
 
 
+def hide_history(page: Between) -> None:
+    page.change_answer = lambda request, answer: (
+        answer | {"data": []} if request["type"] == "threads.list" else answer
+    )
+
+
+def cut_titles(page: Between) -> None:
+    def changed(request: Json, answer: Any) -> Any:
+        if request["type"] != "threads.list":
+            return answer
+        threads = [one | {"title": str(one["title"]).rstrip("\0")} for one in answer["data"]]
+        return answer | {"data": threads}
+
+    page.change_answer = changed
+
+
 def collect(page: Between) -> None:
     page.collects = True
 
@@ -114,6 +130,8 @@ def fail_without_words(page: Between) -> None:
         ("stored", "content-type-not-recognised", change_items(empty)),
         ("stored", "fake-id", change_items(overwritten)),
         ("stored", "emoji-and-nul", change_items(without_emoji)),
+        ("history", "thread-for-metadata", hide_history),
+        ("history", "emoji-and-nul", cut_titles),
         ("times", "created-at-shifts", change_items(naive)),
         ("stop", "stop-loses-the-answer", change_items(half_lost)),
         ("strangers", "foreign-thread", one_guest),
@@ -131,3 +149,5 @@ def test_what_a_round_trip_finds_is_named(
     examination = talk(healthy, BACKEND_PORT=backend.port, FRONTEND_PORT=between.port)
     found = examination[f"round-trip.{check}"]
     assert (found["outcome"], found["slug"]) == ("FAIL", slug)
+    others = examination.slugs("FAIL").keys() - {f"round-trip.{check}"}
+    assert not others

@@ -27,6 +27,9 @@ from app.doctor.running import (
 Json = dict[str, Any]
 
 HELLO = "Say hello to the doctor in one short sentence. \N{WAVING HAND SIGN}"
+TITLE = "For the doctor \N{WAVING HAND SIGN}\0"
+"""With what databases have refused. No model sees it."""
+
 COUNT = "Give me a long answer: count from one to three hundred, in words."
 PIECES = 3
 """After how many of them the answer to the second question is stopped."""
@@ -105,11 +108,26 @@ class Conversation:
     count: Turn = field(default_factory=Turn)
     items: list[Json] = field(default_factory=list)
     """Those of the conversation, oldest first, as they were read back."""
-    is_listed: bool = False
+    title: str | None = None
+    """That of the conversation in the history, after it was named; None if it is not there."""
     others_see: list[Json] = field(default_factory=list)
     """What a stranger gets of it."""
     is_gone: bool = False
     """Whether it is not there any more once it is deleted."""
+
+    def answers_to(self, question: str) -> list[str]:
+        """Return the texts of the answers that were read back between this question and the next.
+
+        Of a question that is not there, or not as it was sent, there are none.
+        """
+        texts: list[str] = []
+        is_asked = False
+        for item in self.items:
+            if item.get("type") == "user_message":
+                is_asked = text_of(item) == question
+            elif is_asked and item.get("type") == "assistant_message":
+                texts.append(text_of(item))
+        return texts
 
 
 @cache
@@ -126,8 +144,9 @@ def hold_conversation() -> Conversation:
         if held.thread_id and not held.hello.error:
             _listen(me, COUNT, held, held.count, stop_after=PIECES)
             held.items = _read_back(me, held)
-            listed = _data(me.ask("threads.list", limit=10))
-            held.is_listed = held.thread_id in [thread.get("id") for thread in listed]
+            me.ask("threads.update", thread_id=held.thread_id, title=TITLE)
+            titles = {one.get("id"): one.get("title") for one in _data(me.ask("threads.list"))}
+            held.title = titles.get(held.thread_id)
             held.others_see = _data(other.ask("items.list", thread_id=held.thread_id))
     finally:
         if held.thread_id:
@@ -187,6 +206,11 @@ def _data(answer: httpx2.Response) -> list[Json]:
     body = json_of(answer)
     data = body.get("data") if isinstance(body, dict) else None
     return data if isinstance(data, list) else []
+
+
+def text_of(item: Json) -> str:
+    """Return what an item says."""
+    return "".join(str(part.get("text", "")) for part in item.get("content", []))
 
 
 def _message(text: str) -> Json:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 
-from app.doctor.conversation import HELLO, PATIENCE, Json, hold_conversation
+from app.doctor.conversation import COUNT, HELLO, PATIENCE, TITLE, hold_conversation, text_of
 from app.doctor.finding import Check, Finding, failed, passed, unknown
 from app.doctor.running import START
 
@@ -73,45 +73,36 @@ def pieces() -> Finding:
 def stored() -> Finding:
     """Compare what was said with what was stored."""
     held = hold_conversation()
-    tried = "items.list after the first answer"
-    questions = [_text(item) for item in held.items if item.get("type") == "user_message"]
-    answers = [item for item in held.items if item.get("type") == "assistant_message"]
-    texts = [_text(item) for item in answers]
+    questions = [text_of(item) for item in held.items if item.get("type") == "user_message"]
+    answers = held.answers_to(HELLO)
+    problem, slug = "", ""
     if HELLO not in questions:
-        return failed(
-            "the message, which has an emoji in it, was not stored as it was sent",
-            tried=tried,
-            command=STORE,
-            slug="emoji-and-nul",
-        )
-    if texts.count(held.hello.text) > 1 or questions.count(HELLO) > 1:
-        return failed("it was stored twice", tried=tried, command=STORE, slug="message-saved-twice")
-    if not texts:
-        return failed(
-            "the answer was not stored",
-            tried=tried,
-            command=STORE,
-            slug="assistant-message-not-saved",
-        )
-    if not texts[0]:
-        return failed(
-            "the answer was stored without its text",
-            tried=tried,
-            command=STORE,
-            slug="content-type-not-recognised",
-        )
-    if texts[0] != held.hello.text:
-        return failed(
-            "another answer was stored than was heard", tried=tried, command=STORE, slug="fake-id"
-        )
-    if not held.is_listed:
-        return failed(
-            "the conversation is stored and not listed in the history",
-            tried="threads.list",
-            command=STORE,
-            slug="thread-for-metadata",
-        )
+        problem, slug = "the message was not stored as it was sent", "emoji-and-nul"
+    elif questions.count(HELLO) > 1 or len(answers) > 1:
+        problem, slug = "the message or the answer was stored twice", "message-saved-twice"
+    elif not answers:
+        problem, slug = "the answer was not stored", "assistant-message-not-saved"
+    elif not answers[0]:
+        problem, slug = "the answer was stored without its text", "content-type-not-recognised"
+    elif answers[0] != held.hello.text:
+        problem, slug = "another answer was stored than was heard", "fake-id"
+    if problem:
+        tried = "items.list after the first answer"
+        return failed(problem, tried=tried, command=STORE, slug=slug)
     return passed("message and answer were stored once each, as they were said")
+
+
+def listed() -> Finding:
+    """Look for the conversation in the history, under the name that it was given."""
+    title = hold_conversation().title
+    if title == TITLE:
+        return passed("the conversation is in the history, under its name")
+    return failed(
+        f"the conversation was named {TITLE!r}, and in the history it is {title!r}",
+        tried="threads.update, then threads.list",
+        command=STORE,
+        slug="thread-for-metadata" if title is None else "emoji-and-nul",
+    )
 
 
 def times() -> Finding:
@@ -136,8 +127,7 @@ def stopped() -> Finding:
     heard = held.count
     if not heard.was_stopped:
         return unknown("the answer was over before it could be stopped")
-    answers = [_text(item) for item in held.items if item.get("type") == "assistant_message"]
-    if len(answers) > 1 and answers[-1].startswith(heard.text):
+    if any(text.startswith(heard.text) for text in held.answers_to(COUNT)):
         return passed("what was heard of an answer before Stop is stored")
     return failed(
         f"of an answer that was stopped {len(heard.text)} characters were heard, and not stored",
@@ -173,10 +163,6 @@ def forgotten() -> Finding:
     )
 
 
-def _text(item: Json) -> str:
-    return "".join(str(part.get("text", "")) for part in item.get("content", []))
-
-
 def _is_off(moment: str) -> bool:
     return abs(datetime.fromisoformat(moment) - datetime.now(UTC)) > CLOCKS
 
@@ -187,7 +173,8 @@ CHECKS = (
     Check("round-trip.pieces", pieces, needs=NEEDS),
     Check("round-trip.stored", stored, needs=NEEDS),
     Check("round-trip.times", times, needs=NEEDS),
-    Check("round-trip.stop", stopped, needs=NEEDS),
+    Check("round-trip.history", listed, needs=NEEDS),
+    Check("round-trip.stop", stopped, needs=("round-trip.stored",)),
     Check("round-trip.strangers", strangers, needs=NEEDS),
-    Check("round-trip.forgotten", forgotten, needs=NEEDS),
+    Check("round-trip.forgotten", forgotten, needs=("backend.not-found", *NEEDS)),
 )
