@@ -111,10 +111,10 @@ def _beaten_by_the_shell() -> Iterator[tuple[str, str]]:
 def answers() -> Finding:
     """Compare the kind of the database with the one that the project was made for."""
     answered = recorded_answers()
-    if not answered:
+    if not {"framework", "database"} <= answered.keys():
         return warned(
-            ".copier-answers.yml is missing, without which `copier update` cannot work",
-            tried="a search for .copier-answers.yml",
+            ".copier-answers.yml is missing or has no answers, and `copier update` needs them",
+            tried="a look at .copier-answers.yml",
             command="git checkout -- .copier-answers.yml",
         )
     database, address = answered["database"], value_of("backend", "DATABASE_URL")
