@@ -1,6 +1,5 @@
 """Every variant, rendered and installed once for all tests."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,11 +49,6 @@ class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByVariant:
     """Tell xdist which process runs what."""
     return ByVariant(config, log)
-
-
-def pytest_xdist_auto_num_workers() -> int | None:
-    """Run one process more than there are processors: tests wait for others a good deal."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,6 +25,8 @@ test("blank-screen, proxy-buffers, assistant-message-not-saved: a conversation s
   await expect(person.answers.last()).toContainText("You said: “And a second time?”");
   expect(person.asked).toEqual([
     "threads.create",
+    // The address names the conversation, which the reload opens again.
+    "threads.get_by_id",
     "threads.list",
     "threads.get_by_id",
     "threads.add_user_message",
