@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import httpx2
 import jwt
 from backend import Backend, run_backend
 from projects import Project, clean_environment
+from wait import wait_until
 
 from properties.person import Person
 from properties.world import World
@@ -105,12 +106,20 @@ class Town:
             if person.world.item(*place)
         }
         seen = set[str]().union(*(person.seen_files for person in people))
-        assert seen & {file.name for file in self._files.iterdir()} == {
+        wanted = {
             file_id
             for person in people
             for file_id, file in person.world.files.items()
             if file.content is not None
         }
+
+        def stored() -> set[str]:
+            return seen & {file.name for file in self._files.iterdir()}
+
+        # Bytes go after their record: on a busy machine somebody may look in between.
+        with suppress(AssertionError):
+            wait_until(lambda: stored() == wanted, 10)
+        assert stored() == wanted
 
 
 @contextmanager
