@@ -52,7 +52,7 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
     assert examination.status == 2
     assert examination["backend.health"]["command"] == "uv run dev"
     assert examination["backend.threads"]["because"] == "backend.health"
-    assert "0 conversations, 0 messages" in examination["database.tables"]["words"]
+    assert re.match(r"\d+ conversations, \d+ messages", examination["database.tables"]["words"])
 
 
 def test_a_running_backend_passes(healthy: Patient) -> None:

@@ -38,9 +38,9 @@ def _card(text: str) -> WidgetRoot:
                 {"type": "Title", "value": TITLE},
                 {"type": "Text", "value": text},
                 button("Switch it", type="demo.switch", streaming=False),
-                button("Click me", type="demo.click", payload={"from": "widget"}),
                 # What the browser does itself: frontend/src/components/chat/widget-actions.ts.
                 button("Ask", type="demo.ask", handler="client", payload={"question": QUESTION}),
+                button("Click me", type="demo.click", payload={"from": "widget"}),
             ],
         }
     )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import create_engine, database_url
 from app.event_loop import loop_factory
 
-SECONDS = 3
+SECONDS = 10
 """How long a check waits for the database."""
 
 Answer = TypeVar("Answer")
