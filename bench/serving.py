@@ -13,7 +13,7 @@ import httpx2
 import psutil
 from backend import migrate
 from ports import free_port
-from projects import Project, clean_environment, render
+from projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
 from variants import DEFAULT, Variant
 from wait import wait_until
 
@@ -48,7 +48,7 @@ def install(folder: Path, variant: Variant = DEFAULT, *, page: bool = False) -> 
         bare.mkdir()
         shutil.copy(IN_PROJECT / "bare-route.ts", bare / "route.ts")
         project.run("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd="frontend")
-        project.run("npm", "run", "build", cwd="frontend")
+        project.run(*BUILD, cwd="frontend", env=WITHOUT_KEY)
     return project
 
 

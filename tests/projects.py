@@ -17,6 +17,9 @@ from variants import ROOT, Variant
 
 GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
 PACKAGES = "frontend/node_modules"
+BUILD = ("npm", "run", "build")
+WITHOUT_KEY = {"ALLOW_PLACEHOLDER_DOMAIN_KEY": "1"}
+"""In the environment of a build for this machine alone."""
 OURS = ("VIRTUAL_ENV", "PYTHON", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
 
 
@@ -123,6 +126,5 @@ def build_page(project: Project) -> None:
     """
     alone = ["unshare", "--map-root-user", "--net"]
     can = shutil.which(alone[0]) and not subprocess.run([*alone, "true"], check=False).returncode
-    env = {"ALLOW_PLACEHOLDER_DOMAIN_KEY": "1"}
-    project.run(*(alone if can else []), "npm", "run", "build", cwd="frontend", env=env)
+    project.run(*(alone if can else []), *BUILD, cwd="frontend", env=WITHOUT_KEY)
     assert set(project.git_status()) <= {"?? uv.lock"}

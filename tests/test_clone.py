@@ -7,7 +7,7 @@ import mariadb
 import pytest
 from chat import visit
 from conftest import Installed
-from projects import PACKAGES, Project, share
+from projects import BUILD, PACKAGES, WITHOUT_KEY, Project, share
 from running import dev
 from variants import BY_DATABASE, DEFAULT, Variant
 
@@ -57,7 +57,7 @@ def test_update_refused_dirty(installed: Installed) -> None:
     project = installed(DEFAULT)
     with dev(project) as running:
         running.wait_for_address()
-    project.run("npm", "run", "build", cwd="frontend")
+    project.run(*BUILD, cwd="frontend", env=WITHOUT_KEY)
     assert project.git_status() == ["?? uv.lock"]
 
 
