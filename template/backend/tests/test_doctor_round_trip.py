@@ -146,7 +146,9 @@ def test_what_a_round_trip_finds_is_named(
     break_it: Callable[[Between], None],
 ) -> None:
     break_it(between)
+    before = backend.sql("SELECT count(*) FROM conversations")
     examination = talk(healthy, BACKEND_PORT=backend.port, FRONTEND_PORT=between.port)
+    assert backend.sql("SELECT count(*) FROM conversations") == before
     found = examination[f"round-trip.{check}"]
     assert (found["outcome"], found["slug"]) == ("FAIL", slug)
     others = examination.slugs("FAIL").keys() - {f"round-trip.{check}"}

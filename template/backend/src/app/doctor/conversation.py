@@ -149,12 +149,17 @@ def hold_conversation() -> Conversation:
             held.title = titles.get(held.thread_id)
             held.others_see = _data(other.ask("items.list", thread_id=held.thread_id))
     finally:
-        if held.thread_id:
-            with suppress(httpx2.TransportError):
-                me.ask("threads.delete", thread_id=held.thread_id)
-                gone = me.ask("threads.get_by_id", thread_id=held.thread_id)
-                held.is_gone = gone.status_code == 404
+        with suppress(httpx2.TransportError):
+            held.is_gone = _forget(me, held.thread_id)
     return held
+
+
+def _forget(me: Person, thread_id: str) -> bool:
+    """Delete all conversations of a person, and return whether this one is gone."""
+    # Its id is not known if what was heard of it made no sense.
+    for thread in [{"id": thread_id}, *_data(me.ask("threads.list"))]:
+        me.ask("threads.delete", thread_id=thread["id"])
+    return me.ask("threads.get_by_id", thread_id=thread_id).status_code == 404
 
 
 def _people() -> tuple[Person, Person]:
