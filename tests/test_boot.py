@@ -7,7 +7,7 @@ from chat import Chat, Json, is_delta, text_of, visit
 from conftest import Installed
 from running import dev, nothing_stays
 from transcript import transcript
-from variants import DEFAULT, STARTED, Variant
+from variants import DEFAULT, RUN, Variant
 
 
 def converse(chat: Chat) -> str:
@@ -44,7 +44,7 @@ def usual_transcript(project_of: Installed, tmp_path_factory: pytest.TempPathFac
         return transcript(backend.chat)
 
 
-@pytest.mark.parametrize("variant", STARTED, ids=str)
+@pytest.mark.parametrize("variant", RUN, ids=str)
 def test_it_converses_and_forgets_nothing(
     installed: Installed, usual_transcript: list[Json], variant: Variant
 ) -> None:

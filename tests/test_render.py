@@ -10,7 +10,7 @@ import yaml
 from conftest import Installed
 from projects import render
 from pytest_copie.plugin import Copie
-from variants import DEFAULT, ROOT, STARTED, VARIANTS, Variant
+from variants import DEFAULT, ROOT, RUN, VARIANTS, Variant
 
 TEMPLATE = ROOT / "template"
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -153,7 +153,7 @@ def test_trust_needed(tmp_path: Path) -> None:
     assert not template.config_data.get("migrations")
 
 
-@pytest.mark.parametrize("variant", STARTED, ids=str)
+@pytest.mark.parametrize("variant", RUN, ids=str)
 def test_every_python_package_is_pinned(installed: Installed, variant: Variant) -> None:
     """Slug: dependency-drift."""
     project = installed(variant)

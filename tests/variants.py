@@ -61,11 +61,8 @@ ONE_FOR_EACH_CODE = {
 EVERY_VARIANT = bool(os.environ.get("EVERY_VARIANT"))
 """Whether every one is tested, as the workflow on GitHub does."""
 
-STARTED = VARIANTS if EVERY_VARIANT else list(ONE_FOR_EACH_CODE.values())
-"""Those that are installed and started, and converse.
+RUN = VARIANTS if EVERY_VARIANT else list(ONE_FOR_EACH_CODE.values())
+"""Those that are installed, checked and started, and converse.
 
 One with each framework and database, as WSL changes only comments (test_quality.py shows it).
 """
-
-CHECKED = [one for one in VARIANTS if EVERY_VARIANT or one in BY_DATABASE or one in COVERING]
-"""Those whose own tests are run."""
