@@ -14,6 +14,7 @@ from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageItem,
+    ClientToolCallItem,
     FileAttachment,
     HiddenContextItem,
     InferenceOptions,
@@ -307,6 +308,63 @@ def test_a_thread_deleted_during_its_turn_stays_deleted(run: Run) -> None:
         assert isinstance(result, StreamingResult)
         assert b'"type":"error"' in b"".join([chunk async for chunk in result])
         assert (await STORE.load_threads(9, None, "asc", owner)).data == []
+
+    run(work())
+
+
+CALL = ClientToolCallItem(
+    id="tc", thread_id="", created_at=NAIVE, call_id="call", name="ask", arguments={}
+)
+FORM = StructuredInputItem(
+    id="msg",
+    thread_id="",
+    created_at=NAIVE,
+    inputs=[StructuredInputFreeform(id="idea", question="What?")],
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "params"),
+    [
+        (CALL, "threads.add_client_tool_output", {"result": {}}),
+        (FORM, "threads.add_structured_input", {"item_id": FORM.id, "input": {}}),
+    ],
+)
+def test_an_item_deleted_before_it_is_changed_stays_deleted(
+    run: Run, item: ThreadItem, kind: str, params: dict[str, object]
+) -> None:
+    """By a retry in another tab, while what it waited for comes in."""
+
+    class Retried(ServedStore):
+        async def save_item(
+            self, thread_id: str, item: ThreadItem, context: RequestContext
+        ) -> None:
+            await STORE.delete_thread_item(thread_id, item.id, context)
+            await super().save_item(thread_id, item, context)
+
+    class Server(ChatKitServer):
+        async def respond(
+            self,
+            thread: ThreadMetadata,
+            input_user_message: UserMessageItem | None,
+            context: RequestContext,
+        ) -> AsyncIterator[ThreadStreamEvent]:
+            yield ProgressUpdateEvent(text="Going on with what is gone")
+
+    async def work() -> None:
+        thread = await new_thread()
+        await STORE.add_thread_item(thread.id, item, ADA)
+        server = Server()
+        server.store = Retried()
+        request = {"type": kind, "params": {"thread_id": thread.id, **params}}
+        result = await server.handle(parse_request(json.dumps(request)), RequestContext("ada"))
+        assert isinstance(result, StreamingResult)
+        heard = b""
+        with contextlib.suppress(NotFoundError):  # before the first event it is a 404
+            async for chunk in result:
+                heard += chunk
+        assert b"Going on" not in heard
+        assert (await STORE.load_thread_items(thread.id, None, 9, "asc", ADA)).data == []
 
     run(work())
 

@@ -15,10 +15,12 @@ from chatkit.types import (
     ChatKitReq,
     ErrorEvent,
     FeedbackKind,
+    Page,
     StreamingReq,
     StreamOptionsEvent,
     SyncCustomActionResponse,
     ThreadCreatedEvent,
+    ThreadItem,
     ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
     ThreadMetadata,
@@ -82,6 +84,39 @@ class ServedStore(ChatKitStore):
         before = context.loaded_threads.get(thread.id) or await self.load_thread(thread.id, context)
         await self.update_thread(thread, before, context)
         context.loaded_threads[thread.id] = thread.model_copy(deep=True)
+
+    async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
+        """Return an item, and remember that it is there.
+
+        Raises:
+            NotFoundError: it is not there, or somebody else's.
+        """
+        item = await super().load_item(thread_id, item_id, context)
+        context.loaded_items.add(item.id)
+        return item
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        """Return a page of items, and remember that they are there.
+
+        Raises:
+            NotFoundError: `after` names an item that is not there.
+        """
+        page = await super().load_thread_items(thread_id, after, limit, order, context)
+        context.loaded_items.update(item.id for item in page.data)
+        return page
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        """Store an item, such as a tool's call that has its output now.
+
+        Raises:
+            NotFoundError: it was deleted meanwhile, as by a retry in another tab.
+        """
+        if item.id in context.loaded_items:
+            await self.update_item(thread_id, item, context)
+        else:
+            await super().save_item(thread_id, item, context)
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the changed record of an attachment, such as one that is sent.

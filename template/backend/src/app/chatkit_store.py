@@ -226,12 +226,27 @@ class ChatKitStore(Store[RequestContext]):
         Raises:
             NotFoundError: the thread is not there, or somebody else's.
         """
+        await self._store_item(thread_id, item, context)
+
+    async def update_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        """Store a changed item, as `save_item` does; one that was deleted does not come back.
+
+        Raises:
+            NotFoundError: the thread or the item is not there, or somebody else's.
+        """
+        await self._store_item(thread_id, item, context, may_be_new=False)
+
+    async def _store_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext, may_be_new: bool = True
+    ) -> None:
         async with write() as session:
             thread = await _lock_thread(session, thread_id, context)
             _found(thread, f"Thread {thread_id} not found.")
             keys = {"thread_id": thread_id, "item_id": item.id}
             stored, last = (await session.execute(FIND_ITEM, keys)).one()
             if stored is None:
+                if not may_be_new:
+                    raise NotFoundError(f"Item {item.id} not found in thread {thread_id}.")
                 await session.execute(ADD_ITEM, _new_item(thread_id, item, last + 1))
             elif not _reopens(_ITEM.validate_json(stored), item):
                 await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))

@@ -51,6 +51,8 @@ class RequestContext:
         default_factory=dict, compare=False, repr=False
     )
     """The threads that the request knows, by their ids, as they were then."""
+    loaded_items: set[str] = field(default_factory=set, compare=False, repr=False)
+    """The ids of the items that it knows."""
 
 
 def check_secret(settings: Settings) -> None:
