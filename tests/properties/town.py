@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ import httpx2
 import jwt
 from backend import Backend, run_backend
 from projects import Project, clean_environment
-from wait import wait_until
 
 from properties.person import Person
 from properties.world import World
@@ -113,13 +112,8 @@ class Town:
             if file.content is not None
         }
 
-        def stored() -> set[str]:
-            return seen & {file.name for file in self._files.iterdir()}
-
-        # Bytes go after their record: on a busy machine somebody may look in between.
-        with suppress(AssertionError):
-            wait_until(lambda: stored() == wanted, 10)
-        assert stored() == wanted
+        stored = {file.name for file in self._files.iterdir()}
+        assert seen & stored == wanted
 
 
 @contextmanager

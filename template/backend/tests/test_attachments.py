@@ -1,18 +1,22 @@
 """Files: taken, checked, shown, handed out to their owner alone, and removed."""
 
+import asyncio
 import base64
+import contextlib
 import io
+import json
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx2
 import pytest
 from chat import Chat, message, text_of
 from chatkit.store import NotFoundError
-from chatkit.types import FileAttachment, ThreadMetadata
+from chatkit.types import Attachment, AttachmentCreateParams, FileAttachment, ThreadMetadata
 from conftest import Run, Server, attachments_folder, run_server
 from PIL import Image
 from sqlalchemy.engine import URL
@@ -20,7 +24,7 @@ from wait import wait_until
 
 from app.attachments import files
 from app.attachments.sweep import sweep
-from app.chatkit_server import ServedStore
+from app.chatkit_server import ChatKitServer, ServedStore, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
 from app.identity import RequestContext
 
@@ -383,6 +387,72 @@ def test_a_file_that_cannot_be_removed_does_not_end_the_sweep(run: Run) -> None:
         bytes_of(stuck.id).rmdir()
         await sweep(ChatKitStore(), TOMORROW)
         assert stuck.id not in await ChatKitStore().list_orphaned_attachments(TOMORROW)
+
+    run(work())
+
+
+async def announced_file(server: ChatKitServer, owner: RequestContext) -> Attachment:
+    """Announce a file that is not uploaded yet."""
+    announced = AttachmentCreateParams(name="a.txt", size=5, mime_type="text/plain")
+    return await server.attachments.create_attachment(announced, owner)
+
+
+async def remove_file(server: ChatKitServer, attachment_id: str, owner: RequestContext) -> None:
+    """Remove a file as the page does."""
+    request = {"type": "attachments.delete", "params": {"attachment_id": attachment_id}}
+    await server.handle(parse_request(json.dumps(request)), owner)
+
+
+def test_a_file_that_comes_while_it_is_removed_leaves_no_bytes(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after its bytes are deleted, and before its record is."""
+    owner, server, delete = RequestContext("somebody-in-two-minds"), ChatKitServer(), files.delete
+
+    async def work() -> None:
+        announced = await announced_file(server, owner)
+
+        async def delete_too_early(attachment_id: str) -> None:
+            monkeypatch.setattr(files, "delete", delete)
+            await delete(attachment_id)
+            with contextlib.suppress(NotFoundError):
+                await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+
+        monkeypatch.setattr(files, "delete", delete_too_early)
+        await remove_file(server, announced.id, owner)
+        assert not bytes_of(announced.id).exists()
+
+    run(work())
+
+
+def test_a_removed_file_whose_upload_is_cut_off_is_swept_away(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page stops the upload of what somebody removes: its bytes may be there by then."""
+    owner, server, save = RequestContext("somebody-quick"), ChatKitServer(), files.save
+
+    async def work() -> None:
+        comes, is_removed = asyncio.Event(), asyncio.Event()
+
+        async def save_slowly(attachment_id: str, content: BinaryIO) -> None:
+            comes.set()
+            await is_removed.wait()
+            await save(attachment_id, content)
+            uploading.cancel()
+
+        monkeypatch.setattr(files, "save", save_slowly)
+        announced = await announced_file(server, owner)
+        content = io.BytesIO(b"Hello")
+        uploading = asyncio.create_task(server.attachments.receive(announced, content, owner))
+        await comes.wait()
+        await remove_file(server, announced.id, owner)
+        is_removed.set()
+        with pytest.raises(asyncio.CancelledError):
+            await uploading
+        assert bytes_of(announced.id).exists()
+        await sweep(ChatKitStore(), TOMORROW)
+        assert not bytes_of(announced.id).exists()
+        assert announced.id not in await ChatKitStore().list_orphaned_attachments(TOMORROW)
 
     run(work())
 

@@ -385,20 +385,23 @@ class ChatKitStore(Store[RequestContext]):
             )
             return result.all()
 
-    async def disown_attachment(self, attachment_id: str) -> bool:
+    async def disown_attachment(self, attachment_id: str) -> Attachment | None:
         """Take an attachment that is in no thread from its owner, who cannot send it any more.
 
         Returns:
-            Whether it is nobody's now, and may be deleted: it was in no thread.
+            Its record, which is nobody's now; None if there is none, or if it is in a thread.
         """
         table = models.Attachment
         async with write() as session:
-            return await _found_any(
-                session,
-                update(table)
+            row = await session.scalar(
+                select(table)
                 .where(table.id == attachment_id, table.conversation_id.is_(None))
-                .values(owner=NOBODY),
+                .with_for_update()
             )
+            if row is None:
+                return None
+            row.owner = NOBODY
+            return _ATTACHMENT.validate_json(row.document)
 
     async def delete_disowned_attachment(self, attachment_id: str) -> None:
         """Delete the record of an attachment that is nobody's."""

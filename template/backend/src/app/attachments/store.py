@@ -111,11 +111,15 @@ class AttachmentStore(BaseStore[RequestContext]):
         return received
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        """Delete the bytes; ChatKit deletes the record then. Without effect on a stranger's."""
+        """Remove a file, without effect on a stranger's. Of one that is sent the bytes are deleted.
+
+        ChatKit deletes its record then.
+        """
         try:
             await self._records.load_attachment(attachment_id, context)
         except NotFoundError:
             return
+        await remove(self._records, attachment_id)
         await files.delete(attachment_id)
 
 

@@ -30,6 +30,7 @@ async def sweep(store: ChatKitStore, before: datetime) -> None:
     for attachment_id in await store.list_orphaned_attachments(before):
         try:
             await remove(store, attachment_id)
+            await store.delete_disowned_attachment(attachment_id)
         except Exception:  # the next sweep finds its record again
             logger.exception("The file %s could not be removed", attachment_id)
 
@@ -38,8 +39,10 @@ async def remove(store: ChatKitStore, attachment_id: str) -> None:
     """Remove a file, unless it is in a conversation by now.
 
     It is taken from its owner first, who could send it meanwhile. The record goes last: one that is
-    left is found by a sweep.
+    left is found by a sweep. So is that of a file whose bytes may be on their way still.
     """
-    if await store.disown_attachment(attachment_id):
+    attachment = await store.disown_attachment(attachment_id)
+    if attachment is not None:
         await files.delete(attachment_id)
-        await store.delete_disowned_attachment(attachment_id)
+        if attachment.upload_descriptor is None:
+            await store.delete_disowned_attachment(attachment_id)
