@@ -66,6 +66,7 @@ def _start() -> str:
                 f"--port={port}",
                 f"--socket={folder / 'socket'}",
                 "--max-connections=500",
+                *_certificate(folder),
             ],
             stdout=output,
             stderr=output,
@@ -80,6 +81,21 @@ def _start() -> str:
     address = f"mysql://root@127.0.0.1:{port}"
     wait_until(lambda: _answers(server, address, log), seconds=60)
     return address
+
+
+def _certificate(folder: Path) -> list[str]:
+    """Make a certificate that nobody knows, and return the options with which it is used."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *(require("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return [f"--ssl-key={key}", f"--ssl-cert={certificate}"]
 
 
 def _answers(server: subprocess.Popen[bytes], address: str, log: Path) -> bool:

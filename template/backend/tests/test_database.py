@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from chat import Chat, text_of
-from conftest import Server, run_server, run_sql
+from conftest import Run, Server, run_server, run_sql
+from sqlalchemy import text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from app import embedded_postgres
+from app.database import read
 from app.errors import StartupError
+from app.turn_statements import LOAD_THREAD
 
 POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
 
@@ -68,6 +72,39 @@ def end_connections(database: URL) -> list[str]:
     others = "SELECT id FROM information_schema.processlist WHERE db = database()"
     ids = run_sql(database, f"{others} AND id <> connection_id()")
     return [f"KILL {number}" for (number,) in ids]
+
+
+def test_no_statement_is_prepared(run: Run, database: URL) -> None:
+    """Behind a pooler in transaction mode, such as Supabase's, the next one may not know it."""
+    if database.get_backend_name() != "postgresql":
+        pytest.skip("only PostgreSQL's driver prepares what is said often")
+
+    async def work() -> None:
+        async with read() as session:
+            for _ in range(10):
+                await session.execute(LOAD_THREAD, {"thread_id": "none", "owner": "nobody"})
+            prepared = await session.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
+        assert prepared == 0
+
+    run(work())
+
+
+def test_mysql_over_tls(database: URL) -> None:
+    """As an address asks for it: encrypted only, or with a certificate that is known."""
+    if database.get_backend_name() != "mysql":
+        pytest.skip("psycopg leaves TLS to PostgreSQL's own library")
+    if not run_sql(database, "SELECT @@ssl_cert")[0][0]:
+        pytest.skip("the server has no certificate")
+
+    def cipher(**parameters: str) -> object:
+        url = database.update_query_dict(parameters)
+        [(_, name)] = run_sql(url, "SHOW STATUS LIKE 'Ssl_cipher'")
+        return name
+
+    assert not cipher()
+    assert cipher(**{"ssl-mode": "REQUIRED"})
+    with pytest.raises(OperationalError, match="CERTIFICATE_VERIFY_FAILED"):
+        cipher(**{"ssl-mode": "VERIFY_IDENTITY"})
 
 
 def test_missing_greenlet() -> None:
