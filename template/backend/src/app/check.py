@@ -80,9 +80,9 @@ def _frontend_steps(node: Node) -> Iterator[Step]:
     # The compiler needs the types of the routes, which Next derives from the files.
     yield Step("frontend: routes", run("next/dist/bin/next", "typegen"), FRONTEND)
     yield Step("frontend: types", run("typescript/bin/tsc", "--noEmit"), FRONTEND)
-    yield Step("frontend: tests", run("vitest/vitest.mjs", "run"), FRONTEND)
     # Beside what `uv run dev` makes: Next keeps that in a folder of its own.
     yield Step("frontend: build", run("next/dist/bin/next", "build"), FRONTEND)
+    yield Step("frontend: tests", run("vitest/vitest.mjs", "run"), FRONTEND)
     yield Step("frontend: page", run("@playwright/test/cli.js", "test"), FRONTEND)
 
 

@@ -39,6 +39,11 @@ export class Program {
     return new Program(child, path);
   }
 
+  /** The id of its process. */
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   /** All that it printed so far. */
   get output(): string {
     return readFileSync(this.log, "utf8");

@@ -5,8 +5,8 @@ import { Program } from "./program";
 /** A backend that answers as the demo assistant, and the secret by which it believes the page's server. */
 export type Backend = { address: string; secret: string };
 
-/** A running server, and how to end it. */
-export type Running<T> = { at: T; stop: () => Promise<void> };
+/** A running server, the process that it is, and how to end it. */
+export type Running<T> = { at: T; pid: number; stop: () => Promise<void> };
 
 type Environment = Record<string, string>;
 
@@ -21,7 +21,7 @@ export async function startBackend(): Promise<Running<Backend>> {
     folder: BACKEND,
   });
   const line = await program.until(() => /^\{"address".*\}$/m.exec(program.output)?.[0]);
-  return { at: JSON.parse(line), stop: () => program.closeInput() };
+  return { at: JSON.parse(line), pid: program.pid, stop: () => program.closeInput() };
 }
 
 /**
@@ -68,7 +68,7 @@ async function startNode(
       () => null,
     ),
   );
-  return { at: address, stop: () => program.stop() };
+  return { at: address, pid: program.pid, stop: () => program.stop() };
 }
 
 async function freePort(): Promise<number> {

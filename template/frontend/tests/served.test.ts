@@ -1,0 +1,153 @@
+import { execFileSync } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type RequestListener,
+  request,
+  type ServerResponse,
+} from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
+import { createGunzip } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { guestCookie, signGuest } from "@/lib/guest";
+import { answerJson, startEvents } from "./fake-backend";
+import { expectBuild } from "./page/built";
+import { type Running, startPage } from "./page/servers";
+import { CHUNK, GUEST, SECRET, stubSecret } from "./page-request";
+
+// Next's own server is part of what people get: it compresses, reads bodies, and notices who has gone.
+
+const MB = 1024 * 1024;
+const WITHIN_A_SECOND = { timeout: 1000 };
+const FIRST = "data: 0\n\n"; // Next sends no head before the first byte
+
+let page: Running<string>;
+let answer: RequestListener;
+const backend = createServer((asked, response) => answer(asked, response));
+
+beforeAll(async () => {
+  expectBuild();
+  await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
+  const { port } = backend.address() as AddressInfo;
+  page = await startPage({ address: `http://127.0.0.1:${port}`, secret: SECRET });
+}, 120_000);
+afterAll(async () => {
+  await page?.stop();
+  backend.closeAllConnections();
+  backend.close();
+});
+beforeEach(stubSecret);
+
+/** Asks the page's server as a guest's browser does. */
+async function ask(path: string, headers: OutgoingHttpHeaders = {}, body: Readable | string | null = null) {
+  const cookie = `${guestCookie()}=${await signGuest(GUEST)}`;
+  const method = body === null ? "GET" : "POST";
+  const asked = request(page.at + path, { method, headers: { cookie, ...headers } });
+  asked.on("error", () => {});
+  const answered = once(asked, "response") as Promise<[IncomingMessage]>;
+  if (body instanceof Readable) body.pipe(asked);
+  else asked.end(body);
+  return { asked, answered };
+}
+
+/** Starts a conversation, which the backend answers with a stream that stays open. */
+async function converse(headers: OutgoingHttpHeaders = {}) {
+  let stream: ServerResponse | undefined;
+  answer = (asked, response) => {
+    asked.resume();
+    stream = response;
+    startEvents(response);
+    response.write(FIRST);
+  };
+  const { asked, answered } = await ask("/api/chatkit", headers, JSON.stringify({ type: "threads.create" }));
+  const [incoming] = await answered;
+  if (!stream) throw new Error("The backend was not asked.");
+  return { asked, incoming, stream };
+}
+
+describe("a stream", () => {
+  test("comes delta by delta to a browser that takes gzip, as all do", async () => {
+    const gzip = { "accept-encoding": "gzip, deflate, br" };
+    const document = await ask("/", gzip);
+    const [compressed] = await document.answered;
+    expect(compressed.headers["content-encoding"], "Next compresses nothing").toBe("gzip");
+    compressed.resume();
+
+    const { incoming, stream } = await converse(gzip);
+    const isGzip = incoming.headers["content-encoding"] === "gzip";
+    let arrived = "";
+    (isGzip ? incoming.pipe(createGunzip()) : incoming).on("data", (data) => {
+      arrived += data;
+    });
+    let sent = FIRST;
+    for (const event of ["data: 1\n\n", ": ping\n", "data: 2\n\n"]) {
+      stream.write(event);
+      sent += event;
+      await vi.waitFor(() => expect(arrived).toBe(sent), WITHIN_A_SECOND);
+    }
+    stream.end();
+  });
+
+  test("that the browser gives up is closed at the backend within a second", async () => {
+    const { asked, stream } = await converse();
+    asked.destroy();
+    await vi.waitFor(() => expect(stream.destroyed).toBe(true), WITHIN_A_SECOND);
+  });
+
+  test("that the backend breaks off ends in the browser with an error event within a second", async () => {
+    const { incoming, stream } = await converse();
+    let arrived = "";
+    incoming.on("data", (data) => {
+      arrived += data;
+    });
+    stream.write("data: 1\n\n", () => stream.destroy());
+    await vi.waitFor(() => expect(incoming.complete).toBe(true), WITHIN_A_SECOND);
+    expect(arrived).toMatch(/^data: 0\n\ndata: 1\n\ndata: \{"type":"error".*The backend broke off/);
+  });
+});
+
+describe("an upload of 64 MB to a backend that does not take it yet", () => {
+  test.skipIf(process.platform === "win32")("is not held in the memory of the page's server", async () => {
+    const size = 64 * MB;
+    let given = 0;
+    let taken = 0;
+    const more = new EventEmitter();
+    answer = async (asked, response) => {
+      await once(more, "taken");
+      for await (const chunk of asked) taken += chunk.length;
+      answerJson(response, {});
+    };
+    function* chunks() {
+      for (; given < size; given += CHUNK.length) yield CHUNK;
+    }
+    const before = memoryOf(page.pid);
+    const headers = { "content-type": "multipart/form-data; boundary=b" };
+    const { answered } = await ask("/api/attachments", headers, Readable.from(chunks()));
+    await untilStill(() => given);
+    expect(memoryOf(page.pid) - before).toBeLessThan(size / 3);
+    // What left the browser is on its way through four buffers of the kernel.
+    expect(given).toBeLessThan(size / 3);
+    more.emit("taken");
+    expect((await answered)[0].statusCode).toBe(200);
+    expect(taken).toBe(size);
+  });
+});
+
+/** What a process holds in memory, in bytes. */
+function memoryOf(pid: number): number {
+  return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) * 1024;
+}
+
+/** Waits until a figure has begun to grow and grows no more. */
+async function untilStill(figure: () => number): Promise<void> {
+  let known = 0;
+  for (let same = 0; same < 6; ) {
+    await pause(50);
+    same = figure() > 0 && figure() === known ? same + 1 : 0;
+    known = figure();
+  }
+}
