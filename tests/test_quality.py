@@ -27,6 +27,7 @@ OF_VARIANTS = {
 """Tests of a project whose outcome depends on framework and database: they speak HTTP."""
 
 OF_DATABASES = {
+    "copy_database",
     "database",
     "database_url",
     "doctor_database",

@@ -25,6 +25,10 @@ from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, get_settings
 
 
+class MissingDriverError(StartupError):
+    """The driver of a kind of database is not installed."""
+
+
 @cache
 def database_url() -> URL:
     """Return the address of the database.
@@ -61,13 +65,13 @@ def create_engine(url: URL) -> AsyncEngine:
     """Make an engine with the options that its kind of database needs.
 
     Raises:
-        StartupError: the database's driver is not installed.
+        MissingDriverError: the database's driver is not installed.
     """
     name = url.get_backend_name()
     try:
         return KINDS[name].make_engine(url)
     except (ModuleNotFoundError, NoSuchModuleError):
-        raise StartupError(
+        raise MissingDriverError(
             f"DATABASE_URL names a {name} database, and its driver {url.get_driver_name()} is not "
             f"installed, because this project was made for another one. "
             f"Change it with: copier update --data database={name}"
@@ -96,9 +100,13 @@ def alembic_config() -> Config:
 
 async def missing_migrations() -> list[str]:
     """Return the newest revisions that the database lacks; none when it is up to date."""
-    heads = set(ScriptDirectory.from_config(alembic_config()).get_heads())
     async with get_engine().connect() as connection:
-        return sorted(heads - await connection.run_sync(applied_migrations))
+        return sorted(newest_migrations() - await connection.run_sync(applied_migrations))
+
+
+def newest_migrations() -> set[str]:
+    """Return the newest revisions that the project has."""
+    return set(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
 def applied_migrations(connection: Connection) -> set[str]:

@@ -1,10 +1,12 @@
 """The kinds of databases: what is special about each stands in its module, and nowhere else."""
 
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Protocol
 
+from sqlalchemy import Table
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.databases import mysql, postgresql, sqlite
 
@@ -29,6 +31,9 @@ class Kind(Protocol):
 
     def describe(self, url: URL) -> str:
         """Return for a person which database it is."""
+
+    async def count_on(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
+        """Let new rows be numbered after those that were inserted with their numbers."""
 
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(

@@ -1,9 +1,11 @@
 """MySQL and MariaDB."""
 
 import logging
+from collections.abc import Iterable
 
+from sqlalchemy import Table
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.databases.mysql_tls import normalize_tls, tls_context
 from app.databases.pool import make_pool
@@ -37,3 +39,7 @@ def make_engine(url: URL) -> AsyncEngine:
 def describe(url: URL) -> str:
     """Return for a person which server it is."""
     return f"MySQL at {url.host}"
+
+
+async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> None:
+    """Do nothing: a new row is always numbered after the highest."""

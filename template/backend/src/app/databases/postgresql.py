@@ -1,7 +1,10 @@
 """PostgreSQL."""
 
+from collections.abc import Iterable
+
+from sqlalchemy import Table, func, select
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import embedded_postgres
 from app.databases.pool import make_pool
@@ -33,3 +36,11 @@ def describe(url: URL) -> str:
         folder = embedded_postgres.data_folder(BACKEND.parent)
         return f"PostgreSQL, the project's own server with its data in {folder}"
     return f"PostgreSQL at {url.host or url.query.get('host')}"
+
+
+async def count_on(connection: AsyncConnection, tables: Iterable[Table]) -> None:
+    """Let new rows be numbered after those that were inserted with their numbers."""
+    for table in tables:
+        if (column := table.autoincrement_column) is not None:
+            sequence = func.pg_get_serial_sequence(table.fullname, column.name)
+            await connection.execute(select(func.setval(sequence, func.max(column))))

@@ -1,10 +1,11 @@
 """SQLite: a file."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Table, event
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import StartupError
@@ -43,6 +44,10 @@ def make_engine(url: URL) -> AsyncEngine:
 def describe(url: URL) -> str:
     """Return for a person which file it is."""
     return f"SQLite, {url.database}"
+
+
+async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> None:
+    """Do nothing: a new row is always numbered after the highest."""
 
 
 def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -1,0 +1,177 @@
+"""`uv run copy-database`: everything arrives as it was, or nothing does."""
+
+import asyncio
+import secrets
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from chat import message
+from conftest import Server, alembic, empty_database, environment, run_server, run_sql
+from sqlalchemy import Column, DateTime, Insert, Integer, Table, insert
+from sqlalchemy.engine import URL
+
+from app import copy_database
+from app.database import create_engine, database_url
+from app.database_url import parse_database_url
+from app.errors import StartupError
+from app.event_loop import loop_factory
+from app.models import Base
+
+TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[URL]:
+    """A migrated database without conversations."""
+    with empty_database(tmp_path) as url:
+        result = alembic("upgrade", "head", env=environment(url))
+        assert result.returncode == 0, result.stderr
+        yield url
+
+
+@pytest.fixture
+def owners_table(database: URL, target: URL) -> Iterator[Table]:
+    """A table that alembic/env.py knows, with a row, and in the old database one that it does not.
+
+    Its moments have no time zone.
+    """
+    table = Table(
+        "notes",
+        Base.metadata,
+        Column("number", Integer, primary_key=True),
+        Column("moment", DateTime()),
+    )
+    row = insert(table).values(number=41, moment=datetime(2026, 3, 29, 2, 30))
+    for url in (database, target):
+        run_sql(url, "CREATE TABLE scribbles (number INTEGER)")
+        wait_for(make_table(url, table, rows=[row] if url == database else []))
+    yield table
+    Base.metadata.remove(table)
+    for name in ("notes", "scribbles"):
+        run_sql(database, f"DROP TABLE {name}")
+
+
+async def make_table(url: URL, table: Table, rows: list[Insert]) -> None:
+    engine = create_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(table.create)
+        for row in rows:
+            await connection.execute(row)
+    await engine.dispose()
+
+
+def wait_for(work: Coroutine[None, None, object]) -> object:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(work)
+
+
+def copy(source: URL, target: URL) -> str:
+    return str(wait_for(copy_database.copy(source, target)))
+
+
+def command(source: str, target: URL) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app.copy_database", source],
+        env=environment(target),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def text_of(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def rows(url: URL) -> dict[str, set[tuple[object, ...]]]:
+    return {table: set(run_sql(url, f"SELECT * FROM {table}")) for table in Base.metadata.tables}
+
+
+def converse(server: Server, owner: str) -> str:
+    """Hold a conversation with a file, a thumb and all that is hard to store; return its id."""
+    person = server.someone(owner)
+    file = person.upload("notes.txt", TRICKY.replace("\0", "").encode(), "text/plain").json()["id"]
+    with person.stream("threads.create", input=message(TRICKY, attachments=[file])) as events:
+        thread: str = next(events)["thread"]["id"]
+        list(events)
+    answer = person.items(thread)[-1]["id"]
+    person.ask("items.feedback", thread_id=thread, item_ids=[answer], kind="positive")
+    return thread
+
+
+def test_all_arrives_and_goes_on(
+    server: Server,
+    database: URL,
+    target: URL,
+    owners_table: Table,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over HTTP as in the database, more than one batch of it, and what is new comes after it."""
+    owner = secrets.token_hex(8)
+    person = server.someone(owner)
+    threads = [converse(server, owner) for _ in range(3)]
+    monkeypatch.setattr(copy_database, "BATCH", 2)
+
+    said = copy(database, target)
+
+    assert "1 notes" in said
+    assert said.endswith("Not copied, as alembic/env.py does not know them: scribbles.")
+    assert rows(target) == rows(database)
+    assert all(rows(target).values())
+    with run_server(target) as running:
+        there = running.someone(owner)
+        assert [there.items(thread) for thread in threads] == [
+            person.items(thread) for thread in threads
+        ]
+        there.say("And on", threads[0])
+        assert len(there.items(threads[0])) == len(person.items(threads[0])) + 2
+        newest = there.say("Hello")[0]["thread"]["id"]
+        listed = [thread["id"] for thread in there.ask("threads.list")["data"]]
+        assert listed == [newest, *reversed(threads)]
+    before = rows(target)
+    with pytest.raises(StartupError, match="has conversations already"):
+        copy(database, target)
+    assert rows(target) == before
+
+
+def test_nothing_arrives_when_it_fails_on_the_way(
+    server: Server, database: URL, target: URL
+) -> None:
+    converse(server, "ada")
+    run_sql(target, "ALTER TABLE feedback RENAME COLUMN created_at TO moment")
+    with pytest.raises(StartupError, match="nothing was copied"):
+        copy(database, target)
+    assert not run_sql(target, "SELECT id FROM conversations")
+
+
+def test_what_cannot_be_copied_is_refused_in_a_sentence(database: URL, tmp_path: Path) -> None:
+    with empty_database(tmp_path) as empty:
+        run_sql(empty, "CREATE TABLE scribbles (number INTEGER)")
+        refusals = {
+            text_of(empty): "is at no migration, and this project is at ",
+            text_of(database): "FROM_URL and DATABASE_URL name the same database",
+            "chat.db": "FROM_URL is not the address of a database",
+            "sqlite:///nowhere.db": "and there is no such file",
+        }
+        for source, words in refusals.items():
+            result = command(source, database)
+            assert result.returncode == 1
+            assert words in result.stderr
+            assert "Traceback" not in result.stderr
+
+
+def test_a_missing_driver_is_named_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = database_url()
+    other, driver = ("sqlite:///other.db", "aiosqlite")
+    if target.get_backend_name() == "sqlite":
+        other, driver = ("mysql://ada@127.0.0.1/other", "asyncmy")
+    source = parse_database_url(other)
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(StartupError, match="uv run --group databases copy-database"):
+        copy(source, target)
