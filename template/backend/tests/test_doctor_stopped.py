@@ -2,8 +2,10 @@
 
 import json
 import os
+import shlex
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +105,11 @@ def test_a_database_that_was_not_answered_is_named(patient: Patient) -> None:
     place = patient.set("backend", "DATABASE_URL", f"{other}://ada@127.0.0.1:1/chat")
     found = warns(patient.examine("files"), "files.answers", "")
     assert place in found["source"]
-    assert found["command"] == f"uvx copier update --data database={other}"
+    assert f"uvx copier update --data database={other}" in found["words"]
+    words = shlex.split(found["command"])
+    assert words[:2] == ["uv", "run"]
+    subprocess.run([sys.executable, "-m", *words[2:]], cwd=patient.root, check=True)
+    assert patient.examine("files")["files.answers"]["outcome"] == "PASS"
 
 
 def test_scripts_with_crlf_are_named(patient: Patient) -> None:

@@ -188,10 +188,10 @@ async def _refuse_rows(new: AsyncConnection, table: Table) -> None:
 async def _copy_table(old: AsyncConnection, new: AsyncConnection, table: Table) -> int:
     count = 0
     everything = select(table).order_by(*table.primary_key)
-    rows = await old.stream(everything, execution_options={"yield_per": BATCH})
-    async for batch in rows.mappings().partitions():
-        await new.execute(table.insert(), [_with_time_zones(table, row) for row in batch])
-        count += len(batch)
+    async with old.stream(everything, execution_options={"yield_per": BATCH}) as rows:
+        async for batch in rows.mappings().partitions():
+            await new.execute(table.insert(), [_with_time_zones(table, row) for row in batch])
+            count += len(batch)
     return count
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app import embedded_postgres
+from app.database_answer import find_mismatch
 from app.database_url import parse_database_url
 from app.databases import KINDS
 from app.errors import StartupError
@@ -71,10 +72,13 @@ def create_engine(url: URL) -> AsyncEngine:
     try:
         return KINDS[name].make_engine(url)
     except (ModuleNotFoundError, NoSuchModuleError):
+        mismatch = find_mismatch()
         raise MissingDriverError(
-            f"DATABASE_URL names a {name} database, and its driver {url.get_driver_name()} is not "
-            f"installed, because this project was made for another one. "
-            f"Change it with: copier update --data database={name}"
+            str(mismatch)
+            if mismatch and mismatch.named == name
+            else f"DATABASE_URL names a {name} database, and its driver {url.get_driver_name()} is "
+            "not installed, because this project was made for another one. "
+            f"Change that with: uvx copier update --data database={name}"
         ) from None
 
 

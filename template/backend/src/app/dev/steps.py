@@ -46,9 +46,13 @@ def run(family: Family) -> str:
         _say(sentence)
     packages.install(FRONTEND, node, os.environ | family.mark)
 
-    from app.database import prepare_database  # slow to import, and Node is missing more often
+    # Slow to import, and Node is missing more often.
+    from app.database import prepare_database
+    from app.database_answer import find_mismatch
 
     _say(prepare_database())
+    if mismatch := find_mismatch():
+        _say(str(mismatch))
     environment = os.environ | family.mark | wsl.polling(ROOT)
     if wsl.polling(ROOT):
         _say(wsl.advice(ROOT))

@@ -3,10 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
-from app.databases import KINDS
+from app.database_answer import find_mismatch
 from app.dev.paths import ROOT
 from app.doctor.answers import recorded_answers
 from app.doctor.finding import Check, Finding, failed, passed, warned
@@ -117,19 +114,14 @@ def answers() -> Finding:
             tried="a look at .copier-answers.yml",
             command="git checkout -- .copier-answers.yml",
         )
-    database, address = answered["database"], value_of("backend", "DATABASE_URL")
-    try:
-        named = make_url(address.text.strip().strip("\"'")).get_backend_name()
-    except ArgumentError:  # none, or one that the database's layer will not take
-        named = database
-    if KINDS.get(named) is KINDS[database]:
-        return passed(f"{answered['framework']}, {database}", source=".copier-answers.yml")
-    return warned(
-        f"DATABASE_URL names a {named} database, and the project was made for {database}",
-        tried="a comparison of DATABASE_URL with the recorded answer",
-        source=f"{address.source}, against .copier-answers.yml",
-        command=f"uvx copier update --data database={named}",
-    )
+    if mismatch := find_mismatch():
+        return warned(
+            f"{mismatch.problem}. Or keep it: {mismatch.change_the_answer}",
+            tried="a comparison of DATABASE_URL with the recorded answer",
+            source=f"{mismatch.address.source}, against .copier-answers.yml",
+            command=mismatch.use_the_answer,
+        )
+    return passed(f"{answered['framework']}, {answered['database']}", source=".copier-answers.yml")
 
 
 def line_ends() -> Finding:
