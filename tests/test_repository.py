@@ -11,7 +11,7 @@ import pytest
 import yaml
 from variants import ROOT, VARIANTS
 
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS = sorted(ROOT.glob("**/.github/workflows/*.yml"))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_workflow_runs_every_combination_of_answers() -> None:
     assert matrix == {"include": "${{ fromJSON(needs.questions.outputs.every) }}"}
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_workflows_may_read_and_run_what_is_pinned(workflow: Path) -> None:
     text = workflow.read_text()
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}

@@ -1,0 +1,106 @@
+"""The workflows of a generated project: what they run is run here, in a shell as GitHub's."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+from projects import GIT, Project
+from variants import DEFAULT, ROOT
+
+FOLDER = ROOT / "template" / ".github" / "workflows"
+
+
+def steps(workflow: str, job: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((FOLDER / workflow).read_text())["jobs"][job][
+        "steps"
+    ]
+    return found
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run([*GIT, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """The template, with a release."""
+    folder = tmp_path / "template"
+    subprocess.run(["git", "clone", "--quiet", "--no-tags", ROOT, folder], check=True)
+    git(folder, "tag", "v90.0.0")
+    return folder
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    """A project of that release."""
+    project = Project(tmp_path / "my-chat", DEFAULT)
+    copier.run_copy(str(template), project.path, defaults=True, quiet=True, unsafe=False)
+    project.run("git", "init", "--quiet")
+    project.commit("Start")
+    return project
+
+
+def release(template: Path) -> None:
+    """Make another release of the template."""
+    (template / "template" / "NEWS.md").write_text("News\n")
+    git(template, "add", ".")
+    git(template, "commit", "--quiet", "-m", "News")
+    git(template, "tag", "v90.1.0")
+
+
+def ask_the_template(project: Project, summary: Path) -> subprocess.CompletedProcess[str]:
+    script = steps("template.yml", "update")[-1]["run"]
+    env = {"GITHUB_STEP_SUMMARY": str(summary)}
+    return project.run("bash", "-e", "-c", script, env=env, check=False)
+
+
+def test_a_newer_template_is_named_with_the_command(
+    project: Project, template: Path, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary"
+    summary.touch()
+
+    result = ask_the_template(project, summary)
+    assert (result.returncode, summary.read_text()) == (0, ""), result.stderr
+
+    release(template)
+    result = ask_the_template(project, summary)
+    assert result.returncode == 2, result.stderr
+    assert "Current version is 90.0.0, latest version is 90.1.0." in summary.read_text()
+    assert "Type in the project: `uvx copier update`" in summary.read_text()
+    (annotation,) = re.findall(r"(?m)^::error title=.*?::(.*)", result.stdout)
+    assert "latest version is 90.1.0. Type in the project: uvx copier update" in annotation
+
+    template.rename(tmp_path / "elsewhere")
+    result = ask_the_template(project, summary)
+    assert result.returncode not in (0, 2), "a template that is not there is no news"
+
+
+def test_what_renovate_types_brings_the_update(project: Project, template: Path) -> None:
+    """As its manager for Copier does: without trust, with the newest tag."""
+    release(template)
+    answers = yaml.safe_load((project.path / ".copier-answers.yml").read_text())
+    assert answers["_commit"] == "v90.0.0"  # what it compares with the tags of _src_path
+    assert answers["_src_path"] == str(template)
+    command = ("copier", "update", "--skip-answered", "--defaults")
+    project.run(*command, "--answers-file", ".copier-answers.yml", "--vcs-ref", "v90.1.0")
+    assert "_commit: v90.1.0" in (project.path / ".copier-answers.yml").read_text()
+    assert project.git_status() == [" M .copier-answers.yml", "?? NEWS.md"]
+
+
+def test_projects_ask_with_the_copier_that_was_tested() -> None:
+    constraints = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+    (pinned,) = [one for one in constraints["constraint-dependencies"] if one.startswith("copier=")]
+    script = steps("template.yml", "update")[-1]["run"]
+    assert set(re.findall(r"uvx (copier@\S+)", script)) == {pinned.replace("==", "@")}
+
+
+def test_projects_run_the_actions_that_are_run_here() -> None:
+    ours = set(re.findall("uses: (.*)", (ROOT / ".github" / "workflows" / "ci.yml").read_text()))
+    for workflow in FOLDER.iterdir():
+        assert set(re.findall("uses: (.*)", workflow.read_text())) <= ours
