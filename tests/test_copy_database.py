@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +13,42 @@ import mariadb
 from backend import run_backend
 from chat import Chat, message
 from conftest import Installed
-from projects import PACKAGES, Project, render_committed, share
+from projects import PACKAGES, Project, clean_environment, share
+from releases import clone_template
 from variants import BY_DATABASE, DEFAULT, Variant
 
 POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")
 TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
 COPY = ("uv", "run", "--group", "databases", "copy-database")
-JOURNEY = ("sqlite", "postgresql", "mysql", "sqlite", "mysql", "postgresql", "sqlite")
-"""Each kind of database to each other one, once."""
-
-
-def new_address(kind: str, folder: Path, project: Project) -> str:
-    """Return the address of an empty database; `folder` is a new one."""
-    if kind == "mysql":
-        return mariadb.new_database()
-    if kind == "sqlite":
-        return f"sqlite:///{folder / 'chat.db'}"
-    made = project.run("uv", "run", "python", "-c", NEW_POSTGRESQL, folder.name, cwd="backend")
-    return made.stdout.strip()
-
-
-NEW_POSTGRESQL = """
-import sys
+SERVE_POSTGRESQL = """
 import psycopg
 from app.database import database_url
-url = database_url()
-with psycopg.connect(url.set(drivername="postgresql").render_as_string(False)) as connection:
-    connection.autocommit = True
-    connection.execute(f"CREATE DATABASE {sys.argv[1]}")
-print(url.set(database=sys.argv[1]).render_as_string(hide_password=False))
+url = database_url().set(drivername="postgresql")
+for name in ("first", "second"):
+    with psycopg.connect(url.render_as_string(False), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    print(url.set(database=name).render_as_string(False), flush=True)
+input()
 """
+"""Starts the project's own server, prints the addresses of two databases, and waits for a line."""
+
+
+@contextmanager
+def serve_postgresql(project: Project) -> Iterator[list[str]]:
+    """Run the server of a project until the end of the block; return its databases."""
+    server = subprocess.Popen(
+        [project.path / ".venv" / "bin" / "python", "-c", SERVE_POSTGRESQL],
+        cwd=project.path / "backend",
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout
+    try:
+        yield [server.stdout.readline().strip() for _ in range(2)]
+    finally:
+        server.communicate("\n", timeout=60)
 
 
 def write(chat: Chat, text: str, thread: str | None = None) -> str:
@@ -59,14 +68,26 @@ def test_a_conversation_goes_on_in_every_other_database(
     installed: Installed, tmp_path: Path
 ) -> None:
     project = installed(POSTGRESQL)
+    with serve_postgresql(project) as addresses:
+        first, second = addresses
+        sqlite = [f"sqlite:///{tmp_path / name}.db" for name in ("first", "second", "third")]
+        mysql = [mariadb.new_database(), mariadb.new_database()]
+        # From each kind to each other one, once.
+        travel(
+            project,
+            tmp_path,
+            [sqlite[0], first, mysql[0], sqlite[1], mysql[1], second, sqlite[2]],
+        )
+
+
+def travel(project: Project, tmp_path: Path, addresses: list[str]) -> None:
+    """Hold a conversation in one database after the other."""
     files = {"ATTACHMENTS_URL": str(tmp_path / "files")}
     old, thread = "", ""
     before: list[dict[str, Any]] = []
     threads: list[str] = []
-    for number, kind in enumerate(JOURNEY):
-        folder = tmp_path / f"{kind}{number}"
-        folder.mkdir()
-        env = {"DATABASE_URL": new_address(kind, folder, project)} | files
+    for number, address in enumerate(addresses):
+        env = {"DATABASE_URL": address} | files
         if old:
             copied = project.run(*COPY, old, env=env)
             assert f"Copied {number} conversations" in copied.stdout
@@ -82,14 +103,18 @@ def test_a_conversation_goes_on_in_every_other_database(
             assert len(before) == 2 * (number + 1)
             threads.insert(0, chat.say("Something new")[0]["thread"]["id"] if old else thread)
             assert [one["id"] for one in chat.ask("threads.list")["data"]] == threads
-        old = env["DATABASE_URL"]
+        old = address
 
 
 def test_after_the_answer_is_changed_dev_says_how_to_go_on(
     installed: Installed, tmp_path: Path
 ) -> None:
     """The old address is named, with the command that changes it; then all is there again."""
-    project = render_committed(tmp_path / "my-chat", DEFAULT)
+    template = clone_template(tmp_path / "template", "v90.0.0")
+    project = Project(tmp_path / "my-chat", DEFAULT)
+    copier.run_copy(str(template), project.path, defaults=True, quiet=True, unsafe=False)
+    project.run("git", "init", "--quiet")
+    project.commit("Start")
     share(installed(DEFAULT), project, PACKAGES)
     project.run("uv", "run", "alembic", "upgrade", "head", cwd="backend")
     with run_backend(project, tmp_path / "log") as backend:
@@ -103,7 +128,6 @@ def test_after_the_answer_is_changed_dev_says_how_to_go_on(
         overwrite=True,
         quiet=True,
         unsafe=False,
-        vcs_ref="HEAD",
     )
     project = Project(project.path, Variant(DEFAULT.framework, "postgresql", DEFAULT.wsl))
 

@@ -11,7 +11,11 @@ import pytest
 import yaml
 from variants import ROOT, VARIANTS
 
-WORKFLOWS = sorted(ROOT.glob("**/.github/workflows/*.yml"))
+WORKFLOWS = [
+    workflow
+    for folder in (ROOT, ROOT / "template")
+    for workflow in sorted((folder / ".github" / "workflows").glob("*.yml"))
+]
 
 
 @pytest.mark.parametrize(

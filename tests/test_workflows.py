@@ -9,7 +9,8 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from projects import GIT, Project
+from projects import Project
+from releases import clone_template, release_news
 from variants import DEFAULT, ROOT
 
 FOLDER = ROOT / "template" / ".github" / "workflows"
@@ -22,17 +23,10 @@ def steps(workflow: str, job: str) -> list[dict[str, Any]]:
     return found
 
 
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run([*GIT, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
     """The template, with a release."""
-    folder = tmp_path / "template"
-    subprocess.run(["git", "clone", "--quiet", "--no-tags", ROOT, folder], check=True)
-    git(folder, "tag", "v90.0.0")
-    return folder
+    return clone_template(tmp_path / "template", "v90.0.0")
 
 
 @pytest.fixture
@@ -43,14 +37,6 @@ def project(template: Path, tmp_path: Path) -> Project:
     project.run("git", "init", "--quiet")
     project.commit("Start")
     return project
-
-
-def release(template: Path) -> None:
-    """Make another release of the template."""
-    (template / "template" / "NEWS.md").write_text("News\n")
-    git(template, "add", ".")
-    git(template, "commit", "--quiet", "-m", "News")
-    git(template, "tag", "v90.1.0")
 
 
 def ask_the_template(project: Project, summary: Path) -> subprocess.CompletedProcess[str]:
@@ -68,7 +54,7 @@ def test_a_newer_template_is_named_with_the_command(
     result = ask_the_template(project, summary)
     assert (result.returncode, summary.read_text()) == (0, ""), result.stderr
 
-    release(template)
+    release_news(template, "v90.1.0")
     result = ask_the_template(project, summary)
     assert result.returncode == 2, result.stderr
     assert "Current version is 90.0.0, latest version is 90.1.0." in summary.read_text()
@@ -83,7 +69,7 @@ def test_a_newer_template_is_named_with_the_command(
 
 def test_what_renovate_types_brings_the_update(project: Project, template: Path) -> None:
     """As its manager for Copier does: without trust, with the newest tag."""
-    release(template)
+    release_news(template, "v90.1.0")
     answers = yaml.safe_load((project.path / ".copier-answers.yml").read_text())
     assert answers["_commit"] == "v90.0.0"  # what it compares with the tags of _src_path
     assert answers["_src_path"] == str(template)
