@@ -1,12 +1,14 @@
-"""Pin every Python package, transitive ones too, to its newest version within the ranges.
+"""Pin every package of Python and npm, transitive ones too, to its newest version in the ranges.
 
-Writes `constraint-dependencies` into pyproject.toml and template/pyproject.toml. uv.lock would pin
-them as well, but it names the host that each package came from.
+    uv run scripts/pin.py && uv run pytest
 
-    uv run scripts/pin.py
+Writes `constraint-dependencies` into pyproject.toml and template/pyproject.toml, every
+package-lock.json, and the Copier that generated projects ask for updates with. uv.lock would pin
+Python's packages as well, but it names the host that each one came from.
 """
 
 import itertools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,10 +17,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import copier
+import npm_lock
 import tomlkit
 from matrix import DATABASES, FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parent.parent
+NPM = (ROOT / "template" / "frontend", ROOT / "tests" / "model")
+ASKS_THE_TEMPLATE = ROOT / "template" / ".github" / "workflows" / "template.yml"
 
 
 def resolve(project: Path) -> set[str]:
@@ -56,6 +61,11 @@ def write_constraints(file: Path, versions: Iterable[str]) -> None:
     file.write_text(tomlkit.dumps(document))
 
 
+def write_copier(workflow: Path, version: str) -> None:
+    """Let a workflow run this version of Copier."""
+    workflow.write_text(re.sub(r"copier@[\w.]+", f"copier@{version}", workflow.read_text()))
+
+
 def every_choice() -> Iterable[dict[str, str]]:
     """Return every combination of the answers that bring packages."""
     for framework, database in itertools.product(FRAMEWORKS, DATABASES):
@@ -69,7 +79,10 @@ def main() -> None:
         own.mkdir()
         shutil.copy(ROOT / "pyproject.toml", own)
         (own / "README.md").touch()
-        write_constraints(ROOT / "pyproject.toml", resolve(own))
+        own_versions = resolve(own)
+        write_constraints(ROOT / "pyproject.toml", own_versions)
+        (tested,) = (one for one in own_versions if one.startswith("copier=="))
+        write_copier(ASKS_THE_TEMPLATE, tested.removeprefix("copier=="))
 
         versions: set[str] = set()
         for number, answers in enumerate(every_choice()):
@@ -77,6 +90,8 @@ def main() -> None:
             copier.run_copy(str(ROOT), project, data=answers, defaults=True, quiet=True)
             versions |= resolve(project)
         write_constraints(ROOT / "template" / "pyproject.toml", versions)
+    for packages in NPM:
+        npm_lock.pin(packages)
 
 
 if __name__ == "__main__":

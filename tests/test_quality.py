@@ -1,7 +1,6 @@
 """What the owner's own checks say of every variant, and what is left behind in git."""
 
 import hashlib
-import json
 import os
 import shlex
 from collections.abc import Callable
@@ -163,16 +162,3 @@ def test_alembic_works_from_everywhere(installed: Installed, variant: Variant) -
     project.run("uv", "run", "alembic", "downgrade", "base", cwd="backend")
     assert project.run(*from_root, "current").stdout.strip() == ""
     project.run(*from_root, "upgrade", "head")
-
-
-def test_lock_file_of_one_platform(project_of: Installed) -> None:
-    lock = json.loads((project_of(DEFAULT).path / "frontend" / "package-lock.json").read_text())
-    packages = lock["packages"]
-    for path, package in packages.items():
-        assert "resolved" not in package, path
-        for name in package.get("optionalDependencies", {}):
-            folders = path.split("/node_modules/")
-            places = ["/node_modules/".join(folders[: n + 1]) for n in range(len(folders))]
-            assert any(f"{place}/node_modules/{name}" in packages for place in places) or (
-                f"node_modules/{name}" in packages
-            ), f"{path} wants {name}"

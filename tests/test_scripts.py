@@ -1,0 +1,114 @@
+"""The scripts that bring newer versions."""
+
+import json
+import re
+import threading
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import canary
+import npm_lock
+import pin
+import pytest
+from projects import render
+from variants import DEFAULT
+
+RANGES = {"tool": "^1.0.0"}
+PUBLISHED = {
+    "tool": ["1.0.0", "1.1.0"],
+    "tool-of-linux": ["1.0.0", "1.1.0"],
+    "tool-of-macos": ["1.0.0"],
+}
+"""Nobody has published 1.1.0 for macOS yet."""
+
+
+class Registry(BaseHTTPRequestHandler):
+    """A registry of npm in which a platform's package comes late."""
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/")
+        body = json.dumps(
+            {
+                "name": name,
+                "dist-tags": {"latest": PUBLISHED[name][-1]},
+                "versions": {version: manifest(name, version) for version in PUBLISHED[name]},
+            }
+        ).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def manifest(name: str, version: str) -> dict[str, Any]:
+    platforms = {other: version for other in PUBLISHED if other != name} if name == "tool" else {}
+    return {
+        "name": name,
+        "version": version,
+        "optionalDependencies": platforms,
+        "dist": {"tarball": f"http://127.0.0.1/{name}.tgz", "integrity": "sha512-AA=="},
+    }
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+        yield
+        server.shutdown()
+
+
+def locked(version: str) -> dict[str, Any]:
+    return npm_lock.resolve({"dependencies": {"tool": version}}, None)
+
+
+def test_lock_file_of_one_platform_is_not_made(registry: None, tmp_path: Path) -> None:
+    """A package stays at its version until the newer one is there for every platform."""
+    assert npm_lock.packages_with_holes(locked("1.1.0")) == {"tool"}
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": RANGES}))
+    (tmp_path / "package-lock.json").write_text(json.dumps(locked("1.0.0")))
+
+    npm_lock.pin(tmp_path)
+
+    lock = json.loads((tmp_path / "package-lock.json").read_text())
+    assert npm_lock.versions(lock) == dict.fromkeys(PUBLISHED, "1.0.0")
+    assert lock["packages"][""]["dependencies"] == RANGES
+
+
+def test_the_lock_files_are_of_every_platform() -> None:
+    for folder in pin.NPM:
+        lock = json.loads((folder / "package-lock.json").read_text())
+        assert not npm_lock.packages_with_holes(lock)
+        assert not [path for path, one in lock["packages"].items() if "resolved" in one]
+
+
+def test_the_canary_lifts_every_range(tmp_path: Path) -> None:
+    project = render(tmp_path / "my-chat", DEFAULT).path
+    canary.lift_ranges(project)
+    settings = tomllib.loads((project / "backend" / "pyproject.toml").read_text())
+    groups = settings["dependency-groups"].values()
+    wanted = [*settings["project"]["dependencies"], *(one for group in groups for one in group)]
+    assert "openai-chatkit>=1.6.5" in wanted
+    assert not [one for one in wanted if "<" in one.partition(";")[0]]
+    manifest = json.loads((project / "frontend" / "package.json").read_text())
+    ranges = {**manifest["dependencies"], **manifest["devDependencies"]}
+    assert not [one for one in ranges.values() if not one.startswith(">=")]
+
+
+def test_the_canary_names_what_is_newer() -> None:
+    old, new = {"a": "1", "b": "1"}, {"a": "1", "b": "2", "c": "1"}
+    assert canary.drift(old, new) == ["| b | 1 | 2 |", "| c |  | 1 |"]
+
+
+def test_a_newer_copier_comes_into_the_workflow_of_projects(tmp_path: Path) -> None:
+    workflow = tmp_path / "template.yml"
+    workflow.write_text(pin.ASKS_THE_TEMPLATE.read_text())
+    pin.write_copier(workflow, "99.0.0")
+    assert set(re.findall(r"copier@\S+", workflow.read_text())) == {"copier@99.0.0"}
