@@ -69,7 +69,8 @@ async function inTime<T>(
   try {
     return await ask(AbortSignal.any([request.signal, patience]));
   } catch (error) {
-    if (!patience.aborted) throw error;
+    const isOfTheBackend = error instanceof Failure && error.slug === "backend-down";
+    if (!patience.aborted || !isOfTheBackend) throw error;
     const seconds = PATIENCE_MS / 1000;
     throw new Failure(`The backend at ${url} did not answer within ${seconds} seconds.`, 502, "backend-down");
   }

@@ -29,15 +29,21 @@ test("the chat and what lies around it are dark where the system is", async ({ n
   await person.keepPicture("dark");
 });
 
-test("the chat fills a telephone", async ({ newPerson, address }) => {
+test("the chat fills a telephone, upright and on its side, and a wide screen", async ({
+  newPerson,
+  address,
+}) => {
   const viewport = { width: 390, height: 844 };
   const person = await newPerson({ viewport, isMobile: true, hasTouch: true });
   await person.open(address);
   await person.keepPicture("telephone-start");
   await person.say("Hello from a telephone");
   await person.waitForEnd();
-  expect(await person.element.boundingBox()).toEqual({ x: 0, y: 0, ...viewport });
-  const width = await person.page.evaluate(() => document.documentElement.scrollWidth);
-  expect(width).toBe(viewport.width);
   await person.keepPicture("telephone");
+  for (const size of [viewport, { width: 844, height: 390 }, { width: 2560, height: 1440 }]) {
+    await person.page.setViewportSize(size);
+    await expect.poll(() => person.element.boundingBox()).toEqual({ x: 0, y: 0, ...size });
+    const width = await person.page.evaluate(() => document.documentElement.scrollWidth);
+    expect(width).toBe(size.width);
+  }
 });

@@ -1,8 +1,13 @@
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Locator } from "@playwright/test";
+import type { Slug } from "@/lib/causes";
+import type { SECTIONS } from "@/lib/pitfalls";
 import { expectNoBarriers } from "./barriers";
 import { expect, test } from "./fixtures";
+import { FRONTEND } from "./paths";
 import { CDN, type Person } from "./person";
 
 const LATE = { timeout: 12_000 };
@@ -14,15 +19,23 @@ function panelOf({ page }: Person): Locator {
     .filter({ has: page.getByRole("heading", { name: "The chat could not start" }) });
 }
 
-/** Sees the panel with its cause, its way on and its link, by eye and by axe, and keeps a picture of it. */
-async function expectPanel(person: Person, slug: string, words: string | RegExp): Promise<Locator> {
+/** What a person can do about a pitfall. */
+function cureOf(slug: Slug): string {
+  const sections: typeof SECTIONS = JSON.parse(readFileSync(join(FRONTEND, "src", "pitfalls.json"), "utf8"));
+  const pitfall = sections.flatMap(({ pitfalls }) => pitfalls).find((one) => one.slug === slug);
+  return pitfall?.cure.replaceAll("`", "") ?? "not there";
+}
+
+/** Sees the panel with its cause, its next step and its link, by eye and by axe, and keeps a picture of it. */
+async function expectPanel(person: Person, slug: Slug, words: string | RegExp): Promise<Locator> {
   const panel = panelOf(person);
   await expect(panel).toBeVisible(LATE);
   await expect(panel).toContainText(words);
+  await expect(panel).toContainText(cureOf(slug));
   const more = panel.getByRole("link", { name: "More about this" });
   await expect(more).toHaveAttribute("href", `/pitfalls#${slug}`);
   await expectNoBarriers(person.page);
-  await person.keepPicture(`panel-${slug}`);
+  await person.keepPicture(`panel ${test.info().title}`);
   return panel;
 }
 
@@ -61,9 +74,11 @@ test.describe("blank-screen", () => {
     await person.page.clock.install();
     await person.page.goto(address, { waitUntil: "commit" });
     await expect(person.page.locator("script[src^='https://cdn']")).toBeAttached();
-    await person.page.evaluate(() => {
-      document.body.dataset.written = "elsewhere";
+    await person.page.locator("main").evaluate((main) => {
+      main.append(Object.assign(document.createElement("input"), { ariaLabel: "Elsewhere" }));
     });
+    const elsewhere = person.page.getByRole("textbox", { name: "Elsewhere" });
+    await elsewhere.fill("typed before Retry");
     await person.page.clock.fastForward(10_000);
     const panel = await expectPanel(person, "blank-screen", "did not start within 10 seconds");
     await expect(panel).toContainText(CDN);
@@ -71,7 +86,7 @@ test.describe("blank-screen", () => {
     person.cdn = "up";
     await panel.getByRole("button", { name: "Retry" }).click();
     await person.expectChat();
-    await expect(person.page.locator("body")).toHaveAttribute("data-written", "elsewhere");
+    await expect(elsewhere).toHaveValue("typed before Retry");
   });
 
   test("backend-down: the address that was tried, who says so, what to start", async ({
@@ -183,7 +198,10 @@ test.describe("blank-screen", () => {
   test("a script that comes, and never starts the chat", async ({ newPerson, address }) => {
     const person = await newPerson();
     await person.letFail({ neverReady: true });
+    await person.page.clock.install();
     await person.page.goto(address);
+    await person.page.waitForFunction(() => customElements.get("openai-chatkit"));
+    await person.page.clock.fastForward(10_000);
     await expectPanel(person, "blank-screen", "did not start within 10 seconds");
   });
 
@@ -214,8 +232,35 @@ test.describe("blank-screen", () => {
     await person.page.route("**/_next/**/*.js*", (route) => route.abort());
     await person.page.goto(address);
     await expect(person.page.getByText("The chat is loading…")).toBeVisible();
+    await expect(panelOf(person)).toBeHidden();
+    await person.page.evaluate(() => {
+      for (const animation of document.getAnimations()) animation.currentTime = 10_000;
+    });
     await expectPanel(person, "dev-origin-blocked", "its scripts did not start");
     person.expectProblem("ERR_FAILED");
+  });
+
+  test("our own component fails", async ({ newPerson, address }) => {
+    const person = await newPerson();
+    await person.page.addInitScript(() => {
+      const { matchMedia } = window;
+      window.matchMedia = () => {
+        throw new Error("What came of somebody's edit.");
+      };
+      window.addEventListener("mended", () => {
+        window.matchMedia = matchMedia;
+      });
+    });
+    await person.page.goto(address);
+    const panel = person.page.getByRole("alert").filter({ hasText: "This page could not be drawn" });
+    await expect(panel).toContainText("What came of somebody's edit.");
+    await expectNoBarriers(person.page);
+    await person.keepPicture("panel our own component fails");
+    person.problems = [];
+
+    await person.page.evaluate(() => window.dispatchEvent(new Event("mended")));
+    await panel.getByRole("button", { name: "Retry" }).click();
+    await person.expectChat();
   });
 
   test("no JavaScript at all", async ({ newPerson, address }) => {
@@ -235,12 +280,18 @@ test.describe("blank-screen", () => {
   });
 });
 
-test("a panel is reached and used by the keyboard", async ({ newPerson, address }) => {
-  const person = await newPerson();
+test("a panel is reached and used by the keyboard, on a telephone in the dark", async ({
+  newPerson,
+  address,
+}) => {
+  const viewport = { width: 390, height: 844 };
+  const person = await newPerson({ viewport, colorScheme: "dark" });
   person.cdn = "blocked";
   await person.page.goto(address);
   const panel = panelOf(person);
   await expect(panel).toBeVisible(LATE);
+  await expectNoBarriers(person.page);
+  await person.keepPicture("panel-telephone-dark");
   person.cdn = "up";
   const retry = panel.getByRole("button", { name: "Retry" });
   // The address that was tried is a link, and comes first.
@@ -258,5 +309,9 @@ test("a panel's link leads to the words about its pitfall", async ({ newPerson, 
   const article = person.page.locator("#migrations-not-run");
   await expect(article).toBeInViewport();
   await expect(article).toContainText('relation "conversations" does not exist');
+  // All are made alike, and axe would look at each for a long time.
+  await person.page.locator("article:not(:target)").evaluateAll((others) => {
+    for (const other of others) other.remove();
+  });
   await expectNoBarriers(person.page);
 });

@@ -212,6 +212,7 @@ export class Person {
 
   /** Keeps what the page looks like, in test-results/pictures. */
   async keepPicture(name: string): Promise<void> {
-    await this.page.screenshot({ path: join(RESULTS, "pictures", `${name}.png`), fullPage: true });
+    const file = `${name.replace(/\W+/g, "-")}.png`;
+    await this.page.screenshot({ path: join(RESULTS, "pictures", file), fullPage: true });
   }
 }
