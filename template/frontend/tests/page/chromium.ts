@@ -4,7 +4,7 @@ import { chromium } from "@playwright/test";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
-/** For machines without a GPU and a network, and for root, whom the sandbox does not serve. */
+/** For machines without a GPU, a network and a microphone, and for root, whom the sandbox does not serve. */
 export const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -13,6 +13,8 @@ export const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
 ];
 
 /** The browser of this machine: CHROMIUM, one on the PATH, or Playwright's own; null where there is none. */

@@ -1,5 +1,6 @@
 import type { Attachment, ComposerOption, OpenAIChatKit } from "@openai/chatkit";
 import { type AttachmentHands, AttachmentTray } from "./attachments";
+import { Dictation } from "./dictation";
 import { make } from "./make";
 import { Picker } from "./picker";
 
@@ -11,6 +12,8 @@ export interface ComposerHands extends AttachmentHands {
   say(message: Message): void;
   stop(): void;
   chooseTool(toolId: string | null): void;
+  /** Resolves to what was said; null when that cannot be had, which is told. */
+  transcribe(speech: Blob): Promise<string | null>;
 }
 
 /** Where a person writes: the text, its files, and which model and tool it is for. */
@@ -19,6 +22,7 @@ export class Composer {
   private readonly tray: AttachmentTray;
   private readonly models: Picker;
   private readonly tools: Picker;
+  private readonly dictation: Dictation;
   private readonly input = make("input", { autocomplete: "off" });
   private readonly send = make("button", { type: "submit" }, "Send");
   private readonly stop: HTMLButtonElement;
@@ -28,13 +32,26 @@ export class Composer {
     this.tray = new AttachmentTray(hands);
     this.models = new Picker("Model", null, () => {});
     this.tools = new Picker("Tool", "No tool", (id) => this.changeTool(id));
+    this.dictation = new Dictation(async (speech) => {
+      this.input.value += (await hands.transcribe(speech)) ?? "";
+    });
     this.stop = make("button", { type: "button", hidden: true, onclick: () => hands.stop() }, "Stop");
     const { picker, list } = this.tray;
     this.element = make(
       "form",
       { className: "composer", onsubmit: this.submit },
       list,
-      make("div", {}, this.input, picker, this.models.element, this.tools.element, this.send, this.stop),
+      make(
+        "div",
+        {},
+        this.input,
+        picker,
+        this.dictation.button,
+        this.models.element,
+        this.tools.element,
+        this.send,
+        this.stop,
+      ),
     );
   }
 
@@ -43,6 +60,7 @@ export class Composer {
     this.tray.apply(options.attachments);
     this.models.offer(options.models);
     this.tools.offer(options.tools);
+    this.dictation.button.hidden = !options.dictation?.enabled;
     this.showPlaceholder();
   }
 

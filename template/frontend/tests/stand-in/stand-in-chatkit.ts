@@ -55,6 +55,7 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     retry: (item) => this.#retry(item),
     upload: (file) => this.#upload(file),
     discard: ({ id }) => this.#ask("attachments.delete", { attachment_id: id }),
+    transcribe: (speech) => this.#transcribe(speech),
     chooseTool: (toolId) => this.#emit("chatkit.tool.change", { toolId }),
     warn: (message) => this.#frame.warn(message),
   };
@@ -173,6 +174,12 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     const api = this.#options?.api as CustomApiConfig | undefined;
     if (!this.#wire || !api?.uploadStrategy) throw new Error("Attachments need api.uploadStrategy.");
     return upload(this.#wire, api.uploadStrategy, file);
+  }
+
+  async #transcribe(speech: Blob): Promise<string | null> {
+    const bytes = new Uint8Array(await speech.arrayBuffer());
+    const audio = { audio_base64: btoa(String.fromCharCode(...bytes)), mime_type: speech.type };
+    return (await this.#ask<{ text: string }>("input.transcribe", audio))?.text ?? null;
   }
 
   async #ask<T = object>(type: string, params: object, wording?: Wording): Promise<T | null> {
