@@ -49,9 +49,14 @@ def test_the_workflow_runs_every_combination_of_answers() -> None:
         assert job["tests"].split(" and ")[0] == job["name"].removesuffix("-wsl")
     on_every_system = [str(one) for one in VARIANTS if one.database == "sqlite" and not one.wsl]
     assert [job["name"] for job in jobs("sqlite")] == on_every_system
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
-    matrix = workflow["jobs"]["variant"]["strategy"]["matrix"]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    commands = workflow["questions"]["steps"][-1]["run"]
+    assert '"every=$(python3 -m uv run scripts/matrix.py)"' in commands
+    assert '"sqlite=$(python3 -m uv run scripts/matrix.py sqlite)"' in commands
+    matrix = workflow["variant"]["strategy"]["matrix"]
     assert matrix == {"include": "${{ fromJSON(needs.questions.outputs.every) }}"}
+    names = workflow["elsewhere"]["strategy"]["matrix"]["name"]
+    assert names == "${{ fromJSON(needs.questions.outputs.sqlite).*.name }}"
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))

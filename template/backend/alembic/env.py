@@ -11,13 +11,14 @@ from alembic import context
 from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 # Alembic may run in an environment of its own, which does not have the project installed.
 BACKEND = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(BACKEND / "src"))
 
-from app.database import create_engine, database_url, framework_tables  # noqa: E402
+from app.database import create_engine, database_url, framework_tables, unusable  # noqa: E402
 from app.errors import StartupError  # noqa: E402
 from app.event_loop import loop_factory  # noqa: E402
 from app.models import Base  # noqa: E402
@@ -106,3 +107,9 @@ try:
             runner.run(run_online())
 except StartupError as error:
     sys.exit(str(error))
+except DBAPIError as error:
+    # Of a statement that fails whoever wrote the revision wants to know where; of a database that
+    # is not there, nobody does. `app.database` says so in words of its own.
+    if error.statement or not context.config.cmd_opts:
+        raise
+    sys.exit(str(unusable(database_url(), error)))

@@ -1,5 +1,6 @@
 """Alembic, from wherever it is called."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from conftest import alembic, empty_database, environment, run_server, run_sql
 from sqlalchemy.engine import URL
 
 from app.database import alembic_config
+from app.models import Base
 from app.settings import BACKEND
 
 REVISION = """
@@ -180,3 +182,17 @@ def test_a_database_that_cannot_be_used_is_named(empty: URL, tmp_path: Path, tro
     words = "of_a_branch" if trouble == "another branch" else "DATABASE_URL"
     assert result.returncode == 1
     assert words in result.stderr.partition("REFUSED: ")[2]
+    by_hand = alembic("upgrade", "head", env=env)
+    assert by_hand.returncode
+    assert words in by_hand.stderr
+    assert "Traceback" not in by_hand.stderr
+
+
+def test_every_table_and_column_is_in_the_drawing() -> None:
+    text = (BACKEND.parent / "docs" / "schema.md").read_text(encoding="utf-8")
+    drawn = {
+        table: re.findall(r"(?m)^ {8}\w+ (\w+)", columns)
+        for table, columns in re.findall(r"(?ms)^ {4}(\w+) \{\n(.*?)^ {4}\}", text)
+    }
+    tables = Base.metadata.tables
+    assert drawn == {name: list(table.columns.keys()) for name, table in tables.items()}

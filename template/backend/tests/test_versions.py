@@ -21,6 +21,7 @@ def test_dependency_drift() -> None:
     constraints = read(root / "pyproject.toml")["tool"]["uv"]["constraint-dependencies"]
     assert not [line for line in constraints if "==" not in line]
     pins = dict(line.split("==") for line in constraints)
+    assert len(pins) == len(constraints), "another version for another Python"
     locked = {
         package["name"]: package.get("version") for package in read(root / "uv.lock")["package"]
     }

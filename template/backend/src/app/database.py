@@ -164,9 +164,14 @@ def migrate() -> None:
             "your repository, go back to that branch, or use another database here."
         ) from None
     except DBAPIError as error:
-        raise StartupError(
-            f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
-            f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
-        ) from None
+        raise unusable(url, error) from None
     if tables := framework_tables():
         tables.migrate()
+
+
+def unusable(url: URL, error: DBAPIError) -> StartupError:
+    """Return in words that a database cannot be used, and where its address comes from."""
+    return StartupError(
+        f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
+        f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
+    )
