@@ -1,7 +1,15 @@
 import { type BrowserContextOptions, test as base, expect } from "@playwright/test";
 import { findChromium, whyNoChromium } from "./chromium";
 import { Person } from "./person";
-import { type Backend, type Running, startBackend, startDevelopment, startPage } from "./servers";
+import {
+  type Backend,
+  type Orphan,
+  type Running,
+  startBackend,
+  startDevelopment,
+  startOrphan,
+  startPage,
+} from "./servers";
 
 export { expect };
 
@@ -24,6 +32,8 @@ type OfWorkers = {
   backend: Backend;
   /** Where the page is, built for production, with the backend behind it. */
   address: string;
+  /** A page that has no backend, or one of a test's own. */
+  orphan: Orphan;
   development: string | null;
 };
 
@@ -40,6 +50,7 @@ export const test = base.extend<OfTests, OfWorkers>({
   // biome-ignore lint/correctness/noEmptyPattern: Playwright reads here what a fixture needs.
   backend: [async ({}, use) => during(startBackend(), use), START],
   address: [async ({ backend }, use) => during(startPage(backend), use), START],
+  orphan: [async ({ backend }, use) => during(startOrphan(backend), use), START],
   development: [
     async ({ backend }, use) => {
       const running = await startDevelopment(backend);

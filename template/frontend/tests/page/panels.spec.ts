@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type RequestListener, type Server } from "node:http";
 import { join } from "node:path";
 import type { Locator } from "@playwright/test";
 import type { Slug } from "@/lib/causes";
@@ -9,6 +8,7 @@ import { expectNoBarriers } from "./barriers";
 import { expect, test } from "./fixtures";
 import { FRONTEND } from "./paths";
 import { CDN, type Person } from "./person";
+import type { Orphan } from "./servers";
 
 const LATE = { timeout: 12_000 };
 
@@ -39,10 +39,16 @@ async function expectPanel(person: Person, slug: Slug, words: string | RegExp): 
   return panel;
 }
 
-/** A server in the backend's place, for one test. */
-async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+/** Puts a server in the place of the backend that a page looks for, for one test. */
+async function takeItsPlace({ backend }: Orphan, listener: RequestListener): Promise<Server> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(Number(new URL(backend).port), "127.0.0.1", resolve));
+  return server;
+}
+
+function leave(server: Server): void {
+  server.close();
+  server.closeAllConnections();
 }
 
 test.describe("blank-screen", () => {
@@ -91,14 +97,11 @@ test.describe("blank-screen", () => {
 
   test("backend-down: the address that was tried, who says so, what to start", async ({
     newPerson,
-    startOtherPage,
+    orphan,
   }) => {
-    const server = createServer();
-    const nobody = await listen(server);
-    await new Promise((resolve) => server.close(resolve));
     const person = await newPerson();
-    await person.page.goto(await startOtherPage({ BACKEND_URL: nobody }));
-    const panel = await expectPanel(person, "backend-down", `${nobody}/health (ECONNREFUSED)`);
+    await person.page.goto(orphan.address);
+    const panel = await expectPanel(person, "backend-down", `${orphan.backend}/health (ECONNREFUSED)`);
     await expect(panel).toContainText("The address comes from BACKEND_URL");
     await expect(panel).toContainText("uv run dev");
     person.expectProblem("502");
@@ -109,28 +112,27 @@ test.describe("blank-screen", () => {
       ["not migrated", "migrations-not-run", "The database is not migrated; it lacks 0001."],
       ["unavailable", "database-down", "The database does not answer: connection refused."],
     ] as const) {
-      test(`${slug}: ${message}`, async ({ newPerson, startOtherPage }) => {
-        const server = createServer((_, response) => {
+      test(`${slug}: ${message}`, async ({ newPerson, orphan }) => {
+        const server = await takeItsPlace(orphan, (_, response) => {
           response.writeHead(503, { "content-type": "application/json" });
           response.end(JSON.stringify({ status: state, message }));
         });
         const person = await newPerson();
-        await person.page.goto(await startOtherPage({ BACKEND_URL: await listen(server) }));
+        await person.page.goto(orphan.address);
         await expectPanel(person, slug, message);
         person.expectProblem("502");
-        server.close();
+        leave(server);
       });
     }
   });
 
-  test("proxy-hides-the-cause: something else answers there", async ({ newPerson, startOtherPage }) => {
-    const server = createServer((_, response) => response.end("<h1>It works!</h1>"));
-    const url = await listen(server);
+  test("proxy-hides-the-cause: something else answers there", async ({ newPerson, orphan }) => {
+    const server = await takeItsPlace(orphan, (_, response) => response.end("<h1>It works!</h1>"));
     const person = await newPerson();
-    await person.page.goto(await startOtherPage({ BACKEND_URL: url }));
-    await expectPanel(person, "proxy-hides-the-cause", `${url}/health answered 200`);
+    await person.page.goto(orphan.address);
+    await expectPanel(person, "proxy-hides-the-cause", `${orphan.backend}/health answered 200`);
     person.expectProblem("502");
-    server.close();
+    leave(server);
   });
 
   test("env-file-lost: the two sides have different secrets", async ({ newPerson, startOtherPage }) => {

@@ -5,6 +5,9 @@ import { Program } from "./program";
 /** A backend that answers as the demo assistant, and the secret by which it believes the page's server. */
 export type Backend = { address: string; secret: string };
 
+/** Where a page is, and where its server looks for its backend: there is none, and a test may put one of its own. */
+export type Orphan = { address: string; backend: string };
+
 /** A running server, the process that it is, and how to end it. */
 export type Running<T> = { at: T; pid: number; stop: () => Promise<void> };
 
@@ -33,6 +36,13 @@ export async function startPage(backend: Backend, env: Environment = {}): Promis
   const port = await freePort();
   const settings = { ...settingsFor(backend), NODE_ENV: "production", PORT: String(port), ...env };
   return startNode("page", ["scripts/start.mjs"], port, settings);
+}
+
+/** Starts the page's server with nobody at its backend's address. */
+export async function startOrphan(backend: Backend): Promise<Running<Orphan>> {
+  const nobody = `http://127.0.0.1:${await freePort()}`;
+  const page = await startPage(backend, { BACKEND_URL: nobody });
+  return { ...page, at: { address: page.at, backend: nobody } };
 }
 
 /**
