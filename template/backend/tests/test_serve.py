@@ -111,13 +111,13 @@ def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reload
 
 
 def test_an_edit_is_served(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY")
+    wait_until(lambda: reloading.answer() == "BODY", 120)
     reloading.edit(APP.replace("BODY", "NEW"))
     wait_until(lambda: reloading.answer() == "NEW")
 
 
 def test_an_edit_that_does_not_start_waits_for_the_next(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY")
+    wait_until(lambda: reloading.answer() == "BODY", 120)
     reloading.edit("this is no Python")
     wait_until(lambda: "Waiting for an edit." in reloading.said())
     assert "SyntaxError" in reloading.said()
@@ -132,14 +132,14 @@ def test_an_app_that_never_started_ends_it(reloading: Reloading) -> None:
 
 
 def test_a_killed_server_ends_it(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY")
+    wait_until(lambda: reloading.answer() == "BODY", 120)
     reloading.server().kill()
     assert reloading.process.wait(timeout=60) == 1
     assert "The server" in reloading.said()
 
 
 def test_a_killed_reloader_leaves_no_server_on_the_port(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY")
+    wait_until(lambda: reloading.answer() == "BODY", 120)
     server = reloading.server()
     reloading.process.kill()
     reloading.process.wait()
@@ -150,7 +150,7 @@ def test_a_killed_reloader_leaves_no_server_on_the_port(reloading: Reloading) ->
 @pytest.mark.skipif(os.name != "posix", reason="Windows closes its terminals in another way")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_stop_ends_the_server_too(reloading: Reloading, name: str) -> None:
-    wait_until(lambda: reloading.answer() == "BODY")
+    wait_until(lambda: reloading.answer() == "BODY", 120)
     server = reloading.server()
     reloading.process.send_signal(signal.Signals[name])
     assert reloading.process.wait(timeout=60) == 0
