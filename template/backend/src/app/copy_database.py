@@ -188,10 +188,13 @@ async def _refuse_rows(new: AsyncConnection, table: Table) -> None:
 async def _copy_table(old: AsyncConnection, new: AsyncConnection, table: Table) -> int:
     count = 0
     everything = select(table).order_by(*table.primary_key)
-    async with old.stream(everything, execution_options={"yield_per": BATCH}) as rows:
+    rows = await old.stream(everything, execution_options={"yield_per": BATCH})
+    try:
         async for batch in rows.mappings().partitions():
             await new.execute(table.insert(), [_with_time_zones(table, row) for row in batch])
             count += len(batch)
+    finally:
+        await rows.close()  # `async with` would not, after an error
     return count
 
 
