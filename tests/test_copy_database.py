@@ -147,3 +147,6 @@ def test_after_the_answer_is_changed_dev_says_how_to_go_on(
         assert backend.chat.items(thread) == before
         backend.chat.say("And on", thread)
         assert len(backend.chat.items(thread)) == len(before) + 2
+    back = {"DATABASE_URL": f"sqlite:///{tmp_path / 'back.db'}"}
+    copied = project.run(*COPY, "postgresql://", env=back).stdout
+    assert "Copied 1 conversations, 1 attachments, 4 messages, 1 feedback." in copied
