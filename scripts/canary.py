@@ -69,11 +69,11 @@ def lock(project: Path) -> None:
 
 
 def drift(old: Versions, new: Versions) -> list[str]:
-    """Return a line of a table for each package of which there is another version."""
+    """Return a line of a table for each package that both have, in different versions."""
     return [
-        f"| {name} | {old.get(name, '')} | {version} |"
+        f"| {name} | {old[name]} | {version} |"
         for name, version in sorted(new.items())
-        if version != old.get(name)
+        if version != old.get(name, version)
     ]
 
 
