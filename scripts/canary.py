@@ -21,6 +21,8 @@ import tomlkit
 from pin import ROOT, resolve, write_constraints
 
 COPIER = ("uvx", "copier@latest")
+KEPT = "@types/node"
+"""The types of the oldest Node that projects run on: newer ones are of another Node."""
 Versions = dict[str, str]
 
 
@@ -58,7 +60,8 @@ def lift_ranges(project: Path) -> None:
     manifest = json.loads(file.read_text())
     for kind in ("dependencies", "devDependencies"):
         for name, wanted in manifest[kind].items():
-            manifest[kind][name] = re.sub(r"^[~^]?(?=\d)", ">=", wanted)
+            if name != KEPT:
+                manifest[kind][name] = re.sub(r"^[~^]?(?=\d)", ">=", wanted)
     file.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
