@@ -15,7 +15,9 @@ from chat import Chat, message
 from conftest import Installed
 from projects import PACKAGES, Project, clean_environment, share
 from releases import clone_template
+from running import dev
 from variants import BY_DATABASE, DEFAULT, Variant
+from wait import wait_until
 
 POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")
 TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
@@ -131,8 +133,9 @@ def test_after_the_answer_is_changed_dev_says_how_to_go_on(
     )
     project = Project(project.path, Variant(DEFAULT.framework, "postgresql", DEFAULT.wsl))
 
-    said = project.run("uv", "run", "dev", check=False).stderr
-
+    with dev(project) as running:  # on the old one: its driver is still installed
+        wait_until(lambda: "To stay with sqlite" in running.output or running.has_ended(), 300)
+    said = running.output
     assert "DATABASE_URL names a sqlite database, and the project is made for postgresql" in said
     assert "uvx copier update --data database=sqlite" in said
     command = re.search("To use postgresql: (.*)", said)

@@ -1,11 +1,14 @@
 """Addresses as providers hand them out. Slug: database-url-dialect."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from app.database import MissingDriverError, create_engine
 from app.database_url import parse_database_url
 from app.databases.mysql_tls import tls_context
+from app.doctor.answers import recorded_answers
 from app.errors import StartupError
 from app.settings import BACKEND
 
@@ -89,3 +92,21 @@ def test_what_is_no_database_is_refused_in_words(wrong: str) -> None:
         parse_database_url(wrong)
     assert "DATABASE_URL" in str(refused.value)
     assert ":p@" not in str(refused.value)
+
+
+def test_an_address_that_was_not_answered_says_both_ways_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer was changed, and in a fresh clone the driver of the old database is missing."""
+    answered = recorded_answers()["database"]
+    other, address, driver = ("sqlite", "sqlite:///old.db", "aiosqlite")
+    if answered == "sqlite":
+        other, address, driver = ("mysql", "mysql://ada@127.0.0.1/old", "asyncmy")
+    monkeypatch.setitem(sys.modules, driver, None)
+    monkeypatch.setenv("DATABASE_URL", address)
+    with pytest.raises(MissingDriverError) as missing:
+        create_engine(parse_database_url(address))
+    said = str(missing.value)
+    assert f"DATABASE_URL names a {other} database, and the project is made for {answered}" in said
+    assert f"To use {answered}: " in said
+    assert f"To stay with {other}: uvx copier update --data database={other}" in said
