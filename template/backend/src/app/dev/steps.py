@@ -50,8 +50,9 @@ def run(family: Family) -> str:
     from app.database import prepare_database
     from app.database_answer import find_mismatch
 
+    mismatch = find_mismatch()  # before what follows writes the address into the environment
     _say(prepare_database())
-    if mismatch := find_mismatch():
+    if mismatch:
         _say(str(mismatch))
     environment = os.environ | family.mark | wsl.polling(ROOT)
     if wsl.polling(ROOT):
