@@ -104,7 +104,8 @@ def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
         (project / folder / f"{name}.py").write_text(REVISION.format(name=name, head=HEAD))
     env = environment(empty)
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
-    assert succeeds(alembic("current", env=env, cwd=project)).count("(head)") == 2
+    current = succeeds(alembic("current", env=env, cwd=project)).splitlines()
+    assert {"yours (head)", "ours (head)"} <= set(current)
     succeeds(alembic("revision", "-m", "next", env=env, cwd=project))
     assert list((project / "alembic" / "versions").glob("*next.py"))
     assert len(succeeds(alembic("heads", env=env, cwd=project)).splitlines()) == 1
