@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from projects import PACKAGES, Project, build_page, render_committed, share
+from updating import compiled_once as compiled_once
+from updating import releases as releases
 from variants import DEFAULT, VARIANTS, Variant
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
