@@ -1,0 +1,167 @@
+"""What the owner of a project changes in it, in every file that its README says is theirs."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from projects import Project
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text of the template that the owner has replaced with one of their own."""
+
+    file: str
+    template: str
+    theirs: str
+
+
+EDITS = [
+    Edit(
+        "backend/src/app/assistant.py",
+        "You are a helpful assistant. Answer briefly, in the language of the question.",
+        "You answer the customers of Ada's shop.",
+    ),
+    Edit(
+        "backend/src/app/assistant.py",
+        "agent = Agent[ChatContext](",
+        '@function_tool\ndef count_orders() -> int:\n    """Count the orders of today."""\n'
+        "    return 3\n\n\nagent = Agent[ChatContext](",
+    ),
+    Edit(
+        "backend/src/app/assistant.py",
+        "tools=[get_server_time, get_browser_time]",
+        "tools=[get_server_time, get_browser_time, count_orders]",
+    ),
+    Edit(
+        "frontend/src/components/chat/client-tools.ts",
+        '([["get_browser_time", getBrowserTime]])',
+        '([["get_browser_time", getBrowserTime], ["get_cart", () => ({ items: 0 })]])',
+    ),
+    Edit(
+        "frontend/src/components/chat/effects.ts",
+        '([["demo.effect", nameTheTab]])',
+        '([["demo.effect", nameTheTab], ["cart.cleared", () => location.reload()]])',
+    ),
+    Edit(
+        "frontend/src/components/chat/widget-actions.ts",
+        '([["demo.ask", writeQuestion]])',
+        '([["demo.ask", writeQuestion], ["cart.open", () => location.assign("/orders")]])',
+    ),
+    Edit(
+        "frontend/src/chatkit.config.ts",
+        "What can I help with today?",
+        "What are you looking for?",
+    ),
+    Edit(
+        "frontend/src/chatkit.config.ts",
+        '      { label: "Show me a form", prompt: "Show me a form", icon: "notebook-pencil" },\n',
+        '      { label: "Where is my order?", prompt: "Where is my order?", icon: "suitcase" },\n',
+    ),
+    Edit("frontend/src/app/page.tsx", "<Chat />", "<h1>Ada's shop</h1>\n      <Chat />"),
+    Edit("frontend/src/app/layout.tsx", 'title: "Chat"', 'title: "Ada\'s shop"'),
+    Edit("README.md", "# my-chat\n", "# Ada's shop\n"),
+    Edit(
+        "backend/alembic/env.py",
+        "from app.models import Base  # noqa: E402\n",
+        "from app.models import Base  # noqa: E402\n"
+        "from app.orders import Order  # noqa: E402, F401\n",
+    ),
+]
+"""Those of files that were not in a version yet are left out."""
+
+ORDERS = '''"""The orders of the shop: a table and a route of its own."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models import Base
+
+
+class Order(Base):
+    """An order."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+'''
+
+OWN_FILES = {
+    "backend/src/app/orders.py": ORDERS,
+    "frontend/src/app/orders/page.tsx": "/** The orders. */\nexport default function Orders() {\n"
+    "  return <h1>Your orders</h1>;\n}\n",
+    "frontend/src/app/api/orders/route.ts": "/** The orders, as JSON. */\nexport function GET() {\n"
+    "  return Response.json({ orders: [] });\n}\n",
+}
+
+ROUTE = '''
+
+@app.get("/orders")
+async def orders() -> dict[str, int]:
+    """Count the orders."""
+    return {"orders": 3}
+'''
+"""Appended to the backend's main.py."""
+
+MAIN = "backend/src/app/main.py"
+PACKAGE = "frontend/package.json"
+
+
+SETTINGS = {
+    "CHATKIT_SECRET": "a-secret-of-the-owner-that-is-long-enough",
+    "BACKEND_URL": "http://127.0.0.1:9000",
+}
+"""In each `.env.local` that has such a line."""
+
+
+def edit(project: Project) -> None:
+    """Change what the README says is the owner's, add files, and commit it all."""
+    for one in edits_of(project):
+        file = project.path / one.file
+        text = file.read_text(encoding="utf-8")
+        assert text.count(one.template) == 1, one
+        file.write_text(text.replace(one.template, one.theirs), encoding="utf-8")
+    for name, text in OWN_FILES.items():
+        file = project.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    for file in env_files(project):
+        text = file.read_text(encoding="utf-8")
+        for name, value in SETTINGS.items():
+            text = re.sub(rf"(?m)^{name}=.*", f"{name}={value}", text)
+        file.write_text(text, encoding="utf-8")
+    install = ("npm", "install", "--package-lock-only", "--no-audit", "date-fns@4")
+    project.run(*install, cwd="frontend")
+    project.commit("Make it the shop's")
+
+
+def edit_the_ends_of_lists(project: Project) -> None:
+    """Add a package of Python and a route of the backend, where one adds them: at the end."""
+    project.run("uv", "add", "--quiet", "--no-sync", "humanize>=4", cwd="backend")
+    with (project.path / MAIN).open("a", encoding="utf-8") as main:
+        main.write(ROUTE)
+    project.commit("Add a package and a route")
+
+
+def edits_of(project: Project) -> list[Edit]:
+    """Return the edits of what a project has."""
+    return [one for one in EDITS if (project.path / one.file).exists()]
+
+
+def env_files(project: Project) -> list[Path]:
+    """Return the settings of both sides."""
+    return [project.path / side / ".env.local" for side in ("backend", "frontend")]
+
+
+def lost(project: Project, edited: list[Edit]) -> list[str]:
+    """Return the files that have not, or not only, what the owner had written there."""
+    texts = {
+        name: (project.path / name).read_text(encoding="utf-8")
+        for name in {one.file for one in edited} | set(OWN_FILES) | {PACKAGE}
+    }
+    return [
+        *(one.file for one in edited if texts[one.file].count(one.theirs) != 1),
+        *(name for name, text in OWN_FILES.items() if texts[name] != text),
+        *([PACKAGE] if '"date-fns": "^4' not in texts[PACKAGE] else []),
+    ]
