@@ -1,0 +1,88 @@
+"""The tutorial, command by command, in a shell that goes from one block to the next."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chat import Chat, text_of, visit
+from conftest import Installed
+from projects import PACKAGES, Project, clean_environment, share
+from running import Dev
+from variants import DEFAULT, ROOT
+from versions import NEWEST, commits, conflicts, git
+
+LATEST = list(commits())[-1]
+ADDRESS = "gh:OWNER/copier-chatkit"
+TEXT = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+COPY, *BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+DEV = "uv run dev\n"
+
+
+def run(block: str, folder: Path) -> str:
+    """Type commands into a shell and return what they print."""
+    result = subprocess.run(
+        ["bash", "-e", "-c", block],
+        cwd=folder,
+        env=clean_environment()
+        | {
+            f"GIT_{who}_{what}": "tester@example.com"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{block}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def test_it_tells_the_whole_way() -> None:
+    words = ["git init", DEV, "uv add", "alembic revision", "copier update", DEV, "check-update"]
+    whole = "".join(BLOCKS)
+    for word in words:
+        assert word in whole
+        whole = whole.partition(word)[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is typed into a shell")
+def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    git("clone", "--quiet", str(releases), str(template))
+    git("tag", "--delete", NEWEST, cwd=template)  # not released yet
+    run(COPY.replace(ADDRESS, str(template)), tmp_path)
+    project = Project(tmp_path / "my-chat", DEFAULT)
+    share(installed(DEFAULT), project, PACKAGES)  # as if npm had them in its cache
+    chats: list[tuple[Chat, str]] = []
+    for block in BLOCKS:
+        if "copier update" in block:
+            git("tag", NEWEST, cwd=template)
+        if block == DEV:
+            converse(project, chats)
+        else:
+            printed = run(block, project.path)
+    assert "up-to-date" in printed, "the last command asks for a newer release"
+    assert conflicts(project.path) == []
+    assert project.git_status() == []
+    assert "bookshop" in (project.path / "backend/src/app/assistant.py").read_text()
+    assert 'title: "Bookshop"' in (project.path / "frontend/src/app/layout.tsx").read_text()
+    assert NEWEST in (project.path / ".copier-answers.yml").read_text()
+    tables = project.run("uv", "run", "alembic", "check", cwd="backend")
+    assert "No new upgrade operations" in tables.stdout + tables.stderr
+
+
+def converse(project: Project, chats: list[tuple[Chat, str]]) -> None:
+    """Run the project, look for the conversations of earlier times, and hold another one."""
+    running = Dev(project.path)
+    try:
+        page = running.wait_for_address()
+        for earlier, thread_id in chats:
+            items = Chat(f"{page}/api/chatkit", earlier.headers).items(thread_id)
+            assert text_of(items[0]) == "Which books do you have?"
+        chat = visit(page)
+        thread_id = chat.say("Which books do you have?")[0]["thread"]["id"]
+        chats.append((chat, thread_id))
+    finally:
+        running.stop()
