@@ -104,7 +104,8 @@ def test_conversations_are_kept(releases: Path, tmp_path: Path, database: str) -
             assert told(Chat(f"http://127.0.0.1:{running.backend_port}/chatkit"), thread_id) == said
         assert owner.SETTINGS["CHATKIT_SECRET"] in page_settings.read_text()
         project.run("uv", "run", "pytest", "-n0", *OWN_TESTS, cwd="backend")
-        project.run("uv", "run", "ruff", "check", cwd="backend")
+        for check in (("ruff", "check"), ("ruff", "format", "--check")):
+            project.run("uv", "run", *check, cwd="backend")
     else:
         with run_backend(project, tmp_path / "new.log", OPENAI_API_KEY="") as backend:
             assert told(backend.chat, thread_id) == said

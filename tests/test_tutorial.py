@@ -69,6 +69,8 @@ def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path)
     assert "bookshop" in (project.path / "backend/src/app/assistant.py").read_text()
     assert 'title: "Bookshop"' in (project.path / "frontend/src/app/layout.tsx").read_text()
     assert NEWEST in (project.path / ".copier-answers.yml").read_text()
+    for check in (("ruff", "check"), ("ruff", "format", "--check")):
+        project.run("uv", "run", *check, cwd="backend")
     tables = project.run("uv", "run", "alembic", "check", cwd="backend")
     assert "No new upgrade operations" in tables.stdout + tables.stderr
 
