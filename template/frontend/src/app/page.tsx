@@ -8,3 +8,6 @@ export default function Page() {
     </main>
   );
 }
+
+/** For search engines; the title is in layout.tsx. */
+export const metadata = { description: "A chat with an assistant." };
