@@ -105,8 +105,8 @@ async def orders() -> dict[str, int]:
 """Appended to the backend's main.py."""
 
 MAIN = "backend/src/app/main.py"
-PACKAGE = "frontend/package.json"
-
+PYTHON_PACKAGE = "humanize>=4"
+NPM_PACKAGE = "date-fns@4"
 
 SETTINGS = {
     "CHATKIT_SECRET": "a-secret-of-the-owner-that-is-long-enough",
@@ -131,17 +131,17 @@ def edit(project: Project) -> None:
         for name, value in SETTINGS.items():
             text = re.sub(rf"(?m)^{name}=.*", f"{name}={value}", text)
         file.write_text(text, encoding="utf-8")
-    install = ("npm", "install", "--package-lock-only", "--no-audit", "date-fns@4")
-    project.run(*install, cwd="frontend")
     project.commit("Make it the shop's")
 
 
-def edit_the_ends_of_lists(project: Project) -> None:
-    """Add a package of Python and a route of the backend, where one adds them: at the end."""
-    project.run("uv", "add", "--quiet", "--no-sync", "humanize>=4", cwd="backend")
+def add_packages_and_a_route(project: Project) -> None:
+    """Add what the tools and the owner write into files that the template writes too."""
+    project.run("uv", "add", "--quiet", "--no-sync", PYTHON_PACKAGE, cwd="backend")
+    install = ("npm", "install", "--package-lock-only", "--no-audit", NPM_PACKAGE)
+    project.run(*install, cwd="frontend")
     with (project.path / MAIN).open("a", encoding="utf-8") as main:
         main.write(ROUTE)
-    project.commit("Add a package and a route")
+    project.commit("Add packages and a route")
 
 
 def edits_of(project: Project) -> list[Edit]:
@@ -156,12 +156,9 @@ def env_files(project: Project) -> list[Path]:
 
 def lost(project: Project, edited: list[Edit]) -> list[str]:
     """Return the files that have not, or not only, what the owner had written there."""
-    texts = {
-        name: (project.path / name).read_text(encoding="utf-8")
-        for name in {one.file for one in edited} | set(OWN_FILES) | {PACKAGE}
-    }
+    names = {one.file for one in edited} | set(OWN_FILES)
+    texts = {name: (project.path / name).read_text(encoding="utf-8") for name in names}
     return [
         *(one.file for one in edited if texts[one.file].count(one.theirs) != 1),
         *(name for name, text in OWN_FILES.items() if texts[name] != text),
-        *([PACKAGE] if '"date-fns": "^4' not in texts[PACKAGE] else []),
     ]

@@ -1,5 +1,6 @@
 """What `copier update` leaves of the owner's edits and of the conversations of older releases."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from backend import run_backend
 from chat import Chat, text_of, visit
 from conftest import Installed
-from projects import Project
+from projects import PACKAGES, Project, share
 from running import dev
 from updating import copy_committed, update
 from variants import DEFAULT, Variant
@@ -19,7 +20,11 @@ from versions import commits, conflicts
 pytestmark = pytest.mark.usefixtures("compiled_once")
 FIRST, *LATER = commits()
 LATEST = LATER[-1]
-OWN_TESTS = ("tests/test_store.py", "tests/test_migrations.py")
+OWN_TESTS = (
+    "tests/test_store.py",
+    "tests/test_migrations.py::test_two_alembic_heads",
+    "tests/test_migrations.py::test_the_models_are_what_the_migrations_make",
+)
 CONVERSING = {
     "sqlite": (FIRST, Variant("fastapi", "sqlite", False)),
     "postgresql": (FIRST, Variant("fastapi", "postgresql", False)),
@@ -48,10 +53,10 @@ def test_every_file_that_is_the_owners_is_edited(project_of: Installed) -> None:
 
 @pytest.mark.parametrize("version", [LATER[0], LATEST])
 def test_edits_are_kept(releases: Path, tmp_path: Path, version: str) -> None:
-    """Slug: conflicts-on-update. Before v0.0.2 the two lists ended where later ones go on."""
+    """Slug: conflicts-on-update. In v0.0.1 `main.py` and the list of packages ended elsewhere."""
     project = copy_committed(releases, version, tmp_path / "my-chat", DEFAULT)
     owner.edit(project)
-    owner.edit_the_ends_of_lists(project)
+    owner.add_packages_and_a_route(project)
     edited = owner.edits_of(project)
     settings = [file.read_bytes() for file in owner.env_files(project)]
     update(project)
@@ -60,12 +65,18 @@ def test_edits_are_kept(releases: Path, tmp_path: Path, version: str) -> None:
     assert [file.read_bytes() for file in owner.env_files(project)] == settings
     assert (project.path / owner.MAIN).read_text().endswith(owner.ROUTE)
     backend = tomllib.loads((project.path / "backend" / "pyproject.toml").read_text())["project"]
-    assert "humanize>=4" in backend["dependencies"]
+    assert owner.PYTHON_PACKAGE in backend["dependencies"]
     assert "limits>=5.8,<6" in backend["dependencies"], "the template's own"
+    packages = json.loads((project.path / "frontend" / "package.json").read_text())
+    assert "date-fns" in packages["dependencies"]
+    assert "@playwright/test" in packages["devDependencies"], "the template's own"
+    project.run("npm", "ci", "--dry-run", cwd="frontend")  # asks whether both files agree
 
 
 @pytest.mark.parametrize("database", CONVERSING)
-def test_conversations_are_kept(releases: Path, tmp_path: Path, database: str) -> None:
+def test_conversations_are_kept(
+    releases: Path, installed: Installed, tmp_path: Path, database: str
+) -> None:
     """Slug: two-alembic-heads. A revision of the owner's beside a newer one of the template's."""
     version, variant = CONVERSING[database]
     project = copy_committed(releases, version, tmp_path / "my-chat", variant)
@@ -98,6 +109,7 @@ def test_conversations_are_kept(releases: Path, tmp_path: Path, database: str) -
     heads = project.run("uv", "run", "alembic", "current", cwd="backend").stdout
     assert heads.count("(head)") == len(heads.splitlines()) == NEW_HEADS[database]
     if database == "sqlite":
+        share(installed(DEFAULT), project, PACKAGES)
         with dev(project) as running:
             page = visit(running.wait_for_address())
             assert page.say("Hello")[-1]["item"]["type"] == "assistant_message"
