@@ -19,7 +19,7 @@ packages.install(paths.FRONTEND, node.find_node(), os.environ)
 
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
-SHARING = ("test_model", "test_s3")
+SHARING = ("test_model", "test_s3", "test_sabotage_page")
 """Modules whose tests share servers."""
 
 

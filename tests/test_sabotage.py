@@ -1,47 +1,32 @@
-"""Each pitfall is put back into a project, and the project's own test of it fails.
+"""Each pitfall is put back into a project: the project's own test of it fails, and it is named.
 
-`tests/sabotage` has the slugs, and a patch each. To try one: `uv run pytest -k fake-id`. That the
-same tests pass where none is put back, test_quality.py shows.
+`tests/sabotage` has the list of them, and a patch each. To try one: `uv run pytest -k fake-id`.
+That the same tests pass where none is put back, test_quality.py shows.
 """
 
 import json
 import re
-import tomllib
+import runpy
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import Installed
-from pitfall_tests import (
-    TEMPLATE,
-    pytest_tests,
-    run_pytest,
-    run_vitest,
-    spec_files,
-    vitest_files,
-)
+from forked import AS_TEST, EXAMINATION, Forked, forked_from
+from pitfall_tests import Verdict, run_vitest
 from projects import Project
-from variants import DEFAULT, ROOT, Variant
+from required import require
+from sabotage_list import FOLDER, Sabotage, known_slugs, read_table
+from variants import ROOT, Variant
 
-FOLDER = ROOT / "tests" / "sabotage"
-PATCHES = {patch.stem: patch for patch in FOLDER.glob("*.patch")}
-SECTIONS: dict[str, list[str]] = tomllib.loads((FOLDER / "slugs.toml").read_text())
-SLUGS = [slug for section in SECTIONS.values() for slug in section]
-POSTGRESQL = Variant(DEFAULT.framework, "postgresql", DEFAULT.wsl)
-WORDS = json.loads((TEMPLATE / "frontend" / "src" / "pitfalls.json").read_text())
-SLUGS_OF_THE_PAGE = [
-    pitfall["slug"]
-    for section in WORDS
-    if section["section"] in ("Proxy, network, WSL", "The page")
-    for pitfall in section["pitfalls"]
-]
-NOT_IN_SQLITE = {"database-url-dialect", "emoji-and-nul", "stale-pool"}
-NEVER_STARTED = re.compile("the server (ended|does not answer)")
-
-
-def is_of_the_page(slug: str) -> bool:
-    return "+++ b/frontend/" in PATCHES[slug].read_text()
+TABLE = read_table()
+BACKEND_DOWN = re.compile("the server (ended|does not answer)")
+PATCHED = [one for one in TABLE if one.patch.exists()]
+ForkedOf = Callable[[Variant], Forked]
+WITHOUT_PAGE = [one for one in PATCHED if one.runs != "page"]
+"""The others are in test_sabotage_page.py."""
 
 
 @contextmanager
@@ -55,36 +40,101 @@ def put_back(project: Project, patch: Path) -> Iterator[None]:
         project.run("git", "clean", "--quiet", "--force", "-d", "--exclude=uv.lock")
 
 
-def test_every_pitfall_has_a_patch() -> None:
-    assert sorted(SLUGS) == sorted(PATCHES)
+def by_slug(some: list[Sabotage]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("sabotage", some, ids=lambda one: one.slug)
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_every_pitfall_has_a_test_in_projects(slug: str) -> None:
-    assert vitest_files(slug) if is_of_the_page(slug) else pytest_tests(slug)
+def test_the_list_has_every_pitfall_and_every_patch() -> None:
+    assert [(one.section, one.slug) for one in TABLE] == known_slugs()
+    assert {one.patch.stem for one in PATCHED} == {file.stem for file in FOLDER.glob("*.patch")}
 
 
-@pytest.mark.parametrize("slug", SLUGS_OF_THE_PAGE)
-def test_every_pitfall_of_the_page_has_a_test_in_projects(slug: str) -> None:
-    assert pytest_tests(slug) or vitest_files(slug) or spec_files(slug)
+@by_slug(TABLE)
+def test_a_pitfall_is_noticed_or_the_list_says_why_not(sabotage: Sabotage) -> None:
+    assert bool(sabotage.untested) != sabotage.patch.exists()
+    assert sum(map(bool, (sabotage.doctor, sabotage.shown, sabotage.silent))) == 1
+    if not sabotage.untested:
+        assert sabotage.tests
+    if sabotage.shown:
+        file, _, name = sabotage.shown.partition("::")
+        test = ROOT / "template" / ("frontend" if file.endswith(".ts") else "backend") / file
+        assert (f"def {name}(" if name else sabotage.slug) in test.read_text()
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_a_pitfall_that_is_put_back_is_caught(
-    installed: Installed,
+def test_the_documentation_has_the_list() -> None:
+    """If not: `uv run scripts/sabotage.py`."""
+    text = runpy.run_path(str(ROOT / "scripts" / "sabotage.py"))["page"]()
+    assert (ROOT / "docs" / "sabotage.md").read_text() == text
+
+
+def test_wsl_is_played_with_a_network_of_its_own() -> None:
+    """So that the project's test of it is not skipped everywhere."""
+    require("ip")
+
+
+@pytest.fixture(scope="session")
+def forked(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedOf]:
+    """Return the process of a variant's project from which its tests are forked."""
+    running: dict[Variant, Forked] = {}
+    with ExitStack() as stack:
+
+        def get(variant: Variant) -> Forked:
+            if variant not in running:
+                folder = tmp_path_factory.mktemp("forked")
+                project = installed(variant)
+                running[variant] = stack.enter_context(forked_from(project, folder))
+            return running[variant]
+
+        yield get
+
+
+@by_slug(WITHOUT_PAGE)
+def test_a_pitfall_that_is_put_back_is_caught_and_named(
+    forked: ForkedOf,
     tmp_path: Path,
-    slug: str,
+    sabotage: Sabotage,
     record_property: Callable[[str, object], None],
 ) -> None:
-    project = installed(POSTGRESQL if slug in NOT_IN_SQLITE else DEFAULT)
-    report = tmp_path / "report"
-    with put_back(project, PATCHES[slug]):
-        if is_of_the_page(slug):
-            verdict = run_vitest(project, [slug], report)
-        else:
-            verdict = run_pytest(project, pytest_tests(slug), report, "--exitfirst")
-    assert verdict.failed, f"its tests did not fail: {verdict}"
-    test, message = next(iter(verdict.failed.items()))
-    assert not NEVER_STARTED.search(message), f"the whole project was broken: {message}"
-    words = " ".join(message.split())[:100]
-    record_property("pitfall", f"{slug:<29} {test}\n{'':<29} {words}")
+    process = forked(sabotage.variant)
+    project = process.project
+    tests = [] if sabotage.is_of_the_page else sabotage.tests[:1]
+    if sabotage.doctor:
+        tests.append(f"{AS_TEST}::test_{sabotage.runs}")
+    with put_back(project, sabotage.patch):
+        shutil.copy(EXAMINATION, project.path / "backend" / AS_TEST)
+        verdict, said = process.run_pytest(tests) if tests else (Verdict(), "")
+        if sabotage.is_of_the_page and not sabotage.browser:
+            verdict = run_vitest(project, [sabotage.slug], tmp_path / "report")
+    caught = sabotage.browser or caught_by(verdict)
+    named = named_by(sabotage, said) if sabotage.doctor else ""
+    record_property("pitfall", row(sabotage, caught, named))
+
+
+def caught_by(verdict: Verdict) -> str:
+    failed = {test: why for test, why in verdict.failed.items() if not test.startswith(AS_TEST)}
+    assert failed, f"its test did not fail: {verdict}"
+    test, message = next(iter(failed.items()))
+    assert not BACKEND_DOWN.search(message), f"the whole project was broken: {message}"
+    return test
+
+
+def named_by(sabotage: Sabotage, said: str) -> str:
+    """Fail unless the doctor names this pitfall, with its cure, and nothing else as a cause."""
+    assert said, "the doctor was not heard"
+    findings = {one["check"]: one for one in json.loads(said)["findings"]}
+    failed = {
+        name: one["slug"]
+        for name, one in findings.items()
+        if one["outcome"] == "FAIL" and not one["because"]
+    }
+    found = findings[sabotage.doctor]
+    assert found["slug"] == sabotage.slug, (found, failed)
+    assert found["outcome"] in ("FAIL", "WARN"), found
+    assert found["cure"]
+    assert failed.keys() <= {sabotage.doctor}, failed
+    return f"{found['outcome']} {sabotage.doctor}"
+
+
+def row(sabotage: Sabotage, caught: str, named: str) -> str:
+    by = named or sabotage.shown or f"nobody: {sabotage.silent}"
+    return f"{sabotage.slug:<29} {caught}\n{'':<29} {by}"

@@ -35,11 +35,14 @@ class Between(ThreadingHTTPServer):
         self.has_cookie = True
         self.status: tuple[int, Json] | None = None
         """What /api/status answers, if there is one."""
+        self.hands_on_everything = False
+        """Whether the headers of browsers reach the backend."""
         self.knows_one_guest = False
         self.collects = False
         """Whether a stream is handed on when it is over."""
         self.change_status: Callable[[Json, int], int] = lambda _request, status: status
         self.change_answer: Callable[[Json, Any], Any] = lambda _request, answer: answer
+        self.change_file: Callable[[Json], Json] = lambda record: record
         self.change_event: Callable[[Json], Json] = lambda event: event
 
     @property
@@ -80,8 +83,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.has_route:
             self._send(404, {})
             return
+        headers = {"Content-Type": self.headers["Content-Type"]} | self._authorization()
+        if self.path.endswith("/attachments"):
+            url = f"{self.server.backend}/attachments"
+            answer = httpx2.post(url, content=body, headers=headers)
+            self._send(answer.status_code, self.server.change_file(answer.json()))
+            return
         request: Json = json.loads(body)
-        headers = {"Content-Type": "application/json"} | self._authorization()
         with httpx2.stream(
             "POST", f"{self.server.backend}/chatkit", content=body, headers=headers, timeout=30
         ) as answer:
@@ -105,7 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _authorization(self) -> dict[str, str]:
         """Return the header of a guest by the cookie, or what was sent straight to the backend."""
-        if "Authorization" in self.headers:
+        is_guest = "Cookie" in self.headers and not self.server.hands_on_everything
+        if "Authorization" in self.headers and not is_guest:
             return {"Authorization": self.headers["Authorization"]}
         if "Cookie" not in self.headers:
             return {}

@@ -154,7 +154,7 @@ def run_server(database: URL, log: Path | None = None, **settings: str) -> Itera
     """Run a server until the end of the block; its log goes where that of the tests goes."""
     port = free_port()
     env = environment(database, BACKEND_PORT=str(port), **settings)
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://{settings.get('BACKEND_HOST', '127.0.0.1')}:{port}"
     process = start_serving(env, log)
     try:
         up = f"{address}/health"

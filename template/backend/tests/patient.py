@@ -31,7 +31,7 @@ PROJECT = (
     "frontend/.env.example",
     "frontend/package.json",
     "frontend/package-lock.json",
-    "frontend/src/pitfalls.json",
+    "frontend/src",
 )
 """What the doctor looks at."""
 

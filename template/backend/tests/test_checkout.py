@@ -4,6 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from app.settings import BACKEND
 
 
@@ -22,3 +24,19 @@ def test_crlf_scripts(tmp_path: Path) -> None:
     script.unlink()
     git("checkout-index", "--all")
     assert script.read_bytes() == b"#!/bin/sh\necho started\n"
+
+
+@pytest.mark.parametrize(
+    ("slug", "names"),
+    [
+        ("secrets-in-answers", ["backend/.env.local", "frontend/.env.local"]),
+        ("update-refused-dirty", ["backend/chat.db", "frontend/next-env.d.ts", "frontend/.next/"]),
+    ],
+)
+def test_what_nobody_commits_is_ignored(tmp_path: Path, slug: str, names: list[str]) -> None:
+    """Slugs: secrets-in-answers, update-refused-dirty."""
+    shutil.copy(BACKEND.parent / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    asked = ["git", "check-ignore", *names]
+    said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.stdout.split() == names, slug

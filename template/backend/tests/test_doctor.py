@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import empty_database, free_port, run_server, run_sql
-from patient import Examination, Patient
+from patient import Examination, Patient, fails
 from sqlalchemy.engine import URL
 
 from app.doctor import page
@@ -168,10 +168,13 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
 
 
 def test_two_heads_are_joined(broken: Patient, its_database: URL) -> None:
-    """They are joined where `alembic upgrade head` takes but one."""
+    """They are joined where `alembic upgrade head` takes but one. Slug: two-alembic-heads."""
+    broken.mend("database.migrations")
     broken.change(
         "backend/alembic/env.py", 'arguments.revision == "head"', 'arguments.revision == "none"'
     )
+    examination = broken.examine("database.alembic")
+    fails(examination, "database.alembic", "two-alembic-heads")
     first = broken.mend("database.alembic")
     assert "Joined the revisions " in first.document["mended"][-1]
     assert first.status == 0

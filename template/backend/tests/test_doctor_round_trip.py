@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from between import Between
-from chat import Json
+from chat import Json, text_of
 from conftest import Server, free_port
 from patient import Examination, Patient
 
@@ -31,7 +31,7 @@ def test_a_round_trip_leaves_nothing_behind(
     before = backend.sql("SELECT count(*) FROM conversations")
     examination = talk(healthy, BACKEND_PORT=backend.port, FRONTEND_PORT=page)
     assert set(talked(examination).values()) == {"PASS"}
-    assert len(talked(examination)) == 8
+    assert len(talked(examination)) == 13
     assert (page in examination["round-trip.answer"]["words"]) == (way == "through the page")
     assert backend.sql("SELECT count(*) FROM conversations") == before
 
@@ -68,7 +68,7 @@ def naive(items: list[Json]) -> list[Json]:
 
 
 def half_lost(items: list[Json]) -> list[Json]:
-    return [item for item in items if item not in answers_of(items)[1:]]
+    return [item for item in items if item not in answers_of(items) or "hello" in text_of(item)]
 
 
 def overwritten(items: list[Json]) -> list[Json]:
@@ -90,6 +90,53 @@ def change_items(change: Callable[[list[Json]], list[Json]]) -> Callable[[Betwee
         page.change_answer = of_items(change)
 
     return break_it
+
+
+def of_pages(change: Callable[[Json], Json]) -> Callable[[Between], None]:
+    """Return what changes the pages of one item each."""
+
+    def changed(request: Json, answer: Any) -> Any:
+        is_one = request["type"] == "items.list" and request["params"].get("limit") == 1
+        return change(answer) if is_one else answer
+
+    def break_it(page: Between) -> None:
+        page.change_answer = changed
+
+    return break_it
+
+
+def without_cursor(page: Json) -> Json:
+    return page | {"after": None}
+
+
+def store_late(page: Between) -> None:
+    """Answer as if messages were stored when their answers are over."""
+    page.change_answer = lambda request, answer: (
+        answer | {"data": []}
+        if request["type"] == "items.list" and request["params"].get("limit") == 5
+        else answer
+    )
+
+
+def refuse_to_open(page: Between) -> None:
+    page.change_status = lambda request, status: (
+        500 if request["type"] == "threads.get_by_id" and status == 200 else status
+    )
+
+
+def shorten_ids(items: list[Json]) -> list[Json]:
+    return [item | {"id": item["id"][:12]} for item in items]
+
+
+def end_with(**error: str) -> Callable[[Between], None]:
+    def break_it(page: Between) -> None:
+        page.change_event = lambda event: {"type": "error", **error}
+
+    return break_it
+
+
+def preview_by_http(page: Between) -> None:
+    page.change_file = lambda record: record | {"preview_url": "http://127.0.0.1/preview"}
 
 
 def hide_history(page: Between) -> None:
@@ -124,7 +171,15 @@ def fail_without_words(page: Between) -> None:
     ("check", "slug", "break_it"),
     [
         ("answer", "error-without-words", fail_without_words),
+        ("answer", "no-key-no-answer", end_with(message="The key is missing.")),
+        ("answer", "message-saved-twice", end_with(message="It does not fit what it holds.")),
+        ("answer", "database-down", end_with(message="The database does not answer.")),
         ("pieces", "proxy-buffers", collect),
+        ("kept", "crash-mid-stream", store_late),
+        ("open", "thread-for-metadata", refuse_to_open),
+        ("pages", "page-of-hidden-items", of_pages(without_cursor)),
+        ("pages", "pages-skip-items", of_pages(lambda page: page | {"data": page["data"] * 2})),
+        ("ids", "ids-collide", change_items(shorten_ids)),
         ("stored", "assistant-message-not-saved", change_items(lost)),
         ("stored", "message-saved-twice", change_items(twice)),
         ("stored", "content-type-not-recognised", change_items(empty)),
@@ -134,6 +189,7 @@ def fail_without_words(page: Between) -> None:
         ("history", "emoji-and-nul", cut_titles),
         ("times", "created-at-shifts", change_items(naive)),
         ("stop", "stop-loses-the-answer", change_items(half_lost)),
+        ("preview", "image-preview-http", preview_by_http),
         ("strangers", "foreign-thread", one_guest),
     ],
 )

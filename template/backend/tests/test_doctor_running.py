@@ -104,6 +104,23 @@ def without_route(page: Between) -> None:
     page.has_route = False
 
 
+def hide_the_cause(page: Between) -> None:
+    page.change_answer = lambda request, answer: (
+        {"message": "Failed to connect to ChatKit backend"}
+        if request["type"] == "threads.get_by_id"
+        else answer
+    )
+
+
+def look_elsewhere(page: Between) -> None:
+    words = "No answer from the backend at http://127.0.0.1:1/health (ECONNREFUSED)."
+    page.status = (502, {"message": words, "slug": "backend-down"})
+
+
+def hand_on_everything(page: Between) -> None:
+    page.hands_on_everything = True
+
+
 def without_cookie(page: Between) -> None:
     page.has_cookie = False
 
@@ -149,6 +166,9 @@ def without_backend(page: Between) -> None:
     [
         ("proxy.threads", "no-proxy-route", without_route),
         ("proxy.threads", "proxy-buffers", collected_on_the_way),
+        ("proxy.errors", "proxy-hides-the-cause", hide_the_cause),
+        ("proxy.headers", "proxy-forwards-everything", hand_on_everything),
+        ("proxy.status", "backend-url-baked-in", look_elsewhere),
         ("proxy.threads", "backend-down", without_backend),
         ("proxy.guest", "two-guests-in-one-browser", without_cookie),
         ("proxy.status", "database-down", that_says_why),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import free_port
-from patient import Patient, fails, linux, warns
+from patient import Patient, fails, warns
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
@@ -160,75 +160,6 @@ def test_localhost_is_not_one_place_who_is_at_the_other_is_named(
     assert f"{variable}=" in found["command"]
 
 
-WSL = "5.15.167.4-microsoft-standard-WSL2"
-
-
-def in_wsl(patient: Patient, folder: Path, mode: str, mounts: str = "") -> dict[str, str]:
-    """Return the environment of a WSL that says it is in this mode."""
-    patient.change(".copier-answers.yml", "wsl: ", "wsl: true\nwas: ")
-    route = linux(folder / "wsl", WSL, mounts) / "net" / "route"
-    route.parent.mkdir()
-    # The gateway is 127.0.0.2, as this machine would write it, and a listener there plays Windows.
-    gateway = int.from_bytes(socket.inet_aton("127.0.0.2"), "little")
-    route.write_text(f"Iface\tDestination\tGateway\neth0\t00000000\t{gateway:08X}\n")
-    program = folder / "wslinfo"
-    program.write_text(f"#!/bin/sh\necho {mode}\n")
-    program.chmod(0o755)
-    path = os.pathsep.join([str(folder), os.environ["PATH"]])
-    return {"CHATKIT_PROC": str(folder / "wsl"), "PATH": path, "BACKEND_PORT": str(free_port())}
-
-
-@posix
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [("nat", "Windows is at 127.0.0.2"), ("mirrored", "127.0.0.1 is the same in Windows")],
-)
-def test_wsl_two_worlds(patient: Patient, tmp_path: Path, mode: str, words: str) -> None:
-    """In WSL people are told the mode, and where Windows is."""
-    examination = patient.examine("network", **in_wsl(patient, tmp_path, mode))
-    assert examination.slugs("FAIL") == {}
-    assert words in examination["network.wsl"]["words"]
-
-
-@posix
-def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
-    patient: Patient, tmp_path: Path
-) -> None:
-    examination = patient.examine("network", **in_wsl(patient, tmp_path, ""))
-    assert examination["network.wsl"]["outcome"] == "UNKNOWN"
-    assert examination.status == 2
-
-
-@posix
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.*")
-def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
-    env = in_wsl(patient, tmp_path, "nat")
-    with socket.create_server(("127.0.0.2", int(env["BACKEND_PORT"]))):
-        examination = patient.examine("network", **env)
-    found = fails(examination, "network.wsl", "wsl-two-worlds")
-    assert f"BACKEND_URL=http://127.0.0.2:{env['BACKEND_PORT']}" in found["command"]
-
-
-@pytest.mark.parametrize("answered", ["true", "false"])
-def test_the_answer_to_the_question_of_wsl_is_compared(
-    patient: Patient, tmp_path: Path, answered: str
-) -> None:
-    patient.change(".copier-answers.yml", "wsl: ", f"wsl: {answered}\nwas: ")
-    proc = linux(tmp_path / "other", WSL if answered == "false" else "6.8.0-generic")
-    examination = patient.examine("network", CHATKIT_PROC=str(proc))
-    found = warns(examination, "network.wsl", "wsl-two-worlds")
-    opposite = "false" if answered == "true" else "true"
-    assert found["command"] == f"uvx copier update --data wsl={opposite}"
-
-
-@posix
-def test_a_drive_of_windows_is_named(patient: Patient, tmp_path: Path) -> None:
-    mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
-    env = in_wsl(patient, tmp_path, "mirrored", mount)
-    found = warns(patient.examine("network", **env), "network.drive", "wsl-mnt-c")
-    assert found["command"] == f"mv '{patient.root}' ~/my-chat"
-
-
 # --- page and model, as far as they need nobody who runs
 
 
@@ -239,6 +170,21 @@ def test_a_placeholder_for_the_domain_key_is_named(patient: Patient) -> None:
     assert "https://platform.openai.com/" in found["command"]
     patient.set("frontend", "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", "domain_pk_of_mine")
     assert patient.examine("page")["page.domain-key"]["outcome"] == "PASS"
+
+
+def test_studio_config_not_applied_is_named(patient: Patient) -> None:
+    element = "frontend/src/components/chat/chatkit-element.tsx"
+    patient.change(element, 'import { chatkitConfig } from "@/chatkit.config";\n', "")
+    found = warns(patient.examine("page"), "page.studio-config", "studio-config-not-applied")
+    assert element in found["source"]
+
+
+def test_google_fonts_are_named(patient: Patient) -> None:
+    layout = patient.path("frontend/src/app/layout.tsx")
+    text = layout.read_text(encoding="utf-8")
+    layout.write_text(f'import {{ Geist }} from "next/font/google";\n{text}', encoding="utf-8")
+    found = warns(patient.examine("page"), "page.fonts", "google-fonts")
+    assert found["source"] == "frontend/src/app/layout.tsx"
 
 
 def test_no_key_no_answer_the_demo_passes(patient: Patient) -> None:
@@ -283,6 +229,14 @@ def test_secrets_in_answers_a_tracked_env_file_is_named(patient: Patient) -> Non
     examination = patient.examine("repository")
     found = fails(examination, "repository.secrets", "secrets-in-answers")
     assert found["command"] == "git rm --cached backend/.env.local"
+
+
+def test_secrets_in_answers_before_they_are_there(patient: Patient) -> None:
+    patient.change(".gitignore", ".env*.local\n", "")
+    patient.change(".gitignore", ".env.local\n", "")
+    examination = patient.examine("repository")
+    found = fails(examination, "repository.secrets", "secrets-in-answers")
+    assert "backend/.env.local and frontend/.env.local" in found["words"]
 
 
 def test_a_clean_repository_passes(patient: Patient) -> None:

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { POST } from "@/app/api/chatkit/route";
+import { backendAddress } from "@/lib/backend-address";
 import { guestCookie } from "@/lib/guest";
 import { BODY_LIMIT } from "@/lib/request-body";
 import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
@@ -271,6 +273,15 @@ describe("backend-url-baked-in", () => {
     await post(LIST);
     expect([first.received.length, second.received.length]).toEqual([1, 1]);
     expect(second.received[0]?.request.url).toBe("/chatkit");
+  });
+});
+
+describe("localhost-is-not-one-place", () => {
+  test("where nothing is set, and where the example is taken, the backend is at 127.0.0.1", () => {
+    vi.stubEnv("BACKEND_URL", "");
+    vi.stubEnv("NEXT_PUBLIC_BACKEND_URL", "");
+    expect(backendAddress("/chatkit").url.hostname).toBe("127.0.0.1");
+    expect(readFileSync(".env.example", "utf8")).not.toMatch(/^[^#\n]*localhost:/m);
   });
 });
 

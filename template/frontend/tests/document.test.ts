@@ -1,11 +1,15 @@
 import { NextRequest } from "next/server";
+import { createElement } from "react";
+import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import Page from "@/app/page";
 import { DOMAIN_KEYS, domainKey, expectDomainKey, PLACEHOLDER_DOMAIN_KEY } from "@/lib/domain-key";
 import { proxy } from "@/proxy";
 import nextConfig from "../next.config";
 import { stubSecret } from "./page-request";
 
 const BUILD = "phase-production-build";
+const DEVELOPMENT = "phase-development-server";
 const SERVER = "phase-production-server";
 
 beforeEach(stubSecret);
@@ -65,4 +69,12 @@ describe("domain-key", () => {
     expect(expectDomainKey).not.toThrow();
     expect(domainKey()).toBe("domain_pk_of_a_domain");
   });
+});
+
+test("dev-origin-blocked: the development server lets the address live that `uv run dev` prints", () => {
+  expect(nextConfig(DEVELOPMENT).allowedDevOrigins).toContain("127.0.0.1");
+});
+
+test("blank-screen: the document that the server makes of the page has the chat in it", () => {
+  expect(renderToStaticMarkup(createElement(Page))).toContain("<openai-chatkit");
 });

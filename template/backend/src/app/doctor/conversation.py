@@ -1,30 +1,14 @@
-"""A conversation with the running project, as somebody whom nobody knows and who is forgotten."""
+"""A conversation with the running project: what is said in it, and what is read back."""
 
-import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import httpx2
 
-from app.doctor.backend import LIST
-from app.doctor.running import (
-    MAKING_SECONDS,
-    backend_address,
-    document,
-    get,
-    guest,
-    json_of,
-    page_address,
-    post,
-    signed,
-    stranger,
-)
-
-Json = dict[str, Any]
+from app.doctor.person import Json, Person, data_of, text_of, two_people
+from app.doctor.running import json_of
 
 HELLO = "Say hello to the doctor in one short sentence. \N{WAVING HAND SIGN}"
 TITLE = "For the doctor \N{WAVING HAND SIGN}\0"
@@ -34,50 +18,14 @@ COUNT = "Give me a long answer: count from one to three hundred, in words."
 PIECES = 3
 """After how many of them the answer to the second question is stopped."""
 
-PATIENCE = 90
-"""Seconds for an answer of the model."""
-
 STORING = 3
 """Seconds in which half an answer has to be stored after Stop."""
 
-
-@dataclass
-class Person:
-    """Somebody at the page, or at the backend where there is no page."""
-
-    url: str
-    owner: str = ""
-    cookie: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, kind: str, **params: Any) -> httpx2.Response:
-        """Send a request that is answered at once."""
-        return post(self.url, {"type": kind, "params": params}, self._headers())
-
-    @contextmanager
-    def say(self, text: str, thread_id: str | None = None) -> Iterator[Iterator[Json]]:
-        """Write a message and return the events of the turn; leaving the block is Stop."""
-        kind = "threads.add_user_message" if thread_id else "threads.create"
-        params: Json = {"input": _message(text)}
-        if thread_id:
-            params["thread_id"] = thread_id
-        with (
-            httpx2.Client(timeout=PATIENCE, trust_env=False) as client,
-            client.stream(
-                "POST",
-                self.url,
-                json={"type": kind, "params": params},
-                headers=self._headers(),
-            ) as answer,
-        ):
-            if answer.status_code != 200:
-                answer.read()
-                yield iter([{"type": "error", "message": answer.text}])
-                return
-            lines = (line for line in answer.iter_lines() if line.startswith("data: "))
-            yield (json.loads(line.removeprefix("data: ")) for line in lines)
-
-    def _headers(self) -> dict[str, str]:
-        return self.cookie or signed(self.owner)
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff"
+    "3f0005fe02fe0def46b80000000049454e44ae426082"
+)
+"""The smallest image in PNG: one white pixel."""
 
 
 @dataclass
@@ -90,7 +38,11 @@ class Turn:
     moments: list[float] = field(default_factory=list)
     """When the pieces came, in seconds, and last, when the turn was over."""
     error: Json | None = None
+    is_over: bool = False
+    """Whether all of the answer came, whatever happened then."""
     was_stopped: bool = False
+    is_stored_early: bool = False
+    """Whether the question was in the database when the answer began."""
 
     @property
     def text(self) -> str:
@@ -108,10 +60,16 @@ class Conversation:
     count: Turn = field(default_factory=Turn)
     items: list[Json] = field(default_factory=list)
     """Those of the conversation, oldest first, as they were read back."""
+    walk: list[str] = field(default_factory=list)
+    """The ids of its items, newest first, as somebody finds them who loads one at a time."""
+    opened: str = ""
+    """What is wrong with it when it is opened from the history; empty if nothing is."""
     title: str | None = None
     """That of the conversation in the history, after it was named; None if it is not there."""
     others_see: list[Json] = field(default_factory=list)
     """What a stranger gets of it."""
+    preview: str | None = None
+    """The address at which the preview of an image is to be had; None if no file is taken."""
     is_gone: bool = False
     """Whether it is not there any more once it is deleted."""
 
@@ -137,17 +95,20 @@ def hold_conversation() -> Conversation:
     Raises:
         httpx2.TransportError: the project does not answer.
     """
-    me, other = _people()
+    me, other = two_people()
     held = Conversation(way=me.url)
     try:
         _listen(me, HELLO, held, held.hello)
         if held.thread_id and not held.hello.error:
             _listen(me, COUNT, held, held.count, stop_after=PIECES)
             held.items = _read_back(me, held)
+            held.walk = _walk(me, held)
+            held.opened = _open(me, held)
             me.ask("threads.update", thread_id=held.thread_id, title=TITLE)
-            titles = {one.get("id"): one.get("title") for one in _data(me.ask("threads.list"))}
+            titles = {one.get("id"): one.get("title") for one in data_of(me.ask("threads.list"))}
             held.title = titles.get(held.thread_id)
-            held.others_see = _data(other.ask("items.list", thread_id=held.thread_id))
+            held.others_see = data_of(other.ask("items.list", thread_id=held.thread_id))
+            held.preview = _preview(me)
     finally:
         with suppress(httpx2.TransportError):
             held.is_gone = _forget(me, held.thread_id)
@@ -157,42 +118,35 @@ def hold_conversation() -> Conversation:
 def _forget(me: Person, thread_id: str) -> bool:
     """Delete all conversations of a person, and return whether this one is gone."""
     # Its id is not known if what was heard of it made no sense.
-    for thread in [{"id": thread_id}, *_data(me.ask("threads.list"))]:
+    for thread in [{"id": thread_id}, *data_of(me.ask("threads.list"))]:
         me.ask("threads.delete", thread_id=thread["id"])
     return me.ask("threads.get_by_id", thread_id=thread_id).status_code == 404
-
-
-def _people() -> tuple[Person, Person]:
-    """Return somebody and somebody else, at the page if requests pass through it."""
-    url = f"{page_address()}/api/chatkit"
-    with suppress(httpx2.TransportError):
-        if post(url, LIST, guest(document()), MAKING_SECONDS).status_code == 200:
-            me, other = (
-                Person(url, cookie=guest(get(page_address(), MAKING_SECONDS))) for _ in range(2)
-            )
-            return me, other
-    url = f"{backend_address()}/chatkit"
-    return Person(url, owner=stranger()), Person(url, owner=stranger())
 
 
 def _listen(
     me: Person, text: str, held: Conversation, turn: Turn, stop_after: int | None = None
 ) -> None:
     turn.began = time.monotonic()
+    asking = 0.0  # which is no part of the answer
     with me.say(text, held.thread_id or None) as events:
         for event in events:
             match event:
                 case {"type": "thread.created", "thread": {"id": str(thread_id)}}:
                     held.thread_id = thread_id
+                case {"type": "thread.item.done", "item": {"type": "assistant_message"}}:
+                    turn.is_over = True
                 case {"type": "error"}:
                     turn.error = event
                 case {"update": {"type": "assistant_message.content_part.text_delta"}}:
                     turn.pieces.append(event["update"]["delta"])
-                    turn.moments.append(time.monotonic())
+                    turn.moments.append(time.monotonic() - asking)
+                    if len(turn.pieces) == 1:
+                        turn.is_stored_early = _is_stored(me, held.thread_id, text)
+                        asking = time.monotonic() - turn.moments[0]
             if len(turn.pieces) == stop_after:
                 turn.was_stopped = True
                 return
-    turn.moments.append(time.monotonic())
+    turn.moments.append(time.monotonic() - asking)
 
 
 def _read_back(me: Person, held: Conversation) -> list[Json]:
@@ -200,24 +154,52 @@ def _read_back(me: Person, held: Conversation) -> list[Json]:
     deadline = time.monotonic() + STORING
     while True:
         page = me.ask("items.list", thread_id=held.thread_id, order="asc", limit=100)
-        items = _data(page)
+        items = data_of(page)
         answers = [item for item in items if item.get("type") == "assistant_message"]
         if len(answers) > 1 or not held.count.was_stopped or time.monotonic() > deadline:
             return items
         time.sleep(0.1)
 
 
-def _data(answer: httpx2.Response) -> list[Json]:
+def _is_stored(me: Person, thread_id: str, question: str) -> bool:
+    newest = me.ask("items.list", thread_id=thread_id, order="desc", limit=5)
+    # Whether it was stored as it was sent, another check tells.
+    return any(text_of(item)[:20] == question[:20] for item in data_of(newest))
+
+
+def _walk(me: Person, held: Conversation) -> list[str]:
+    """Return the ids of the items, newest first, loaded one at a time.
+
+    It ends when there are more than there can be.
+    """
+    ids: list[str] = []
+    after = None
+    while len(ids) <= len(held.items):
+        params = {"thread_id": held.thread_id, "order": "desc", "limit": 1, "after": after}
+        answer = me.ask("items.list", **params)
+        ids += [str(item.get("id")) for item in data_of(answer)]
+        page = json_of(answer)
+        after = page.get("after") if isinstance(page, dict) and page.get("has_more") else None
+        if after is None:
+            break
+    return ids
+
+
+def _open(me: Person, held: Conversation) -> str:
+    """Return what is wrong with the conversation when it is picked from the history."""
+    answer = me.ask("threads.get_by_id", thread_id=held.thread_id)
+    if answer.status_code != 200:
+        return f"is answered with {answer.status_code}"
     body = json_of(answer)
-    data = body.get("data") if isinstance(body, dict) else None
-    return data if isinstance(data, list) else []
+    page = body.get("items") if isinstance(body, dict) else None
+    is_full = isinstance(page, dict) and len(page.get("data") or []) == len(held.items)
+    return "" if is_full else "shows other items than it has"
 
 
-def text_of(item: Json) -> str:
-    """Return what an item says."""
-    return "".join(str(part.get("text", "")) for part in item.get("content", []))
-
-
-def _message(text: str) -> Json:
-    content = [{"type": "input_text", "text": text}]
-    return {"content": content, "attachments": [], "inference_options": {}}
+def _preview(me: Person) -> str | None:
+    """Send an image that nobody keeps, and return the address of its preview."""
+    record = json_of(me.upload("doctor.png", PIXEL, "image/png"))
+    if not isinstance(record, dict) or "id" not in record:
+        return None
+    me.ask("attachments.delete", attachment_id=record["id"])
+    return str(record.get("preview_url"))

@@ -4,6 +4,7 @@ from app.doctor import (
     backend,
     database,
     files,
+    history,
     model,
     network,
     page,
@@ -25,5 +26,5 @@ CHECKS = (
     *repository.CHECKS,
 )
 
-ROUND_TRIP = round_trip.CHECKS
+ROUND_TRIP = (*round_trip.CHECKS, *history.CHECKS)
 """Those that are asked for by name, since they write, and may cost something."""

@@ -7,6 +7,7 @@ import httpx2
 
 from app.doctor.finding import Check, Finding, failed, passed, unknown, warned
 from app.doctor.running import document, page_address, page_port
+from app.doctor.sources import fonts, studio_config
 from app.doctor.values import value_of
 
 SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
@@ -131,6 +132,8 @@ CHECKS = (
     Check("page.document", chat, needs=("proxy.guest",)),
     Check("page.policy", policy, needs=("page.document",)),
     Check("page.development", development, needs=("page.document",)),
+    Check("page.studio-config", studio_config),
+    Check("page.fonts", fonts),
     Check("page.domain-key", domain_key),
     Check("page.script", script),
 )

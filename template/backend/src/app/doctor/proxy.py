@@ -21,7 +21,9 @@ from app.doctor.running import (
     page_address,
     page_port,
     post,
+    signed,
     source_of_port,
+    stranger,
     words_of,
 )
 from app.doctor.values import backend_url, value_of
@@ -43,7 +45,7 @@ ROUTE = "frontend/src/app/api/chatkit/route.ts"
 def backend_setting() -> Finding:
     """Compare where the page's server looks for the backend with where it is."""
     setting = backend_url()
-    if "BACKEND_PORT" in os.environ and "BACKEND_URL" not in os.environ:
+    if _is_told_by_dev():
         return passed("`uv run dev` tells the page where the backend is", source="BACKEND_PORT")
     if not listens(setting.text):
         return failed(
@@ -140,20 +142,40 @@ def status() -> Finding | None:
         return None  # the owner's page has no such question
     if answer.status_code == 200:
         return passed("the page's server reaches the backend")
+    slug, setting = str(said.get("slug", "")), backend_url()
+    # The backend answers, and so does what the settings name: both were asked before.
+    if slug == "backend-down" and _expected_address() not in words_of(answer):
+        return failed(
+            f"the page's server asks elsewhere than its settings say, which is at "
+            f"{_expected_address()}: {words_of(answer)}",
+            tried=f"GET {url}",
+            source=f"{setting.source}, read when the page's server was started or built",
+            command=START,
+            slug="backend-url-baked-in",
+        )
     return failed(
         f"the page's server says: {words_of(answer)}",
         tried=f"GET {url}",
-        source=backend_url().source,
+        source=setting.source,
         command=START,
-        slug=str(said.get("slug", "")),
+        slug=slug,
     )
+
+
+def _expected_address() -> str:
+    """Return where the page's server has to look for the backend."""
+    return backend_address() if _is_told_by_dev() else backend_url().text
+
+
+def _is_told_by_dev() -> bool:
+    return "BACKEND_PORT" in os.environ and "BACKEND_URL" not in os.environ
 
 
 def threads() -> Finding:
     """List conversations through the page's server, as ChatKit does in a browser."""
     if _guests_are_turned_away():
         return unknown("only people who have signed in with their provider can ask")
-    url = f"{page_address()}/api/chatkit"
+    url = _url()
     tried = f"POST {url} with threads.list and a guest's cookie"
     answer = post(url, LIST, guest(document()), MAKING_SECONDS)
     body = json_of(answer)
@@ -194,6 +216,50 @@ def _unbuffered(answer: httpx2.Response) -> Finding:
     )
 
 
+def errors() -> Finding | None:
+    """Ask for a conversation that is not there: what the backend says has to reach the person."""
+    if _guests_are_turned_away():
+        return None
+    body = {"type": "threads.get_by_id", "params": {"thread_id": "thr_doctor"}}
+    there, here = post(_url(), body, guest(document())), _words_of_the_backend(body)
+    if words_of(there) == here:
+        return passed("what the backend refuses, the page is told in the backend's words")
+    return failed(
+        f'the backend says "{here}", and the page makes "{words_of(there)}" of it, with '
+        f"{there.status_code}",
+        tried=f"POST {_url()} with a conversation that is not there",
+        source="frontend/src/lib/chatkit-proxy.ts",
+        command="git diff frontend/src",
+        slug="proxy-hides-the-cause",
+    )
+
+
+def _words_of_the_backend(body: object) -> str:
+    return words_of(post(f"{backend_address()}/chatkit", body, signed(stranger())))
+
+
+def headers() -> Finding | None:
+    """Send a header that is none of the backend's business."""
+    if _guests_are_turned_away():
+        return None
+    strange = {"Authorization": "Bearer of-the-doctor"}
+    answer = post(_url(), LIST, guest(document()) | strange)
+    if answer.status_code == 200:
+        return passed("headers of the browser go no further than they have to")
+    return failed(
+        f"the page hands on what browsers send: a header that means nothing to it is answered with "
+        f"{answer.status_code}, {words_of(answer)}",
+        tried=f"POST {_url()} with an Authorization of the doctor's",
+        source="frontend/src/lib/backend-proxy.ts",
+        command="git diff frontend/src",
+        slug="proxy-forwards-everything",
+    )
+
+
+def _url() -> str:
+    return f"{page_address()}/api/chatkit"
+
+
 def _guests_are_turned_away() -> bool:
     return value_of("frontend", "OIDC_ISSUER").is_set
 
@@ -204,4 +270,6 @@ CHECKS = (
     Check("proxy.guest", cookie, needs=("proxy.page-server", "files.secrets")),
     Check("proxy.status", status, needs=("backend.threads", "proxy.backend-url", "proxy.guest")),
     Check("proxy.threads", threads, needs=("proxy.status",)),
+    Check("proxy.errors", errors, needs=("proxy.threads", "backend.not-found")),
+    Check("proxy.headers", headers, needs=("proxy.threads",)),
 )

@@ -74,12 +74,28 @@ def untracked_secrets() -> Finding | None:
         return None
     files = tracked.stdout.split()
     if not files:
-        return passed("git keeps no file with secrets")
+        return _ignored_secrets()
     return failed(
         f"git keeps {' and '.join(files)}, which has secrets in it",
         tried=f"git ls-files {' '.join(SECRET_FILES)}",
         source=files[0],
         command=f"git rm --cached {' '.join(files)}",
+        slug="secrets-in-answers",
+    )
+
+
+def _ignored_secrets() -> Finding:
+    """Find out whether git would keep one with the next commit."""
+    ignored = _git("check-ignore", *SECRET_FILES).stdout.split()
+    files = [name for name in SECRET_FILES if name not in ignored]
+    if not files:
+        return passed("git keeps no file with secrets")
+    return failed(
+        f"git does not ignore {' and '.join(files)}, and the next `git add .` would keep the "
+        "secrets in it",
+        tried=f"git check-ignore {' '.join(SECRET_FILES)}",
+        source=".gitignore",
+        command="git checkout -- .gitignore",
         slug="secrets-in-answers",
     )
 

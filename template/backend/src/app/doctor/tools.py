@@ -118,7 +118,7 @@ def lock_file() -> Finding:
             f"frontend/package-lock.json cannot be read: {error}",
             command="git checkout -- frontend/package-lock.json",
         )
-    if missing := list(_without_entry(locked)):
+    if missing := list(dict.fromkeys(_without_entry(locked))):
         return failed(
             f"no entry for {_some(missing)}: `npm ci` fails on another system",
             tried="a search for every optional dependency of every locked package",

@@ -1,0 +1,98 @@
+"""What the doctor finds in WSL, which is played here: none of it was ever run in Windows.
+
+A folder stands in for /proc and a script for wslinfo; the network behind NAT is a real one, of a
+namespace of Linux, from which this machine is as far away as Windows is from WSL.
+"""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import free_port, run_server
+from nat import behind_nat
+from patient import Patient, fails, linux, warns
+
+posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+
+WSL = "5.15.167.4-microsoft-standard-WSL2"
+
+
+def in_wsl(
+    patient: Patient,
+    folder: Path,
+    mode: str,
+    mounts: str = "",
+    gateway: str | None = "127.0.0.2",
+) -> dict[str, str]:
+    """Return the environment of a WSL that says it is in this mode, and where Windows is."""
+    patient.change(".copier-answers.yml", "wsl: ", "wsl: true\nwas: ")
+    proc = linux(folder / "wsl", WSL, mounts)
+    if gateway:
+        (proc / "net").mkdir()
+        number = int.from_bytes(socket.inet_aton(gateway), sys.byteorder)
+        routes = f"Iface\tDestination\tGateway\neth0\t00000000\t{number:08X}\n"
+        (proc / "net" / "route").write_text(routes)
+    program = folder / "wslinfo"
+    program.write_text(f"#!/bin/sh\necho {mode}\n")
+    program.chmod(0o755)
+    path = os.pathsep.join([str(folder), os.environ["PATH"]])
+    return {"CHATKIT_PROC": str(folder / "wsl"), "PATH": path, "BACKEND_PORT": str(free_port())}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("nat", "Windows is at 127.0.0.2"), ("mirrored", "127.0.0.1 is the same in Windows")],
+)
+def test_wsl_two_worlds(patient: Patient, tmp_path: Path, mode: str, words: str) -> None:
+    """In WSL people are told the mode, and where Windows is."""
+    examination = patient.examine("network", **in_wsl(patient, tmp_path, mode))
+    assert examination.slugs("FAIL") == {}
+    assert words in examination["network.wsl"]["words"]
+
+
+@posix
+def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
+    patient: Patient, tmp_path: Path
+) -> None:
+    examination = patient.examine("network", **in_wsl(patient, tmp_path, ""))
+    assert examination["network.wsl"]["outcome"] == "UNKNOWN"
+    assert examination.status == 2
+
+
+def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
+    """It is not at 127.0.0.1; with the address that the doctor tells it is reached."""
+    env = in_wsl(patient, tmp_path, "nat", gateway=None)
+    with behind_nat(tmp_path / "wsl") as nat:
+        with run_server(
+            patient.url, BACKEND_HOST=nat.windows, APP_ENV="production"
+        ) as server:
+            examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
+            found = fails(examination, "network.wsl", "wsl-two-worlds")
+            address = f"BACKEND_URL={server.address}"
+            assert found["command"] == f"{address} in frontend/.env.local"
+            cured = env | dict([address.split("=")])
+            examination = nat.examine(patient, "backend.threads", **cured)
+    assert examination["backend.threads"]["outcome"] == "PASS"
+
+
+@pytest.mark.parametrize("answered", ["true", "false"])
+def test_wsl_two_worlds_the_answer_to_the_question_is_compared(
+    patient: Patient, tmp_path: Path, answered: str
+) -> None:
+    patient.change(".copier-answers.yml", "wsl: ", f"wsl: {answered}\nwas: ")
+    proc = linux(tmp_path / "other", WSL if answered == "false" else "6.8.0-generic")
+    examination = patient.examine("network", CHATKIT_PROC=str(proc))
+    found = warns(examination, "network.wsl", "wsl-two-worlds")
+    opposite = "false" if answered == "true" else "true"
+    assert found["command"] == f"uvx copier update --data wsl={opposite}"
+
+
+@posix
+def test_wsl_mnt_c_is_named(patient: Patient, tmp_path: Path) -> None:
+    mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
+    env = in_wsl(patient, tmp_path, "mirrored", mount)
+    found = warns(patient.examine("network", **env), "network.drive", "wsl-mnt-c")
+    assert found["command"] == f"mv '{patient.root}' ~/my-chat"

@@ -1,0 +1,71 @@
+"""The pytest of a project, in processes that have its packages already."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pitfall_tests import NO_TEST_HANGS, Verdict, read_verdict
+from projects import Project, clean_environment
+
+IN_PROJECT = Path(__file__).parent / "in_project"
+EXAMINATION = IN_PROJECT / "examination.py"
+AS_TEST = "tests/test_examination.py"
+"""What it is called among the tests of a project."""
+
+OPTIONS = (
+    "--quiet",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",  # of packages that are there already
+    *NO_TEST_HANGS,
+)
+
+
+@dataclass(frozen=True)
+class Forked:
+    """One process of a project from which others are forked."""
+
+    project: Project
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def run_pytest(self, tests: Sequence[str], **environment: str) -> tuple[Verdict, str]:
+        """Run tests of the backend; return what they said, and what the doctor wrote, if asked."""
+        report, log = self.folder / "report", self.folder / "log"
+        said = self.folder / "examination"
+        for file in (report, said):
+            file.unlink(missing_ok=True)
+        options = [*OPTIONS, f"--junit-xml={report}", f"--basetemp={self.folder / 'temp'}"]
+        job = {
+            "arguments": [*options, *tests],
+            "environment": environment,
+            "log": str(log),
+        }
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        status = self.process.stdout.readline()
+        assert report.exists(), f"pytest ended with {status}: {log.read_text(errors='replace')}"
+        return read_verdict(report), said.read_text() if said.exists() else ""
+
+
+@contextmanager
+def forked_from(project: Project, folder: Path) -> Iterator[Forked]:
+    """Start the process of a project, which ends with the block."""
+    with subprocess.Popen(
+        # Not by `uv run`: it would be one more process, for as long.
+        [project.path / ".venv" / "bin" / "python", IN_PROJECT / "forking.py"],
+        cwd=project.path / "backend",
+        env=clean_environment() | {"EXAMINATION": str(folder / "examination")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Forked(project, process, folder)
+        assert process.stdin
+        process.stdin.close()

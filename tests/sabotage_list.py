@@ -1,0 +1,80 @@
+"""The pitfalls that are put back into projects: by which patch, and who notices."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pitfall_tests import TEMPLATE, pytest_tests, spec_files, vitest_files
+from variants import DEFAULT, ROOT, Variant
+
+FOLDER = ROOT / "tests" / "sabotage"
+ALIVE = ("backend.", "round-trip.")
+BOTH_SIDES = ("proxy.", "page.development", "page.document", "page.policy")
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """A pitfall that a project may have, and who notices it there."""
+
+    section: str
+    slug: str
+    doctor: str = ""
+    """The check that names it."""
+    way: str = ""
+    """What runs when the doctor looks."""
+    shown: str = ""
+    """The test of projects that brings it about, and wants it to be named."""
+    silent: str = ""
+    """Why nobody names it."""
+    browser: str = ""
+    """Why its test, which needs a browser, is left to the project's own checks."""
+    untested: str = ""
+    """Why no test of projects fails."""
+    database: str = DEFAULT.database
+
+    @property
+    def patch(self) -> Path:
+        """What puts it back."""
+        return FOLDER / f"{self.slug}.patch"
+
+    @cached_property
+    def tests(self) -> list[str]:
+        """The project's tests of it: those of pytest, or else files of the front end's."""
+        return pytest_tests(self.slug) or vitest_files(self.slug) or spec_files(self.slug)
+
+    @property
+    def is_of_the_page(self) -> bool:
+        """Whether the front end is what is patched."""
+        return "+++ b/frontend/" in self.patch.read_text()
+
+    @property
+    def runs(self) -> str:
+        """What runs when the doctor looks: as the table says, or as its check needs it."""
+        if self.way:
+            return self.way
+        if self.doctor.startswith(ALIVE):
+            return "running"
+        return "page" if self.doctor.startswith(BOTH_SIDES) else "stopped"
+
+    @property
+    def variant(self) -> Variant:
+        """The project into which it is put back."""
+        return Variant(DEFAULT.framework, self.database, DEFAULT.wsl)
+
+
+def read_table() -> list[Sabotage]:
+    """Return all, in the order of tests/sabotage/slugs.toml."""
+    table = tomllib.loads((FOLDER / "slugs.toml").read_text())
+    return [
+        Sabotage(section, slug, **facts)
+        for section, slugs in table.items()
+        for slug, facts in slugs.items()
+    ]
+
+
+def known_slugs() -> list[tuple[str, str]]:
+    """Return section and slug of all pitfalls that projects have words for."""
+    sections = json.loads((TEMPLATE / "frontend" / "src" / "pitfalls.json").read_text())
+    return [(one["section"], pitfall["slug"]) for one in sections for pitfall in one["pitfalls"]]

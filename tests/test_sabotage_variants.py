@@ -1,0 +1,37 @@
+"""The guide's pitfalls, put back into every combination of framework and database.
+
+Those that lie in the front end are put back once, as it is the same everywhere (test_quality.py).
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Installed
+from forked import AS_TEST, EXAMINATION
+from pitfall_tests import NO_TEST_HANGS, read_verdict
+from sabotage_list import FOLDER
+from variants import STARTED, Variant
+
+
+@pytest.mark.parametrize("variant", STARTED, ids=str)
+def test_the_guides_pitfalls_are_named(
+    installed: Installed, variant: Variant, tmp_path: Path
+) -> None:
+    project = installed(variant)
+    test, report = project.path / "backend" / AS_TEST, tmp_path / "report"
+    shutil.copy(EXAMINATION, test)
+    pytest_of_project = ("uv", "run", "--no-sync", "pytest", "-n0", f"--junit-xml={report}")
+    env = {"PATCHES": str(FOLDER)}
+    try:
+        ended = project.run(
+            *pytest_of_project,
+            *NO_TEST_HANGS,
+            f"{AS_TEST}::test_guide",
+            cwd="backend",
+            env=env,
+            check=False,
+        )
+    finally:
+        test.unlink()
+    assert read_verdict(report).passed == {f"{AS_TEST}::test_guide"}, ended.stdout
