@@ -48,6 +48,7 @@ OF_NEITHER = {
     "doctor",
     "doctor_model",
     "doctor_stopped",
+    "doctor_wsl",
     "env_files",
     "model",
     "model_files",

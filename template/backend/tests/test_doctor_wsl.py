@@ -65,16 +65,16 @@ def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
 def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
     """It is not at 127.0.0.1; with the address that the doctor tells it is reached."""
     env = in_wsl(patient, tmp_path, "nat", gateway=None)
-    with behind_nat(tmp_path / "wsl") as nat:
-        with run_server(
-            patient.url, BACKEND_HOST=nat.windows, APP_ENV="production"
-        ) as server:
-            examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
-            found = fails(examination, "network.wsl", "wsl-two-worlds")
-            address = f"BACKEND_URL={server.address}"
-            assert found["command"] == f"{address} in frontend/.env.local"
-            cured = env | dict([address.split("=")])
-            examination = nat.examine(patient, "backend.threads", **cured)
+    with (
+        behind_nat(tmp_path / "wsl") as nat,
+        run_server(patient.url, BACKEND_HOST=nat.windows, APP_ENV="production") as server,
+    ):
+        examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
+        found = fails(examination, "network.wsl", "wsl-two-worlds")
+        address = f"BACKEND_URL={server.address}"
+        assert found["command"] == f"{address} in frontend/.env.local"
+        cured = env | dict([address.split("=")])
+        examination = nat.examine(patient, "backend.threads", **cured)
     assert examination["backend.threads"]["outcome"] == "PASS"
 
 

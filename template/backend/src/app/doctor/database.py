@@ -13,7 +13,7 @@ from app.dev.paths import ROOT
 from app.doctor.alembic_command import command_line
 from app.doctor.connection import DatabaseError, SilentDatabaseError, ask, ask_for
 from app.doctor.finding import Check, Finding, failed, passed, warned
-from app.doctor.values import value_of
+from app.doctor.values import place_of
 from app.errors import StartupError
 from app.settings import get_settings
 
@@ -223,7 +223,7 @@ def any_text() -> Finding:
 
 
 def _source() -> str:
-    return f"DATABASE_URL in {value_of('backend', 'DATABASE_URL').source}"
+    return place_of("backend", "DATABASE_URL")
 
 
 CHECKS = (

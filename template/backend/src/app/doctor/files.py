@@ -8,7 +8,7 @@ from app.dev.paths import ROOT
 from app.doctor.answers import recorded_answers
 from app.doctor.finding import Check, Finding, failed, passed, warned
 from app.doctor.line_ends import scripts_with_crlf
-from app.doctor.values import FILES, SHELL, Value, in_files, lines_of, value_of
+from app.doctor.values import FILES, SHELL, Value, in_files, lines_of, place_of, value_of
 from app.env_files import SECRET
 from app.identity import SECRET_CHARACTERS, check_secret
 from app.settings import get_settings
@@ -44,8 +44,7 @@ def _find_env_file(side: str) -> Finding:
 def settings() -> Finding:
     """Read the settings of the backend as it does when it starts."""
     environment = get_settings().app_env
-    source = value_of("backend", "APP_ENV").source
-    return passed(f"valid, for {environment}", source=f"APP_ENV in {source}")
+    return passed(f"valid, for {environment}", source=place_of("backend", "APP_ENV"))
 
 
 def secrets() -> Finding:

@@ -11,7 +11,7 @@ import jwt
 
 from app.dev import ports
 from app.dev.steps import BACKEND_PORT, FRONTEND_PORT
-from app.doctor.values import backend_url, value_of
+from app.doctor.values import backend_url, place_of, value_of
 from app.env_files import SECRET
 from app.identity import ALGORITHM, AUDIENCE, ISSUER
 from app.ports import read_port
@@ -37,7 +37,7 @@ def page_port() -> int:
 
 def source_of_port(variable: str) -> str:
     """Return who says which port it is."""
-    return f"{variable} in {value_of('backend', variable).source}"
+    return place_of("backend", variable)
 
 
 @cache

@@ -41,6 +41,12 @@ def value_of(side: str, name: str) -> Value:
     return in_files(side, name) or Value("", DEFAULT)
 
 
+def place_of(side: str, name: str) -> str:
+    """Return who says what a setting is, with its name."""
+    source = value_of(side, name).source
+    return f"{source} of {name}" if source == DEFAULT else f"{name} in {source}"
+
+
 def in_files(side: str, name: str) -> Value | None:
     """Return what the files of one side say, whatever the shell does."""
     for file in FILES[side]:
