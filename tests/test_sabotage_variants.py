@@ -11,10 +11,10 @@ from conftest import Installed
 from forked import AS_TEST, EXAMINATION
 from pitfall_tests import NO_TEST_HANGS, read_verdict
 from sabotage_list import FOLDER
-from variants import STARTED, Variant
+from variants import RUN, Variant
 
 
-@pytest.mark.parametrize("variant", STARTED, ids=str)
+@pytest.mark.parametrize("variant", RUN, ids=str)
 def test_the_guides_pitfalls_are_named(
     installed: Installed, variant: Variant, tmp_path: Path
 ) -> None:
