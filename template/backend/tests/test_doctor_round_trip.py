@@ -37,12 +37,15 @@ def test_a_round_trip_leaves_nothing_behind(
 
 
 def of_items(change: Callable[[list[Json]], list[Json]]) -> Callable[[Json, Any], Any]:
-    """Return what changes the items that are read back."""
+    """Return what changes the items that are read back, in whatever way."""
 
     def changed(request: Json, answer: Any) -> Any:
-        if request["type"] != "items.list" or "data" not in answer:
-            return answer
-        return answer | {"data": change(answer["data"])}
+        if request["type"] == "items.list" and "data" in answer:
+            return answer | {"data": change(answer["data"])}
+        if request["type"] == "threads.get_by_id" and "items" in answer:
+            page = answer["items"]
+            return answer | {"items": page | {"data": change(page["data"])}}
+        return answer
 
     return changed
 
