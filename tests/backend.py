@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from chat import Chat
+from chat import TLS, Chat
 from ports import free_port
 from projects import Project, clean_environment
 from wait import wait_until
@@ -64,6 +64,6 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
 def _is_up(process: subprocess.Popen[bytes], backend: Backend, address: str) -> bool:
     assert process.poll() is None, backend.log
     try:
-        return httpx2.get(f"{address}/health").is_success
+        return httpx2.get(f"{address}/health", verify=TLS).is_success
     except httpx2.TransportError:
         return False

@@ -1,5 +1,6 @@
 """Every variant, rendered and installed once for all tests."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from projects import PACKAGES, Project, build_page, render_committed, share
 from updating import compiled_once as compiled_once
 from updating import releases as releases
 from variants import DEFAULT, VARIANTS, Variant
+from wait import wait_until
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,6 +21,7 @@ packages.install(paths.FRONTEND, node.find_node(), os.environ)
 
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
+BUILT = "frontend/.next"
 SHARING = ("test_model", "test_s3", "test_sabotage_page")
 """Modules whose tests share servers."""
 
@@ -46,6 +49,11 @@ class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type
     def _split_scope(self, nodeid: str) -> str:
         module = Path(nodeid.partition("::")[0]).stem
         return variant_of(nodeid) or (module if module in SHARING else nodeid)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes run tests: one more than there are processors, as some wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByVariant:
@@ -80,18 +88,43 @@ def project_of(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return get
 
 
+Made = Callable[[str, Callable[[Project], None]], Project]
+
+
 @pytest.fixture(scope="session")
-def installed(project_of: Installed) -> Installed:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Return a project of the default variant that the first process has made for all."""
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+
+    def get(name: str, make: Callable[[Project], None]) -> Project:
+        folder, is_done = common / name, common / f"{name}-is-done"
+        project = Project(folder / "my-chat", DEFAULT)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            wait_until(is_done.exists, 600, f"{folder} is not made")
+        else:
+            make(render_committed(project.path, DEFAULT))
+            is_done.touch()
+        return project
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def installed(project_of: Installed, made: Made) -> Installed:
     """Return a variant's project with both sides installed; the packages of npm are shared."""
     ready: set[Variant] = set()
+
+    def install_frontend(project: Project) -> None:
+        project.run("uv", "run", "python", "-c", INSTALL_FRONTEND)
 
     def get(variant: Variant) -> Project:
         project = project_of(variant)
         if variant not in ready:
-            if variant == DEFAULT:
-                project.run("uv", "run", "python", "-c", INSTALL_FRONTEND)
-            else:
-                share(get(DEFAULT), project, PACKAGES)
+            share(made("packages", install_frontend), project, PACKAGES)
             project.run("uv", "sync", "--quiet")
             ready.add(variant)
         return project
@@ -100,17 +133,18 @@ def installed(project_of: Installed) -> Installed:
 
 
 @pytest.fixture(scope="session")
-def built(installed: Installed) -> Installed:
+def built(installed: Installed, made: Made) -> Installed:
     """Return a variant's project with its page built for production; the build is shared."""
     ready: set[Variant] = set()
+
+    def build(project: Project) -> None:
+        share(installed(DEFAULT), project, PACKAGES)
+        build_page(project)
 
     def get(variant: Variant) -> Project:
         project = installed(variant)
         if variant not in ready:
-            if variant == DEFAULT:
-                build_page(project)
-            else:
-                share(get(DEFAULT), project, "frontend/.next")
+            share(made("build", build), project, BUILT)
             ready.add(variant)
         return project
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import jwt
-from chat import Json
+from chat import TLS, Json
 
 DOCUMENT = "<!DOCTYPE html><html><body><openai-chatkit></openai-chatkit></body></html>"
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             self._send_document()
         elif self.path == "/health":
-            answer = httpx2.get(f"{self.server.backend}/health")
+            answer = httpx2.get(f"{self.server.backend}/health", verify=TLS)
             self._send(answer.status_code, answer.json())
         elif self.path == "/api/status" and self.server.status:
             self._send(*self.server.status)
@@ -86,12 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"Content-Type": self.headers["Content-Type"]} | self._authorization()
         if self.path.endswith("/attachments"):
             url = f"{self.server.backend}/attachments"
-            answer = httpx2.post(url, content=body, headers=headers)
+            answer = httpx2.post(url, content=body, headers=headers, verify=TLS)
             self._send(answer.status_code, self.server.change_file(answer.json()))
             return
         request: Json = json.loads(body)
+        url = f"{self.server.backend}/chatkit"
         with httpx2.stream(
-            "POST", f"{self.server.backend}/chatkit", content=body, headers=headers, timeout=30
+            "POST", url, content=body, headers=headers, timeout=30, verify=TLS
         ) as answer:
             status = self.server.change_status(request, answer.status_code)
             if answer.headers["content-type"].startswith("text/event-stream"):

@@ -1,6 +1,7 @@
 """Talks to the server as ChatKit's page does."""
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,10 @@ from typing import Any
 import httpx2
 
 Json = dict[str, Any]
+
+TLS = ssl.create_default_context()
+"""Made once, though nothing is encrypted here: httpx2 loads all certificates for each request,
+which takes longer than most answers."""
 
 
 def message(text: str, **others: Any) -> Json:
@@ -38,7 +43,11 @@ class Chat:
     def post(self, kind: str, /, **params: Any) -> httpx2.Response:
         """Send a request and return the whole response."""
         return httpx2.post(
-            self.url, json={"type": kind, "params": params}, headers=self.headers, timeout=30
+            self.url,
+            json={"type": kind, "params": params},
+            headers=self.headers,
+            timeout=30,
+            verify=TLS,
         )
 
     def upload(
@@ -50,11 +59,13 @@ class Chat:
             files={"file": (name, content, mime_type)},
             headers=self.headers,
             timeout=30,
+            verify=TLS,
         )
 
     def download(self, attachment_id: str) -> httpx2.Response:
         """Return the response with a file."""
-        return httpx2.get(self.file_url(attachment_id), headers=self.headers, timeout=30)
+        url = self.file_url(attachment_id)
+        return httpx2.get(url, headers=self.headers, timeout=30, verify=TLS)
 
     def file_url(self, attachment_id: str | None = None) -> str:
         """Return where files are, beside the conversations."""
@@ -78,6 +89,7 @@ class Chat:
             json={"type": kind, "params": params},
             headers=self.headers,
             timeout=30,
+            verify=TLS,
         ) as response:
             assert response.status_code == 200, response.read()
             assert response.headers["content-type"].startswith("text/event-stream")
@@ -109,7 +121,7 @@ class Chat:
 
 def visit(page: str) -> Chat:
     """Open the page as a new browser does, and return the person that it is."""
-    answer = httpx2.get(page, timeout=60)
+    answer = httpx2.get(page, timeout=60, verify=TLS)
     assert answer.status_code == 200, answer.text
     cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
     return Chat(f"{page}/api/chatkit", {"Cookie": cookies})

@@ -22,7 +22,7 @@ import httpx2
 import jwt
 import pytest
 from between import Between, stand_between
-from chat import Chat, visit
+from chat import TLS, Chat, visit
 from fake_model import KEY, FakeModel, run_fake_model
 from obstore.store import LocalStore
 from patient import Patient, make_patient
@@ -186,7 +186,7 @@ def run_page(server: Server) -> Iterator[str]:
 def answers(is_alive: bool, address: str) -> bool:
     assert is_alive, "the server ended"
     try:
-        httpx2.get(address)
+        httpx2.get(address, verify=TLS)
     except httpx2.TransportError:
         return False
     return True

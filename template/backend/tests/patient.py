@@ -103,6 +103,10 @@ class Patient:
         names = [option for name in only for option in ("--only", name)]
         return self.hear("--json", *names, *options, **env)
 
+    def converse(self, **env: str) -> Examination:
+        """Run `doctor --json --round-trip`, no more of it than a conversation needs."""
+        return self.examine("round-trip", options=["--round-trip"], **env)
+
     def mend(self, *only: str) -> Examination:
         """Run `doctor --json --fix`."""
         return self.examine(*only, options=["--fix"])

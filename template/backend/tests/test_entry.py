@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import is_delta
+from chat import TLS, is_delta
 from conftest import Server, run_server
 from sqlalchemy.engine import URL
 from wait import wait_until
@@ -49,7 +49,7 @@ def connection(backend: Server) -> Iterator[http.client.HTTPConnection]:
 @pytest.mark.parametrize("path", ["/", "/chatkit/threads", "/attachments/a/b", "/static/a"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_address_is_said(backend: Server, method: str, path: str) -> None:
-    response = httpx2.request(method, f"{backend.address}{path}")
+    response = httpx2.request(method, f"{backend.address}{path}", verify=TLS)
     assert response.status_code == 404
     assert response.json() == {"message": "There is nothing at this address."}
 
@@ -59,7 +59,7 @@ def test_an_unknown_address_is_said(backend: Server, method: str, path: str) -> 
     [("GET", "/chatkit"), ("GET", "/attachments"), ("PUT", "/attachments/a"), ("PUT", "/health")],
 )
 def test_a_wrong_method_is_said(backend: Server, method: str, path: str) -> None:
-    response = httpx2.request(method, f"{backend.address}{path}")
+    response = httpx2.request(method, f"{backend.address}{path}", verify=TLS)
     assert response.status_code == 405
     assert response.json() == {"message": "This address does not take this method."}
     assert response.headers["allow"]
@@ -68,7 +68,7 @@ def test_a_wrong_method_is_said(backend: Server, method: str, path: str) -> None
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/chatkit", "/attachments", "/attachments/a", "/health", "/none"])
 def test_a_method_that_is_seldom_used_does_no_harm(backend: Server, method: str, path: str) -> None:
-    assert httpx2.request(method, f"{backend.address}{path}").status_code < 500
+    assert httpx2.request(method, f"{backend.address}{path}", verify=TLS).status_code < 500
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "%00", "%ff", "%", "a%20b", "x" * 5000])
@@ -143,7 +143,7 @@ def test_a_large_file_in_small_pieces_is_taken(backend: Server) -> None:
 
     headers = {"Content-Type": FORM}
     response = httpx2.post(
-        f"{backend.address}/attachments", content=form(), headers=headers, timeout=60
+        f"{backend.address}/attachments", content=form(), headers=headers, timeout=60, verify=TLS
     )
     assert response.status_code == 200, response.text
     uploaded = response.json()["id"]

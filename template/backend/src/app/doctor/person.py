@@ -20,6 +20,7 @@ from app.doctor.running import (
     post,
     signed,
     stranger,
+    tls,
 )
 
 Json = dict[str, Any]
@@ -48,6 +49,7 @@ class Person:
             headers=self._headers(),
             timeout=MAKING_SECONDS,
             trust_env=False,
+            verify=tls(),
         )
 
     @contextmanager
@@ -58,7 +60,7 @@ class Person:
         if thread_id:
             params["thread_id"] = thread_id
         with (
-            httpx2.Client(timeout=PATIENCE, trust_env=False) as client,
+            httpx2.Client(timeout=PATIENCE, trust_env=False, verify=tls()) as client,
             client.stream(
                 "POST",
                 self.url,

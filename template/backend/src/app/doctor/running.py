@@ -1,6 +1,7 @@
 """The running project: where both sides are, and how to ask them as the page and a browser do."""
 
 import secrets
+import ssl
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -83,7 +84,7 @@ def get(
     Raises:
         httpx2.TransportError: there was no answer.
     """
-    return httpx2.get(url, headers=headers, timeout=seconds, trust_env=False)
+    return httpx2.get(url, headers=headers, timeout=seconds, trust_env=False, verify=tls())
 
 
 def post(
@@ -97,7 +98,15 @@ def post(
     Raises:
         httpx2.TransportError: there was no answer.
     """
-    return httpx2.post(url, json=body, headers=headers, timeout=seconds, trust_env=False)
+    return httpx2.post(
+        url, json=body, headers=headers, timeout=seconds, trust_env=False, verify=tls()
+    )
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Return what all requests share: loading the certificates takes longer than most answers."""
+    return ssl.create_default_context()
 
 
 def stranger() -> str:
