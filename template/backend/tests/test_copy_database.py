@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -24,17 +25,31 @@ from app.models import Base
 TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[URL]:
-    """A migrated database without conversations."""
-    with empty_database(tmp_path) as url:
+@contextmanager
+def migrated(folder: Path) -> Iterator[URL]:
+    folder.mkdir()
+    with empty_database(folder) as url:
         result = alembic("upgrade", "head", env=environment(url))
         assert result.returncode == 0, result.stderr
         yield url
 
 
 @pytest.fixture
-def owners_table(database: URL, target: URL) -> Iterator[Table]:
+def source(tmp_path: Path) -> Iterator[Server]:
+    """A server whose database nobody else writes to."""
+    with migrated(tmp_path / "source") as url, run_server(url) as server:
+        yield server
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[URL]:
+    """A migrated database without conversations."""
+    with migrated(tmp_path / "target") as url:
+        yield url
+
+
+@pytest.fixture
+def owners_table(source: Server, target: URL) -> Iterator[Table]:
     """A table that alembic/env.py knows, with a row, and in the old database one that it does not.
 
     Its moments have no time zone.
@@ -46,13 +61,11 @@ def owners_table(database: URL, target: URL) -> Iterator[Table]:
         Column("moment", DateTime()),
     )
     row = insert(table).values(number=41, moment=datetime(2026, 3, 29, 2, 30))
-    for url in (database, target):
+    for url, rows_there in ((source.database, [row]), (target, [])):
         run_sql(url, "CREATE TABLE scribbles (number INTEGER)")
-        wait_for(make_table(url, table, rows=[row] if url == database else []))
+        wait_for(make_table(url, table, rows_there))
     yield table
     Base.metadata.remove(table)
-    for name in ("notes", "scribbles"):
-        run_sql(database, f"DROP TABLE {name}")
 
 
 async def make_table(url: URL, table: Table, rows: list[Insert]) -> None:
@@ -90,23 +103,22 @@ def converse(server: Server, owner: str) -> str:
 
 
 def test_all_arrives_and_goes_on(
-    server: Server,
-    database: URL,
+    source: Server,
     target: URL,
     owners_table: Table,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Over HTTP as in the database, more than one batch of it, and what is new comes after it."""
     owner = secrets.token_hex(8)
-    person = server.someone(owner)
-    threads = [converse(server, owner) for _ in range(3)]
+    person = source.someone(owner)
+    threads = [converse(source, owner) for _ in range(3)]
     monkeypatch.setattr(copy_database, "BATCH", 2)
 
-    said = copy(database, target)
+    said = copy(source.database, target)
 
     assert "1 notes" in said
     assert said.endswith("Not copied, as alembic/env.py does not know them: scribbles.")
-    assert rows(target) == rows(database)
+    assert rows(target) == rows(source.database)
     assert all(rows(target).values())
     with run_server(target) as running:
         there = running.someone(owner)
@@ -120,7 +132,7 @@ def test_all_arrives_and_goes_on(
         assert listed == [newest, *reversed(threads)]
     before = rows(target)
     with pytest.raises(StartupError, match="has conversations already"):
-        copy(database, target)
+        copy(source.database, target)
     assert rows(target) == before
 
 
