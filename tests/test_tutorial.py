@@ -66,7 +66,7 @@ def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path)
     assert "up-to-date" in printed, "the last command asks for a newer release"
     assert conflicts(project.path) == []
     assert project.git_status() == []
-    assert "bookshop" in (project.path / "backend/src/app/assistant.py").read_text()
+    assert "bookseller" in (project.path / "backend/src/app/assistant.py").read_text()
     assert 'title: "Bookshop"' in (project.path / "frontend/src/app/layout.tsx").read_text()
     assert NEWEST in (project.path / ".copier-answers.yml").read_text()
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
