@@ -32,6 +32,8 @@ class Sabotage:
     """Why its test, which needs a browser, is left to the project's own checks."""
     untested: str = ""
     """Why no test of projects fails."""
+    test: str = ""
+    """The test that fails, where another one with the slug comes first."""
     database: str = DEFAULT.database
 
     @property
@@ -42,6 +44,8 @@ class Sabotage:
     @cached_property
     def tests(self) -> list[str]:
         """The project's tests of it: those of pytest, or else files of the front end's."""
+        if self.test:
+            return [self.test]
         return pytest_tests(self.slug) or vitest_files(self.slug) or spec_files(self.slug)
 
     @property

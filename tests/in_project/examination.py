@@ -4,6 +4,7 @@ It is written down as it is said: what it should be, the sabotage knows.
 """
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -35,13 +36,17 @@ def test_stopped(healthy: Patient) -> None:
     note(healthy.examine(**of_nobody()))
 
 
-def test_clone(clone: Patient, tmp_path: Path) -> None:
-    """Without a database, and at a place with a space in it."""
-    patient = clone.copy(tmp_path / "my projects")
-    for side in ("backend", "frontend"):
-        example = patient.path(f"{side}/.env.example").read_text(encoding="utf-8")
-        patient.path(f"{side}/.env.local").write_text(example, encoding="utf-8")
-        patient.set(side, "CHATKIT_SECRET", SECRET)
+def test_provider(clone: Patient) -> None:
+    """With the address of a database as providers write it."""
+    copy_settings(clone)
+    clone.set("backend", "DATABASE_URL", "postgres://ada:secret@127.0.0.1/chat?sslmode=require")
+    note(clone.examine(**of_nobody()))
+
+
+def test_example(healthy: Patient, tmp_path: Path) -> None:
+    """With settings that are copied by hand, and at a place with a space in it."""
+    patient = healthy.copy(tmp_path / "my projects")
+    copy_settings(patient)
     note(patient.examine(**of_nobody()))
 
 
@@ -85,6 +90,12 @@ def test_guide(healthy: Patient, tmp_path: Path) -> None:
             ports = of_nobody() | {"BACKEND_PORT": server.port}
             examination = healthy.examine(check, options=["--round-trip"], **ports)
         fails(examination, check, slug)
+
+
+def copy_settings(patient: Patient) -> None:
+    for side in ("backend", "frontend"):
+        shutil.copy(patient.path(f"{side}/.env.example"), patient.path(f"{side}/.env.local"))
+        patient.set(side, "CHATKIT_SECRET", SECRET)
 
 
 @contextmanager

@@ -37,11 +37,11 @@ def data_folder(project: Path) -> Path:
         StartupError: the home folder's path would break them too.
     """
     folder = project / "backend" / ".postgres"
-    if not _is_awkward(folder):
+    if not is_awkward(folder):
         return folder
     name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
     folder = Path.home() / ".local" / "share" / "chatkit-postgres" / name
-    if _is_awkward(folder):
+    if is_awkward(folder):
         raise StartupError(
             f"PostgreSQL cannot run from {project}: its path has a space or a sign such as + & ' "
             "$, and so has the home folder's. Move the project to a path without, or set "
@@ -88,7 +88,8 @@ def leave() -> None:
         server.cleanup()
 
 
-def _is_awkward(path: Path) -> bool:
+def is_awkward(path: Path) -> bool:
+    """Whether PostgreSQL cannot have its data at a path."""
     return re.search(r"[\s+&?#%'\"$`;]", str(path)) is not None
 
 

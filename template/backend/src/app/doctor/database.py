@@ -24,6 +24,7 @@ TABLES = ("conversations", "messages")
 SLUGS = {
     "unable to open database file": "sqlite-in-a-temp-folder",
     "database is locked": "database-is-locked",
+    "load plugin": "database-url-dialect",
     "greenlet": "missing-greenlet",
     "ProactorEventLoop": "windows-event-loop",
 }
@@ -46,8 +47,8 @@ def address() -> Finding:
     is_own = settings.app_env == "development" and not settings.database_url
     is_own = is_own and embedded_postgres.is_available()
     try:
-        if is_own and not (embedded_postgres.data_folder(ROOT) / "PG_VERSION").exists():
-            return _without_data("the project's own PostgreSQL server has not been made yet")
+        if is_own and (finding := _problem_of_own_server()):
+            return finding
         url = database_url()
     except StartupError as error:
         slug = "embedded-server-path" if is_own else "database-url-dialect"
@@ -56,6 +57,21 @@ def address() -> Finding:
         return _file_of(url)
     kind = KINDS[url.get_backend_name()]
     return passed(kind.describe(url), source=_source())
+
+
+def _problem_of_own_server() -> Finding | None:
+    folder = embedded_postgres.data_folder(ROOT)
+    if embedded_postgres.is_awkward(folder):
+        return failed(
+            f"PostgreSQL cannot keep its data in {folder}: its path breaks its commands",
+            tried="a look at the path",
+            source=_source(),
+            command="git diff backend/src/app/embedded_postgres.py",
+            slug="embedded-server-path",
+        )
+    if not (folder / "PG_VERSION").exists():
+        return _without_data("the project's own PostgreSQL server has not been made yet")
+    return None
 
 
 def _file_of(url: URL) -> Finding:

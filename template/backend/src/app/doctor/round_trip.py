@@ -20,7 +20,7 @@ TWICE = "does not fit what it holds"
 
 NO_DATABASE = "The database does not answer"
 
-WENT_WRONG = "Something went wrong"
+WENT_WRONG = "The backend's log says why"
 """What it says when it does not know why; of what the model's server refuses it does."""
 
 TOO_FAST = 0.3
