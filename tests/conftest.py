@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -77,17 +78,15 @@ Installed = Callable[[Variant], Project]
 @pytest.fixture(scope="session")
 def project_of(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Return a variant's project, rendered and committed when it is first asked for."""
-    projects: dict[Variant, Project] = {}
 
+    @cache
     def get(variant: Variant) -> Project:
-        if variant not in projects:
-            path = tmp_path_factory.mktemp(str(variant)) / "my-chat"
-            projects[variant] = render_committed(path, variant)
-        return projects[variant]
+        return render_committed(tmp_path_factory.mktemp(str(variant)) / "my-chat", variant)
 
     return get
 
 
+Install = Callable[[Project], Project]
 Made = Callable[[str, Callable[[Project], None]], Project]
 
 
@@ -114,38 +113,38 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture(scope="session")
-def installed(project_of: Installed, made: Made) -> Installed:
-    """Return a variant's project with both sides installed; the packages of npm are shared."""
-    ready: set[Variant] = set()
+def install(made: Made) -> Install:
+    """Install both sides of a project; the packages of npm are shared."""
 
     def install_frontend(project: Project) -> None:
         project.run("uv", "run", "python", "-c", INSTALL_FRONTEND)
 
-    def get(variant: Variant) -> Project:
-        project = project_of(variant)
-        if variant not in ready:
-            share(made("packages", install_frontend), project, PACKAGES)
-            project.run("uv", "sync", "--quiet")
-            ready.add(variant)
+    def install(project: Project) -> Project:
+        share(made("packages", install_frontend), project, PACKAGES)
+        project.run("uv", "sync", "--quiet")
         return project
 
-    return get
+    return install
+
+
+@pytest.fixture(scope="session")
+def installed(project_of: Installed, install: Install) -> Installed:
+    """Return a variant's project, installed when it is first asked for."""
+    return cache(lambda variant: install(project_of(variant)))
 
 
 @pytest.fixture(scope="session")
 def built(installed: Installed, made: Made) -> Installed:
     """Return a variant's project with its page built for production; the build is shared."""
-    ready: set[Variant] = set()
 
     def build(project: Project) -> None:
         share(installed(DEFAULT), project, PACKAGES)
         build_page(project)
 
+    @cache
     def get(variant: Variant) -> Project:
         project = installed(variant)
-        if variant not in ready:
-            share(made("build", build), project, BUILT)
-            ready.add(variant)
+        share(made("build", build), project, BUILT)
         return project
 
     return get

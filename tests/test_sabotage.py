@@ -10,13 +10,14 @@ import runpy
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import Installed
+from conftest import Install
 from forked import AS_TEST, EXAMINATION, Forked, forked_from
 from pitfall_tests import Verdict, run_vitest
-from projects import Project
+from projects import Project, render_committed
 from required import require
 from sabotage_list import FOLDER, Sabotage, known_slugs, read_table
 from variants import ROOT, Variant
@@ -73,17 +74,18 @@ def test_wsl_is_played_with_a_network_of_its_own() -> None:
 
 
 @pytest.fixture(scope="session")
-def forked(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedOf]:
-    """Return the process of a variant's project from which its tests are forked."""
-    running: dict[Variant, Forked] = {}
+def forked(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedOf]:
+    """Return the process of a variant's project from which its tests are forked.
+
+    The project is nobody else's: it is broken, and the process stays.
+    """
     with ExitStack() as stack:
 
+        @cache
         def get(variant: Variant) -> Forked:
-            if variant not in running:
-                folder = tmp_path_factory.mktemp("forked")
-                project = installed(variant)
-                running[variant] = stack.enter_context(forked_from(project, folder))
-            return running[variant]
+            folder = tmp_path_factory.mktemp("forked")
+            project = install(render_committed(folder / "my-chat", variant))
+            return stack.enter_context(forked_from(project, folder))
 
         yield get
 

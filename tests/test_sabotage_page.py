@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Installed
+from conftest import Install
 from forked import AS_TEST, EXAMINATION, Forked, forked_from
 from pitfall_tests import run_vitest
-from projects import BUILD, PACKAGES, WITHOUT_KEY, Project, share
+from projects import BUILD, PACKAGES, WITHOUT_KEY, Project, render_committed, share
 from running import Dev, dev
 from sabotage_list import Sabotage, read_table
 from test_sabotage import by_slug, caught_by, named_by, put_back, row
@@ -21,17 +21,19 @@ OF_THE_PAGE = [one for one in read_table() if one.patch.exists() and one.runs ==
 
 
 @pytest.fixture(scope="module")
-def running(installed: Installed) -> Iterator[Dev]:
-    """The project, as its owner starts it."""
-    with dev(installed(DEFAULT)) as started:
-        started.wait_for_address()
+def process(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+    """What the project's tests are forked from."""
+    folder = tmp_path_factory.mktemp("forked")
+    project = install(render_committed(folder / "my-chat", DEFAULT))
+    with forked_from(project, folder) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def process(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
-    """What the project's tests are forked from."""
-    with forked_from(installed(DEFAULT), tmp_path_factory.mktemp("forked")) as started:
+def running(process: Forked) -> Iterator[Dev]:
+    """The project, as its owner starts it."""
+    with dev(process.project) as started:
+        started.wait_for_address()
         yield started
 
 
