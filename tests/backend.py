@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-from chat import TLS, Chat
+from chat import Chat
 from ports import free_port
 from projects import Project, clean_environment
+from running import is_up
 from wait import wait_until
 
 
@@ -63,7 +63,4 @@ def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[B
 
 def _is_up(process: subprocess.Popen[bytes], backend: Backend, address: str) -> bool:
     assert process.poll() is None, backend.log
-    try:
-        return httpx2.get(f"{address}/health", verify=TLS).is_success
-    except httpx2.TransportError:
-        return False
+    return is_up(process, f"{address}/health")

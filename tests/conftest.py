@@ -6,7 +6,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from backend import migrate, run_backend
+from chat import Json
 from projects import PACKAGES, Project, build_page, render_committed, share
+from transcript import transcript
 from updating import compiled_once as compiled_once
 from updating import releases as releases
 from variants import DEFAULT, VARIANTS, Variant
@@ -23,6 +26,7 @@ packages.install(paths.FRONTEND, node.find_node(), os.environ)
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
 BUILT = "frontend/.next"
+LONGEST = "test_check_is_all_of_them"
 SHARING = ("test_model", "test_s3", "test_sabotage_page")
 """Modules whose tests share servers."""
 
@@ -41,6 +45,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("quick")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process works alone in the end."""
+    items.sort(key=lambda item: item.name != LONGEST)
+
+
 class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Lets one process run all tests of a variant, and so install it once.
 
@@ -53,8 +62,8 @@ class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes run tests: one more than there are processors, as some wait."""
-    return (os.cpu_count() or 1) + 1
+    """Return how many processes run tests: two for each processor, as most of them wait."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByVariant:
@@ -148,3 +157,14 @@ def built(installed: Installed, made: Made) -> Installed:
         return project
 
     return get
+
+
+@pytest.fixture(scope="session")
+def usual_transcript(project_of: Installed, tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
+    """What is heard from the default variant: any two are alike if both are like it."""
+    project = project_of(DEFAULT)
+    project.run("uv", "sync", "--quiet")
+    folder = tmp_path_factory.mktemp("usual")
+    url = migrate(project, folder / "chat.db")
+    with run_backend(project, folder / "log", DATABASE_URL=url, OPENAI_API_KEY="") as backend:
+        return transcript(backend.chat)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from chat import TLS
 from ports import free_port
 from projects import clean_environment
 from required import require
+from running import is_up
 from variants import ROOT
 from wait import wait_until
 
@@ -50,14 +52,13 @@ class ModelServer:
         ]
 
     def _bodies(self) -> list[dict[str, Any]]:
-        answer = httpx2.get(
-            f"{self.address}/__aimock/journal", headers={"Authorization": f"Bearer {KEY}"}
-        )
+        url, key = f"{self.address}/__aimock/journal", {"Authorization": f"Bearer {KEY}"}
+        answer = httpx2.get(url, headers=key, verify=TLS)
         return [entry["body"] for entry in answer.json() if entry["body"]]
 
     def ended(self, status: str) -> int:
         """Return how many answers ended so: "200", or "destroyed" when the client hung up."""
-        metrics = httpx2.get(f"{self.address}/metrics").text
+        metrics = httpx2.get(f"{self.address}/metrics", verify=TLS).text
         return sum(int(number) for found, number in STREAMS.findall(metrics) if found == status)
 
 
@@ -81,16 +82,8 @@ def run_model(folder: Path) -> Iterator[ModelServer]:
     )
     server = ModelServer(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: _is_up(process, server), seconds=30)
+        wait_until(lambda: is_up(process, f"{server.address}/health"))
         yield server
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _is_up(process: subprocess.Popen[bytes], server: ModelServer) -> bool:
-    assert process.poll() is None, "aimock ended"
-    try:
-        return httpx2.get(f"{server.address}/health").is_success
-    except httpx2.TransportError:
-        return False

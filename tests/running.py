@@ -8,8 +8,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psutil
+from chat import TLS
 from ports import free_port
 from projects import Project, clean_environment
 from wait import wait_until
@@ -88,12 +91,37 @@ def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]
         running.stop()
 
 
+def is_up(process: subprocess.Popen[Any], address: str) -> bool:
+    """Whether the server that a process runs answers.
+
+    Raises:
+        AssertionError: the process has ended.
+    """
+    assert process.poll() is None, "the server ended"
+    try:
+        return httpx2.get(address, verify=TLS).is_success
+    except httpx2.TransportError:
+        return False
+
+
 def listens(port: int) -> bool:
     """Whether a process of this machine listens on a port."""
     return any(
         connection.laddr and connection.laddr.port == port and connection.status == "LISTEN"
         for connection in psutil.net_connections("tcp")
     )
+
+
+def kill_server(port: int) -> None:
+    """End what listens on a port with SIGKILL."""
+    servers = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN"
+    }
+    assert servers
+    for pid in servers:
+        psutil.Process(pid).kill()
 
 
 def processes_below(folder: Path) -> list[psutil.Process]:

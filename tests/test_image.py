@@ -11,9 +11,10 @@ import httpx2
 from backend import migrate, run_backend
 from chat import visit
 from conftest import Installed
+from conversation import converse
 from ports import free_port
 from projects import PACKAGES, Project, clean_environment, share
-from test_boot import converse
+from running import is_up
 from variants import DEFAULT
 from wait import wait_until
 
@@ -97,18 +98,10 @@ def test_the_image_serves_the_page(installed: Installed, tmp_path: Path) -> None
         )
         page = f"http://127.0.0.1:{port}"
         try:
-            wait_until(lambda: answers(server, page), 60)
+            wait_until(lambda: is_up(server, page), 60)
             assert "domain_pk_of_the_server" in httpx2.get(page).text
             assert httpx2.get(f"{page}/pitfalls").status_code == 200
             converse(visit(page))
         finally:
             server.terminate()
             server.wait(30)
-
-
-def answers(server: subprocess.Popen[bytes], page: str) -> bool:
-    assert server.poll() is None, "the server ended"
-    try:
-        return httpx2.get(page).status_code == 200
-    except httpx2.TransportError:
-        return False

@@ -5,16 +5,20 @@ import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from urllib.parse import urlsplit
 
 import httpx2
 import mariadb
 import pytest
-from chat import visit
+from chat import Json, visit
 from conftest import Installed
+from conversation import converse
 from ports import free_port
 from projects import Project, clean_environment
-from test_boot import converse
-from variants import COVERING, DEFAULT, Variant
+from running import is_up, kill_server, listens
+from transcript import transcript
+from variants import DEFAULT, RUN, Variant
 from wait import wait_until
 
 
@@ -25,51 +29,55 @@ def commands(project: Project) -> list[str]:
     return [block.strip() for block in re.findall(r"```\n(.*?)```", section, re.DOTALL)]
 
 
-def answers(address: str) -> bool:
-    try:
-        return httpx2.get(address).status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
 @contextmanager
 def serving(
     project: Project, command: str, side: str, env: Mapping[str, str], address: str
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         command.split(), cwd=project.path / side, env=clean_environment() | dict(env)
     )
     try:
-        wait_until(lambda: process.poll() is not None or answers(address), 60)
-        assert process.poll() is None
-        yield
+        wait_until(lambda: is_up(process, address), 60)
+        yield process
     finally:
         process.terminate()
         process.wait(30)
-        assert not answers(address), "a process stays"
+        assert not listens(urlsplit(address).port or 80), "a process stays"
 
 
-@pytest.mark.parametrize("variant", COVERING, ids=str)
-def test_both_sides_converse_in_production(built: Installed, variant: Variant) -> None:
+@pytest.mark.parametrize("variant", RUN, ids=str)
+def test_it_converses_and_forgets_nothing(
+    built: Installed, usual_transcript: list[Json], variant: Variant
+) -> None:
     project = built(variant)
-    backend, frontend = commands(project)
-    backend_port, frontend_port = free_port(), free_port()
+    command_of_backend, command_of_page = commands(project)
+    backend_port, page_port = free_port(), free_port()
+    backend, page = (f"http://127.0.0.1:{port}" for port in (backend_port, page_port))
     secret = {"CHATKIT_SECRET": secrets.token_urlsafe(32), "APP_ENV": "production"}
+    of_page = {**secret, "BACKEND_URL": backend, "PORT": str(page_port), "HOSTNAME": "a-container"}
+    of_backend = {**secret, "BACKEND_PORT": str(backend_port), "OPENAI_API_KEY": ""}
+    start = partial(
+        serving, project, command_of_backend, "backend", of_backend, f"{backend}/health"
+    )
     with ExitStack() as stack:
-        url = stack.enter_context(production_database(project))
-        settings = {**secret, "DATABASE_URL": url, "BACKEND_PORT": str(backend_port)}
-        settings["OPENAI_API_KEY"] = ""
-        project.run("uv", "run", "alembic", "upgrade", "head", cwd="backend", env=settings)
+        of_backend["DATABASE_URL"] = stack.enter_context(production_database(project))
+        project.run("uv", "run", "alembic", "upgrade", "head", cwd="backend", env=of_backend)
         if variant.framework == "django":
-            project.run("uv", "run", "manage.py", "migrate", cwd="backend", env=settings)
-        address = f"http://127.0.0.1:{backend_port}"
-        stack.enter_context(serving(project, backend, "backend", settings, f"{address}/health"))
-        page = f"http://127.0.0.1:{frontend_port}"
-        front_settings = {**secret, "BACKEND_URL": address, "PORT": str(frontend_port)}
-        front_settings["HOSTNAME"] = "a-container"
-        stack.enter_context(serving(project, frontend, "frontend", front_settings, page))
-        converse(visit(page))
-        anonymous = httpx2.post(f"{address}/chatkit", json={"type": "threads.list", "params": {}})
+            project.run("uv", "run", "manage.py", "migrate", cwd="backend", env=of_backend)
+        stack.enter_context(serving(project, command_of_page, "frontend", of_page, page))
+        chat = visit(page)
+        with start() as process:
+            assert transcript(visit(page)) == usual_transcript
+            thread_id = converse(chat)
+            items = chat.items(thread_id)
+            kill_server(backend_port)
+            assert process.wait(30)
+        with start():
+            assert chat.items(thread_id) == items
+            chat.say("Still there?", thread_id)
+            assert visit(page).ask("threads.list")["data"] == []
+            request = {"type": "threads.list", "params": {}}
+            anonymous = httpx2.post(f"{backend}/chatkit", json=request)
         assert anonymous.status_code == 401
         assert "token" in anonymous.json()["message"]
 

@@ -62,7 +62,10 @@ EVERY_VARIANT = bool(os.environ.get("EVERY_VARIANT"))
 """Whether every one is tested, as the workflow on GitHub does."""
 
 RUN = VARIANTS if EVERY_VARIANT else list(ONE_FOR_EACH_CODE.values())
-"""Those that are installed, checked and started, and converse.
+"""Those that are installed and checked, and converse as in production.
 
 One with each framework and database, as WSL changes only comments (test_quality.py shows it).
 """
+
+STARTED = VARIANTS if EVERY_VARIANT else [one for one in RUN if one in (*BY_DATABASE, *COVERING)]
+"""Those that are started by `uv run dev` too."""

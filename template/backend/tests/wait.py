@@ -12,7 +12,8 @@ def wait_until(
     Raises:
         AssertionError: it does not hold in time; names the problem.
     """
-    end = time.monotonic() + seconds
+    start = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"{problem} after {seconds} s"
-        time.sleep(0.02)
+        waited = time.monotonic() - start
+        assert waited < seconds, f"{problem} after {seconds} s"
+        time.sleep(min(0.02 + waited / 20, 0.3))
