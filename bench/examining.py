@@ -10,11 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from projects import Project
+from projects import Project, render
 from running import dev
+from variants import DEFAULT
 
 from bench.report import Figure, conclude
-from bench.serving import install
 
 RUNS = 7
 LIMIT = 3.0
@@ -33,7 +33,7 @@ def seconds(project: Project, *command: str, **env: str) -> float:
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        project = install(Path(folder))
+        project = render(Path(folder) / "my-chat", DEFAULT)
         with dev(project) as running:
             running.wait_for_address()
             ports = {

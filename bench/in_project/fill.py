@@ -6,6 +6,7 @@ SMALL and LARGE are numbers of messages. Every owner has as many conversations a
 Prints what `Filled` is, as JSON, a line a database. They are there until standard input is closed.
 """
 
+import asyncio
 import json
 import random
 import sys
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from app.chatkit_store import generate_id
+from app.database import create_engine
+from app.event_loop import loop_factory
 from app.models import Conversation, Message
 from chatkit.types import (
     AssistantMessageContent,
@@ -29,7 +32,7 @@ from chatkit.types import (
     UserMessageTextContent,
 )
 from conftest import alembic, empty_database, environment
-from sqlalchemy import URL, create_engine, insert, text
+from sqlalchemy import URL, insert, text
 from tokens import sign
 
 THREADS = 5
@@ -52,7 +55,7 @@ class Filled:
     """Tokens of people, each with a conversation of theirs, at random."""
 
 
-def fill(database: URL, messages: int, secret: str) -> Filled:
+async def fill(database: URL, messages: int, secret: str) -> Filled:
     """Make the tables and fill them in the order in which time would: all people take turns."""
     env = environment(database)
     done = alembic("upgrade", "head", env=env)
@@ -60,16 +63,17 @@ def fill(database: URL, messages: int, secret: str) -> Filled:
     threads = messages // ITEMS
     owners = [f"guest_{number}" for number in range(threads // THREADS)]
     ids = [generate_id("thread") for _ in range(threads)]
-    engine = create_engine(database.set(drivername=database.drivername.removesuffix("+aiosqlite")))
-    with engine.begin() as connection:
+    engine = create_engine(database)
+    async with engine.begin() as connection:
         for rows in batches(conversations(ids, owners)):
-            connection.execute(insert(Conversation), rows)
+            await connection.execute(insert(Conversation), rows)
         for rows in batches(items(ids)):
-            connection.execute(insert(Message), rows)
+            await connection.execute(insert(Message), rows)
     if engine.dialect.name == "postgresql":  # as its own autovacuum does within a minute
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE"))
-    engine.dispose()
+        alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+        async with alone.connect() as connection:
+            await connection.execute(text("VACUUM ANALYZE"))
+    await engine.dispose()
     numbers = random.choices(range(threads), k=VISITS)
     visits = [(sign(owners[number % len(owners)], secret), ids[number]) for number in numbers]
     return Filled(env["DATABASE_URL"], visits)
@@ -133,7 +137,9 @@ def main() -> None:
         for size in sizes:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             database = stack.enter_context(empty_database(folder))
-            print(json.dumps(asdict(fill(database, int(size), secret))), flush=True)
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                filled = runner.run(fill(database, int(size), secret))
+            print(json.dumps(asdict(filled)), flush=True)
         sys.stdin.read()
 
 
