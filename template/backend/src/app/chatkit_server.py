@@ -69,6 +69,8 @@ class ServedStore(ChatKitStore):
         Raises:
             NotFoundError: there is none, or it is somebody else's.
         """
+        if checked := context.checked_threads.pop(thread_id, None):
+            return checked
         thread = await super().load_thread(thread_id, context)
         context.loaded_threads[thread_id] = thread.model_copy(deep=True)
         return thread

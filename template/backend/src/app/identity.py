@@ -51,6 +51,10 @@ class RequestContext:
         default_factory=dict, compare=False, repr=False
     )
     """The threads that the request knows, by their ids, as they were then."""
+    checked_threads: dict[str, ThreadMetadata] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """Those that its check has just read: its turn need not read them again."""
     loaded_items: set[str] = field(default_factory=set, compare=False, repr=False)
     """The ids of the items that it knows."""
 

@@ -60,7 +60,9 @@ async def check_request(
         await _check_input(request.params.input, None, store, context)
     elif is_streaming_req(request) or isinstance(request, ThreadsSyncCustomActionReq):
         thread_id = request.params.thread_id
-        _check_status(await store.load_thread(thread_id, context))
+        thread = await store.load_thread(thread_id, context)
+        _check_status(thread)
+        context.checked_threads[thread_id] = thread
         match request:
             case ThreadsAddUserMessageReq(params=message):
                 await _check_input(message.input, thread_id, store, context)
