@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from backend import migrate, run_backend
 from chat import Json
+from filelock import FileLock
 from projects import PACKAGES, Project, build_page, render_committed, share
 from transcript import transcript
 from updating import compiled_once as compiled_once
 from updating import releases as releases
 from variants import DEFAULT, VARIANTS, Variant
-from wait import wait_until
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -58,7 +58,9 @@ class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type
 
     def _split_scope(self, nodeid: str) -> str:
         module = Path(nodeid.partition("::")[0]).stem
-        return variant_of(nodeid) or (module if module in SHARING else nodeid)
+        variant = variant_of(nodeid)
+        # Those inside WSL are compared with those outside.
+        return variant.removesuffix("-wsl") if variant else module if module in SHARING else nodeid
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -100,22 +102,22 @@ Made = Callable[[str, Callable[[Project], None]], Project]
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all processes of this run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def made(common: Path) -> Made:
     """Return a project of the default variant that the first process has made for all."""
-    common = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        common = common.parent
 
     def get(name: str, make: Callable[[Project], None]) -> Project:
-        folder, is_done = common / name, common / f"{name}-is-done"
-        project = Project(folder / "my-chat", DEFAULT)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            wait_until(is_done.exists, 600, f"{folder} is not made")
-        else:
-            make(render_committed(project.path, DEFAULT))
-            is_done.touch()
+        project, is_done = Project(common / name / "my-chat", DEFAULT), common / f"{name}-is-done"
+        with FileLock(common / f"{name}-lock"):
+            if not is_done.exists():
+                make(render_committed(project.path, DEFAULT))
+                is_done.touch()
         return project
 
     return get
