@@ -50,6 +50,12 @@ def test_the_list_has_every_pitfall_and_every_patch() -> None:
     assert {one.patch.stem for one in PATCHED} == {file.stem for file in FOLDER.glob("*.patch")}
 
 
+@by_slug(PATCHED)
+def test_a_patch_finds_its_place_when_lines_around_it_change(sabotage: Sabotage) -> None:
+    """By the lines that it takes away: without any, and without context, only a number tells."""
+    assert not re.search(r"^@@ -[1-9]\d*,0 ", sabotage.patch.read_text(), re.MULTILINE)
+
+
 @by_slug(TABLE)
 def test_a_pitfall_is_noticed_or_the_list_says_why_not(sabotage: Sabotage) -> None:
     assert bool(sabotage.untested) != sabotage.patch.exists()
