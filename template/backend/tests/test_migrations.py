@@ -1,10 +1,12 @@
 """Alembic, from wherever it is called."""
 
+import asyncio
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from conftest import alembic, empty_database, environment, run_server, run_sql
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
-from app.database import alembic_config
+from app.database import alembic_config, create_engine
 from app.models import Base
 from app.settings import BACKEND
 
@@ -187,6 +190,21 @@ def test_a_database_that_cannot_be_used_is_named(empty: URL, tmp_path: Path, tro
     assert by_hand.returncode
     assert words in by_hand.stderr
     assert "Traceback" not in by_hand.stderr
+
+
+def test_no_thread_stays_of_a_file_that_cannot_be_opened(empty: URL, tmp_path: Path) -> None:
+    """It would print a traceback when the command ends before it does."""
+    if empty.get_backend_name() != "sqlite":
+        pytest.skip("only SQLite's driver opens a file in a thread")
+
+    async def threads_after_it() -> int:
+        engine = create_engine(empty.set(database=str(tmp_path / "none" / "chat.db")))
+        with pytest.raises(OperationalError, match="unable to open"):
+            await engine.connect()
+        return threading.active_count()
+
+    before = threading.active_count()
+    assert asyncio.run(threads_after_it()) == before
 
 
 def test_every_table_and_column_is_in_the_drawing() -> None:
