@@ -200,6 +200,7 @@ def test_a_refusal_is_one_line_of_the_log(database: URL, tmp_path: Path) -> None
     kinds = [json.loads(line).get("kind") for line in log.read_text().splitlines()]
     assert kinds.count("threads.get_by_id") == 1
 
+
 def test_cookies_are_safe_in_production(in_production: Server, site: Server) -> None:
     browser = Browser(in_production)
     token = browser.get("/accounts/login/").cookies["csrftoken"]
