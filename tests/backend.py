@@ -1,17 +1,24 @@
 """The backend of a project, run as in production, with the settings of a test."""
 
+import json
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import psutil
 from chat import Chat
+from forked import IN_PROJECT
 from ports import free_port
 from projects import Project, clean_environment
-from running import is_up
+from running import is_alive, is_up
 from wait import wait_until
+
+Start = Callable[[dict[str, str], Path], psutil.Process]
+"""Starts a backend with an environment and a file for its log."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class Backend:
 
     chat: Chat
     log_file: Path
-    process: subprocess.Popen[bytes]
+    process: psutil.Process
 
     @property
     def log(self) -> str:
@@ -37,30 +44,70 @@ def migrate(project: Project, database: Path) -> str:
 
 
 @contextmanager
-def run_backend(project: Project, log_file: Path, **settings: str) -> Iterator[Backend]:
+def run_backend(
+    project: Project, log_file: Path, start: Start | None = None, /, **settings: str
+) -> Iterator[Backend]:
     """Run a backend with these settings until the end of the block."""
     port = free_port()
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            # Not by `uv run`: without a terminal it passes a signal on that has been there already.
-            [project.path / ".venv" / "bin" / "python", "-m", "app.serve"],
-            cwd=project.path / "backend",
-            env=clean_environment()
-            | {"APP_ENV": "development", "BACKEND_PORT": str(port), "TURNS_PER_MINUTE": "0"}
-            | settings,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
     address = f"http://127.0.0.1:{port}"
+    environment = clean_environment() | {
+        "APP_ENV": "development",
+        "BACKEND_PORT": str(port),
+        "TURNS_PER_MINUTE": "0",
+    }
+    process = (start or partial(_start, project))(environment | settings, log_file)
     backend = Backend(Chat(f"{address}/chatkit"), log_file, process)
     try:
-        wait_until(lambda: _is_up(process, backend, address), seconds=120)
+        wait_until(lambda: _is_up(backend, f"{address}/health"), seconds=120)
         yield backend
     finally:
-        process.send_signal(signal.SIGINT)  # an orderly end, in which Python sends what it has
+        if process.is_running():
+            process.send_signal(signal.SIGINT)  # an orderly end, in which Python sends what it has
         process.wait(30)
 
 
-def _is_up(process: subprocess.Popen[bytes], backend: Backend, address: str) -> bool:
-    assert process.poll() is None, backend.log
-    return is_up(process, f"{address}/health")
+def _start(project: Project, environment: dict[str, str], log_file: Path) -> psutil.Process:
+    with log_file.open("wb") as log:
+        return psutil.Popen(
+            # Not by `uv run`: without a terminal it passes a signal on that has been there already.
+            [project.path / ".venv" / "bin" / "python", "-m", "app.serve"],
+            cwd=project.path / "backend",
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _is_up(backend: Backend, address: str) -> bool:
+    assert is_alive(backend.process.pid), backend.log
+    return is_up(backend.process.pid, address)
+
+
+@dataclass(frozen=True)
+class ForkedBackends:
+    """Backends of a project that are forked from one process, which has its packages already."""
+
+    process: psutil.Popen
+
+    def start(self, environment: dict[str, str], log_file: Path) -> psutil.Process:
+        """Start a backend, as `run_backend` asks for it."""
+        job = {"environment": environment, "log": str(log_file)}
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return psutil.Process(int(self.process.stdout.readline()))
+
+
+@contextmanager
+def forked_backends(project: Project) -> Iterator[ForkedBackends]:
+    """Start the process of a project that backends are forked from, and end it with the block."""
+    python = project.path / ".venv" / "bin" / "python"
+    with psutil.Popen(
+        [python, IN_PROJECT / "backends.py"],
+        cwd=project.path / "backend",
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield ForkedBackends(process)
+        process.stdin.close()

@@ -82,7 +82,7 @@ def run_model(folder: Path) -> Iterator[ModelServer]:
     )
     server = ModelServer(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: is_up(process, f"{server.address}/health"))
+        wait_until(lambda: is_up(process.pid, f"{server.address}/health"))
         yield server
     finally:
         process.terminate()

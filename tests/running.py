@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import psutil
@@ -91,13 +90,21 @@ def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]
         running.stop()
 
 
-def is_up(process: subprocess.Popen[Any], address: str) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_up(pid: int, address: str) -> bool:
     """Whether the server that a process runs answers.
 
     Raises:
         AssertionError: the process has ended.
     """
-    assert process.poll() is None, "the server ended"
+    assert is_alive(pid), "the server ended"
     try:
         return httpx2.get(address, verify=TLS).is_success
     except httpx2.TransportError:

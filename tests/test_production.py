@@ -37,7 +37,7 @@ def serving(
         command.split(), cwd=project.path / side, env=clean_environment() | dict(env)
     )
     try:
-        wait_until(lambda: is_up(process, address), 60)
+        wait_until(lambda: is_up(process.pid, address), 60)
         yield process
     finally:
         process.terminate()

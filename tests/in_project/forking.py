@@ -44,7 +44,7 @@ PACKAGES = (
 
 def main() -> None:
     """Serve until the input ends."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(_import_packages())
+    multiprocessing.get_context("forkserver").set_forkserver_preload(import_packages())
     forkserver.ensure_running()
     import pytest  # noqa: F401  # for those that are forked
 
@@ -57,7 +57,8 @@ def main() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _import_packages() -> list[str]:
+def import_packages() -> list[str]:
+    """Import what is installed of the packages, and return their names."""
     installed = []
     for name in PACKAGES:
         with contextlib.suppress(ImportError):
