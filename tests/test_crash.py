@@ -159,7 +159,8 @@ def test_what_people_saw_is_stored(variant: Variant, tmp_path: Path) -> None:
 
 def kill_all(project: Project, spared: int) -> None:
     """Kill whatever runs, as when a container ends: the backend, and a server of PostgreSQL."""
-    for process in processes_below(project.path):
+    killed = [process for process in processes_below(project.path) if process.pid != spared]
+    for process in killed:
         with suppress(psutil.NoSuchProcess):
-            if process.pid != spared:
-                process.kill()
+            process.kill()
+    psutil.wait_procs(killed, timeout=30)

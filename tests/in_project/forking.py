@@ -5,6 +5,7 @@ Importing them takes longer than most tests. Each line of the input is a JSON ob
 status is printed. The project's own code is imported anew each time, as it is then.
 """
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -79,6 +80,7 @@ def _run(arguments: list[str], log: str) -> None:
     status = 70
     try:
         status = int(pytest.main(arguments))
+        atexit._run_exitfuncs()  # one of them ends a server of PostgreSQL
     except BaseException:
         traceback.print_exc()
     finally:

@@ -1,5 +1,8 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
+import os
+import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -112,6 +115,43 @@ def test_missing_greenlet() -> None:
     project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     assert '"sqlalchemy[asyncio]' in project
     assert find_spec("greenlet")
+
+
+CONNECT = """
+import sys
+from pathlib import Path
+import psycopg
+from app import embedded_postgres
+with psycopg.connect(embedded_postgres.start(Path(sys.argv[1]))):
+    print("connected", flush=True)
+    input()
+"""
+
+
+def run_python(program: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(not embedded_postgres.is_available(), reason="not PostgreSQL")
+def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
+    """Another process may have its number then, as after a restart of WSL, and is left alone."""
+    note = embedded_postgres.data_folder(tmp_path) / "postmaster.pid"
+    with run_python("input()") as bystander:
+        for _ in range(2):
+            with run_python(CONNECT, tmp_path) as process:
+                assert process.stdout
+                assert process.stdout.readline() == "connected\n"
+                number, *rest = note.read_text().splitlines()
+                os.kill(int(number), signal.SIGKILL)
+                process.kill()
+            note.write_text("\n".join([str(bystander.pid), *rest]))
+        assert bystander.poll() is None
+        bystander.communicate("\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of a Unix system")

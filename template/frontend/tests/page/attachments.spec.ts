@@ -39,7 +39,7 @@ test("a file is taken out again", async ({ person }) => {
 test("a file that is not what it is called is refused in words", async ({ person }) => {
   await person.attach({ ...IMAGE, buffer: NOTES.buffer });
   await expect(person.alert).toContainText("The file is not what it is called");
-  person.expectProblem("415");
+  await person.expectProblem("415");
   await person.say("Never mind");
   await expect(person.answers).toContainText("You said: “Never mind”");
   await person.waitForEnd();

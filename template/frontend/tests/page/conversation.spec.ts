@@ -82,7 +82,7 @@ test("error-without-words: an error is a sentence, for the person and for the de
   await person.say("Show me an error");
   await expect(person.alert).toContainText(sentence);
   await expect(person.answers).toBeVisible();
-  person.expectProblem(sentence);
+  await person.expectProblem(sentence);
 });
 
 test("feedback is taken", async ({ person }) => {

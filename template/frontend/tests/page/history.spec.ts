@@ -46,8 +46,8 @@ test("foreign-thread: nobody opens another person's conversation by its id", asy
   await expect(other.alert).toContainText("not found");
   await expect(other.page.getByText("This is private")).toHaveCount(0);
   expect((await ask(other, "items.list", { thread_id: threadId })).data).toEqual([]);
-  other.expectProblem("404");
-  other.expectProblem("not found");
+  await other.expectProblem("404");
+  await other.expectProblem("not found");
 });
 
 test("a conversation gets another title, and is deleted", async ({ person }) => {

@@ -68,7 +68,7 @@ test.describe("blank-screen", () => {
     await person.expectChat();
     await person.say("There you are");
     await person.waitForEnd();
-    person.expectProblem("ERR_FAILED");
+    await person.expectProblem("ERR_FAILED");
   });
 
   test("a script that is slow is spoken of after ten seconds, and Retry reloads nothing else", async ({
@@ -104,7 +104,7 @@ test.describe("blank-screen", () => {
     const panel = await expectPanel(person, "backend-down", `${orphan.backend}/health (ECONNREFUSED)`);
     await expect(panel).toContainText("The address comes from BACKEND_URL");
     await expect(panel).toContainText("uv run dev");
-    person.expectProblem("502");
+    await person.expectProblem("502");
   });
 
   test.describe("a backend that is up, and cannot serve", () => {
@@ -120,7 +120,7 @@ test.describe("blank-screen", () => {
         const person = await newPerson();
         await person.page.goto(orphan.address);
         await expectPanel(person, slug, message);
-        person.expectProblem("502");
+        await person.expectProblem("502");
         leave(server);
       });
     }
@@ -131,7 +131,7 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.page.goto(orphan.address);
     await expectPanel(person, "proxy-hides-the-cause", `${orphan.backend}/health answered 200`);
-    person.expectProblem("502");
+    await person.expectProblem("502");
     leave(server);
   });
 
@@ -141,14 +141,14 @@ test.describe("blank-screen", () => {
       await startOtherPage({ CHATKIT_SECRET: "another secret, longer than 32 characters" }),
     );
     await expectPanel(person, "env-file-lost", "the token is refused");
-    person.expectProblem("502");
+    await person.expectProblem("502");
   });
 
   test("env-file-lost: the page's server has no secret", async ({ newPerson, startOtherPage }) => {
     const person = await newPerson();
     await person.page.goto(await startOtherPage({ CHATKIT_SECRET: "" }));
     await expectPanel(person, "env-file-lost", "CHATKIT_SECRET is empty");
-    person.expectProblem("502");
+    await person.expectProblem("502");
   });
 
   test("not-signed-in: a browser that keeps no cookies", async ({ newPerson, address }) => {
@@ -161,7 +161,7 @@ test.describe("blank-screen", () => {
     });
     await person.page.goto(address);
     await expectPanel(person, "not-signed-in", "no guest cookie");
-    person.expectProblem("401");
+    await person.expectProblem("401");
   });
 
   test("domain-key: a refused domain", async ({ newPerson, address }) => {
@@ -171,7 +171,7 @@ test.describe("blank-screen", () => {
     const panel = await expectPanel(person, "domain-key", "Domain verification failed");
     await expect(panel).toContainText(`This page is at ${address}`);
     await expect(panel).toContainText("/settings/organization/security/domain-allowlist");
-    person.expectProblem("Domain verification failed");
+    await person.expectProblem("Domain verification failed");
   });
 
   test("domain-key: the element takes itself away without a word", async ({ newPerson, address }) => {
@@ -186,7 +186,7 @@ test.describe("blank-screen", () => {
     await person.letFail({ refusesOptions: true });
     await person.page.goto(address);
     await expectPanel(person, "options-refused", "ChatKit.create()");
-    person.expectProblem("ChatKit.create()");
+    await person.expectProblem("ChatKit.create()");
   });
 
   test("any error before ChatKit is ready", async ({ newPerson, address }) => {
@@ -194,7 +194,7 @@ test.describe("blank-screen", () => {
     await person.letFail({ failsBeforeReady: true });
     await person.page.goto(address);
     await expectPanel(person, "blank-screen", "ChatKit says: ");
-    person.expectProblem("ChatKit:");
+    await person.expectProblem("ChatKit:");
   });
 
   test("a script that comes, and never starts the chat", async ({ newPerson, address }) => {
@@ -241,7 +241,7 @@ test.describe("blank-screen", () => {
     });
     await expectPanel(person, "dev-origin-blocked", "its scripts did not start");
     await expect(loading).toBeHidden();
-    person.expectProblem("ERR_FAILED");
+    await person.expectProblem("ERR_FAILED");
   });
 
   test("our own component fails", async ({ newPerson, address }) => {
@@ -304,7 +304,7 @@ test("a panel is reached and used by the keyboard, on a telephone in the dark", 
   await expect(retry).toBeFocused();
   await person.page.keyboard.press("Enter");
   await person.expectChat();
-  person.expectProblem("ERR_FAILED");
+  await person.expectProblem("ERR_FAILED");
 });
 
 test("a panel's link leads to the words about its pitfall", async ({ newPerson, address }) => {

@@ -67,11 +67,12 @@ export class Person {
     }, failures);
   }
 
-  /** Takes a complaint for granted, which must have come up. */
-  expectProblem(words: string): void {
-    const others = this.problems.filter((problem) => !problem.includes(words));
-    expect(others.length, `nothing complained of “${words}”`).toBeLessThan(this.problems.length);
-    this.problems = others;
+  /** Takes a complaint for granted, which must come up. */
+  async expectProblem(words: string): Promise<void> {
+    await expect
+      .poll(() => this.problems.join("\n"), `nothing complained of “${words}”`)
+      .toContain(words);
+    this.problems = this.problems.filter((problem) => !problem.includes(words));
   }
 
   /** ChatKit's element. */

@@ -45,8 +45,8 @@ test("dictation is there where it is wanted, and says what it needs", async ({ p
   const stop = () => person.press("Stop dictating");
   expect(await person.statusOf("input.transcribe", stop)).toBe(400);
   await expect(person.alert).toContainText("Dictation needs a model: put an OPENAI_API_KEY");
-  person.expectProblem("400");
-  person.expectProblem("Dictation needs a model");
+  await person.expectProblem("400");
+  await person.expectProblem("Dictation needs a model");
 });
 
 for (const name of Object.keys(FAILURES) as (keyof Failures)[]) {
