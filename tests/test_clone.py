@@ -7,7 +7,7 @@ import mariadb
 import pytest
 from chat import visit
 from conftest import Installed
-from projects import BUILD, PACKAGES, WITHOUT_KEY, Project, share
+from projects import PACKAGES, Project, share
 from running import dev
 from variants import BY_DATABASE, DEFAULT, Variant
 
@@ -50,22 +50,15 @@ def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -
 
 
 def test_update_refused_dirty(installed: Installed) -> None:
-    """After dev and a build nothing is left but uv.lock, the first time.
+    """After dev nothing is left but uv.lock, the first time, and no secret where git sees it.
 
-    After `check`: test_quality.py.
+    Slugs: update-refused-dirty, secrets-in-answers. After a build: `build_page`; after `check`:
+    test_quality.py.
     """
     project = installed(DEFAULT)
     with dev(project) as running:
         running.wait_for_address()
-    project.run(*BUILD, cwd="frontend", env=WITHOUT_KEY)
     assert project.git_status() == ["?? uv.lock"]
-
-
-def test_no_secret_is_tracked(installed: Installed) -> None:
-    """Slug: secrets-in-answers."""
-    project = installed(DEFAULT)
-    with dev(project) as running:
-        running.wait_for_address()
     secret = secrets_of(project)[0]
     assert len(secret) >= 32
     found = project.run("git", "grep", "--untracked", "-l", secret, check=False)

@@ -139,11 +139,14 @@ def test_inside_wsl_the_code_is_the_same(project_of: Installed, variant: Variant
     assert code_of(project_of(variant)) == code_of(project_of(outside))
 
 
-def test_what_measurements_run_in_a_project_has_its_types(installed: Installed) -> None:
+def test_what_measurements_run_in_a_project_has_its_types(
+    installed: Installed, common: Path
+) -> None:
     code = ROOT / "bench" / "in_project"
     paths = os.pathsep.join(["src", "tests", str(code)])
     mypy = ("uv", "run", "mypy", "--explicit-package-bases", str(code))
-    installed(DEFAULT).run(*mypy, cwd="backend", env={"MYPYPATH": paths})
+    with types_cache(common, DEFAULT) as env:
+        installed(DEFAULT).run(*mypy, cwd="backend", env={"MYPYPATH": paths, **env})
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

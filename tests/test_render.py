@@ -96,11 +96,13 @@ def test_variants_differ_only_where_the_documentation_says(
     assert bool(different) == (variant != DEFAULT)
 
 
-def test_wsl_is_spoken_of_only_where_it_was_asked_for(project_of: Installed) -> None:
-    for variant in VARIANTS:
-        project = project_of(variant).path
-        for name in ("README.md", "frontend/.env.example"):
-            assert ("WSL" in (project / name).read_text()) == variant.wsl, name
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_wsl_is_spoken_of_only_where_it_was_asked_for(
+    project_of: Installed, variant: Variant
+) -> None:
+    for name in ("README.md", "frontend/.env.example"):
+        text = (project_of(variant).path / name).read_text()
+        assert ("WSL" in text) == variant.wsl, name
 
 
 def test_the_template_stays_small_and_plain(project_of: Installed) -> None:

@@ -67,5 +67,5 @@ RUN = VARIANTS if EVERY_VARIANT else list(ONE_FOR_EACH_CODE.values())
 One with each framework and database, as WSL changes only comments (test_quality.py shows it).
 """
 
-STARTED = VARIANTS if EVERY_VARIANT else [one for one in RUN if one in (*BY_DATABASE, *COVERING)]
+STARTED = VARIANTS if EVERY_VARIANT else COVERING
 """Those that are started by `uv run dev` too."""
