@@ -5,10 +5,11 @@ from pathlib import Path
 
 import mariadb
 import pytest
-from chat import visit
+from chat import Chat, visit
 from conftest import Installed
+from conversation import converse
 from projects import PACKAGES, Project, share
-from running import dev
+from running import dev, kill_server, nothing_stays
 from variants import BY_DATABASE, DEFAULT, Variant
 
 COMPLETE = """
@@ -26,7 +27,7 @@ def secrets_of(project: Project) -> list[str]:
 
 @pytest.mark.parametrize("variant", BY_DATABASE, ids=str)
 def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -> None:
-    """A fresh clone has no `.env.local`; `uv run dev` alone starts it."""
+    """A fresh clone has no `.env.local`; `uv run dev` alone starts it, and forgets nothing."""
     original = installed(variant)
     original.run("uv", "run", "python", "-c", COMPLETE)
     clone = Project(tmp_path / "clone", variant)
@@ -36,7 +37,11 @@ def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -
     # Where a server of one's own is, a clone has to be told.
     env = {"DATABASE_URL": mariadb.new_database()} if variant.database == "mysql" else {}
     with dev(clone, env) as running:
-        visit(running.wait_for_address()).say("Hello")
+        chat = visit(running.wait_for_address())
+        thread_id = converse(chat)
+        items = chat.items(thread_id)
+        kill_server(running.backend_port)
+        nothing_stays(running, clone)
     first, second = secrets_of(clone)
     assert first == second
     theirs, also_theirs = secrets_of(original)
@@ -45,7 +50,11 @@ def test_env_file_lost(installed: Installed, tmp_path: Path, variant: Variant) -
 
     (clone.path / "frontend" / ".env.local").unlink()
     with dev(clone, env) as running:
-        visit(running.wait_for_address()).say("Hello")
+        address = running.wait_for_address()
+        again = Chat(f"{address}/api/chatkit", chat.headers)
+        assert again.items(thread_id) == items
+        again.say("Still there?", thread_id)
+        assert visit(address).ask("threads.list")["data"] == []
     assert secrets_of(clone) == [first, first]
 
 

@@ -141,9 +141,10 @@ def test_what_people_saw_is_stored(variant: Variant, tmp_path: Path) -> None:
         for number in range(KILLS + 1):
             log = tmp_path / f"{number}.log"
             with run_backend(project, log, backends.start) as backend:
-                check(before, seen, history_of(backend.chat))
+                now = history_of(backend.chat)
+                check(before, seen, now)
                 list(people.map(partial(go_on, backend.chat), seen))
-                before = history_of(backend.chat)
+                before = now | dict(zip(seen, people.map(backend.chat.items, seen), strict=True))
                 if number == KILLS:
                     break
                 kill = partial(kill_all, project, backends.process.pid)

@@ -13,23 +13,25 @@ from conftest import Installed
 from filelock import FileLock
 from pitfall_tests import keep_pictures
 from projects import Project
-from variants import BY_DATABASE, DEFAULT, FRAMEWORKS, ROOT, RUN, VARIANTS, Variant
+from variants import (
+    BY_DATABASE,
+    COVERING,
+    DEFAULT,
+    EVERY_VARIANT,
+    FRAMEWORKS,
+    ROOT,
+    RUN,
+    VARIANTS,
+    Variant,
+)
 
 THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
-OF_VARIANTS = {
-    "attachments",
-    "conversation",
-    "entry",
-    "errors",
-    "identity",
-    "items",
-    "limits",
-    "main",
-    "requests",
-    "streaming",
-}
-"""Tests of a project whose outcome depends on framework and database: they speak HTTP."""
+OF_VARIANTS = {"attachments", "conversation", "errors", "items", "requests"}
+"""Tests of a project whose outcome depends on framework and database."""
+
+OF_FRAMEWORKS = {"entry", "identity", "limits", "main", "streaming"}
+"""Those whose outcome depends on the framework alone. They speak HTTP, too."""
 
 OF_DATABASES = {
     "copy_database",
@@ -82,7 +84,7 @@ def test_every_test_of_a_project_is_run(project_of: Installed) -> None:
             "tests/test_*.py"
         )
     }
-    assert files == OF_VARIANTS | OF_DATABASES | OF_DJANGO | OF_NEITHER
+    assert files == OF_VARIANTS | OF_FRAMEWORKS | OF_DATABASES | OF_DJANGO | OF_NEITHER
 
 
 @contextmanager
@@ -106,6 +108,8 @@ def test_its_own_checks_pass(built: Installed, common: Path, variant: Variant) -
     with types_cache(common, variant) as env:
         project.run("uv", "run", "mypy", cwd="backend", env=env)
     tests = set(OF_VARIANTS)
+    if variant in COVERING or EVERY_VARIANT:
+        tests |= OF_FRAMEWORKS
     if variant in BY_DATABASE:
         tests |= OF_DATABASES
     if variant.framework == "django":

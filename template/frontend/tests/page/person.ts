@@ -69,9 +69,7 @@ export class Person {
 
   /** Takes a complaint for granted, which must come up. */
   async expectProblem(words: string): Promise<void> {
-    await expect
-      .poll(() => this.problems.join("\n"), `nothing complained of “${words}”`)
-      .toContain(words);
+    await expect.poll(() => this.problems.join("\n"), `nothing complained of “${words}”`).toContain(words);
     this.problems = this.problems.filter((problem) => !problem.includes(words));
   }
 
