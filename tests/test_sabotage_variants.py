@@ -1,4 +1,4 @@
-"""The guide's pitfalls, put back into every combination of framework and database.
+"""The guide's pitfalls, put back with every framework and every database.
 
 Those that lie in the front end are put back once, as it is the same everywhere (test_quality.py).
 """
@@ -11,10 +11,10 @@ from conftest import Installed
 from forked import AS_TEST, EXAMINATION
 from pitfall_tests import NO_TEST_HANGS, read_verdict
 from sabotage_list import FOLDER
-from variants import RUN, Variant
+from variants import STARTED, Variant
 
 
-@pytest.mark.parametrize("variant", RUN, ids=str)
+@pytest.mark.parametrize("variant", STARTED, ids=str)
 def test_the_guides_pitfalls_are_named(
     installed: Installed, variant: Variant, tmp_path: Path
 ) -> None:

@@ -68,4 +68,7 @@ One with each framework and database, as WSL changes only comments (test_quality
 """
 
 STARTED = VARIANTS if EVERY_VARIANT else COVERING
-"""Those that are started by `uv run dev` too."""
+"""Those that are started by `uv run dev` too, and into which the guide's pitfalls are put back."""
+
+WHOLE = VARIANTS if EVERY_VARIANT else [one for one in RUN if one in (*BY_DATABASE, *COVERING)]
+"""Those whose own tests are all run that could depend on the answers, and through the page."""
