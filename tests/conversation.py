@@ -1,10 +1,11 @@
 """A conversation in which everything is looked at on its way."""
 
 from chat import Chat, is_delta, text_of
+from wait import wait_until
 
 
 def converse(chat: Chat) -> str:
-    """Hold a conversation of two turns and return the id of its thread."""
+    """Hold a conversation, stop one of its answers, and return the id of its thread."""
     with chat.say_slowly("Tell me about proxies") as events:
         thread_id: str = next(events)["thread"]["id"]
         first = next(filter(is_delta, events))
@@ -22,5 +23,17 @@ def converse(chat: Chat) -> str:
     ]
     loaded = chat.ask("threads.get_by_id", thread_id=thread_id)["items"]["data"]
     assert [text_of(item) for item in loaded] == ["Tell me about proxies", answer]
+    stop(chat, thread_id)
     chat.say("And about databases", thread_id)
     return thread_id
+
+
+def stop(chat: Chat, thread_id: str) -> None:
+    """Ask for a long answer, press Stop at its first words, and find what was written so far."""
+    before = len(chat.items(thread_id))
+    with chat.say_slowly("A long answer", thread_id) as events:
+        heard: str = next(filter(is_delta, events))["update"]["delta"]
+    wait_until(lambda: len(chat.items(thread_id)) == before + 2)
+    answer = text_of(chat.items(thread_id)[-1])
+    assert answer.startswith(heard)
+    assert not answer.endswith("300"), "the answer went on after Stop"
