@@ -13,16 +13,7 @@ from conftest import Installed
 from filelock import FileLock
 from pitfall_tests import keep_pictures
 from projects import Project
-from variants import (
-    BY_DATABASE,
-    DEFAULT,
-    FRAMEWORKS,
-    ROOT,
-    RUN,
-    VARIANTS,
-    WHOLE,
-    Variant,
-)
+from variants import BY_DATABASE, DEFAULT, FRAMEWORKS, ROOT, RUN, VARIANTS, WHOLE, Variant
 
 THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
