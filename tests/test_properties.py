@@ -40,7 +40,7 @@ def test_what_is_a_strangers_is_nowhere(town: Town) -> None:
 
 
 @settings(
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 40,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
