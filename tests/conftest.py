@@ -1,13 +1,15 @@
 """Every variant, rendered and installed once for all tests."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import pytest
 from backend import migrate, run_backend
 from chat import Json
+from deployed import Deployed, deployed
 from filelock import FileLock
 from projects import PACKAGES, Project, build_page, render_committed, share
 from transcript import transcript
@@ -159,6 +161,25 @@ def built(installed: Installed, made: Made) -> Installed:
         return project
 
     return get
+
+
+DeployedOf = Callable[[Variant], Deployed]
+
+
+@pytest.fixture(scope="session")
+def deployed_of(built: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedOf]:
+    """Return a variant's project in production mode, with the limits of a new project.
+
+    It is shared: a test that needs other settings, or breaks something, runs one of its own.
+    """
+    with ExitStack() as stack:
+
+        @cache
+        def get(variant: Variant) -> Deployed:
+            folder = tmp_path_factory.mktemp("deployed")
+            return stack.enter_context(deployed(built(variant), folder))
+
+        yield get
 
 
 @pytest.fixture(scope="session")

