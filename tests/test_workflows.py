@@ -9,7 +9,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from projects import Project
+from projects import Project, clean_environment
 from releases import clone_template, release_news
 from variants import DEFAULT, ROOT
 
@@ -77,6 +77,32 @@ def test_what_renovate_types_brings_the_update(project: Project, template: Path)
     project.run(*command, "--answers-file", ".copier-answers.yml", "--vcs-ref", "v90.1.0")
     assert "_commit: v90.1.0" in (project.path / ".copier-answers.yml").read_text()
     assert project.git_status() == [" M .copier-answers.yml", "?? NEWS.md"]
+
+
+def audited(workflow: Path, folder: Path, temporary: Path) -> set[str]:
+    """Run the steps of an audit for Python; return the names of the packages that are read.
+
+    Nobody is asked about them, for that needs the network.
+    """
+    jobs = yaml.safe_load(workflow.read_text())["jobs"]["audit"]["steps"]
+    script = "\n".join(step["run"] for step in jobs if "requirements.txt" in step.get("run", ""))
+    result = subprocess.run(
+        ["bash", "-e", "-c", script.replace("--disable-pip", "--disable-pip --dry-run")],
+        cwd=folder,
+        env=clean_environment() | {"RUNNER_TEMP": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "would have audited" in result.stderr, result.stderr
+    return set(re.findall(r"(?m)^([\w.-]+)==", (temporary / "requirements.txt").read_text()))
+
+
+def test_every_package_is_audited(project: Project, tmp_path: Path) -> None:
+    read = audited(FOLDER / "audit.yml", project.path, tmp_path)
+    locked = tomllib.loads((project.path / "uv.lock").read_text())["package"]
+    assert read == {one["name"] for one in locked if "registry" in one["source"]}
+    assert audited(ROOT / ".github" / "workflows" / "audit.yml", ROOT, tmp_path) > read
 
 
 def test_projects_ask_with_the_copier_that_was_tested() -> None:

@@ -1,0 +1,27 @@
+"""Print the pinned packages of all variants and of this repository, as requirements to audit.
+
+python3 scripts/audit.py
+"""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PINNED = (ROOT / "pyproject.toml", ROOT / "template" / "pyproject.toml")
+
+
+def pins(file: Path) -> list[str]:
+    """Return the constraints of a `pyproject.toml`, such as `anyio==4.16.0`."""
+    constraints: list[str] = tomllib.loads(file.read_text())["tool"]["uv"][
+        "constraint-dependencies"
+    ]
+    return constraints
+
+
+def main() -> None:
+    """Print each once."""
+    print("\n".join(sorted({pin for file in PINNED for pin in pins(file)})))
+
+
+if __name__ == "__main__":
+    main()
