@@ -10,10 +10,21 @@ class StartupError(Exception):
 
 
 class RefusedError(Exception):
-    """A request that is not answered. The message tells the person why, and what to do."""
+    """A request that is not answered. The message tells the person why, and what to do.
 
-    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
+    It is for anybody. What is only for those who run the app, such as the name of a setting or of a
+    host, is `inside`: the person is told it in development, and in production the log has it.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        retry_after: int | None = None,
+        inside: str | None = None,
+    ) -> None:
         """Refuse with an HTTP status of 4xx or 5xx; `retry_after` is in seconds."""
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.inside = inside

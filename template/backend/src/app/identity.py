@@ -31,6 +31,8 @@ class Identity:
     """Whose conversations these are: an opaque name of 255 characters at most."""
     page_origin: str | None = None
     """Where their browser sees the page, such as `https://chat.example.com`."""
+    address: str | None = None
+    """The network address of their browser, if it is known; of IPv6 the network of a site (/64)."""
 
 
 Identify = Callable[[Headers], Awaitable[Identity]]
@@ -47,6 +49,8 @@ class RequestContext:
     """Ties what the person sees to the log."""
     attachments_url: str = "http://127.0.0.1:8000/attachments"
     """Where the person's browser sends files to."""
+    address: str | None = None
+    """The network address of the person's browser, if it is known."""
     loaded_threads: dict[str, ThreadMetadata] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -133,4 +137,4 @@ def _of_the_page(token: str, settings: Settings) -> Identity:
             f"Not signed in: the token is refused ({error}). "
             "CHATKIT_SECRET must be the same in frontend/.env.local and backend/.env.local.",
         ) from None
-    return Identity(claims["sub"], claims.get("origin"))
+    return Identity(claims["sub"], claims.get("origin"), claims.get("address"))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from chatkit.store import NotFoundError
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.disclosure import disclosed
 from app.errors import RefusedError
 from app.headers import Headers
 from app.health import explain_database_error
@@ -58,15 +59,23 @@ async def _answer(headers: Headers, request_id: str, work: Work, who: Identify) 
     try:
         identity = await who(headers)
         url = _attachments_url(identity, headers)
-        return await work(RequestContext(identity.owner, request_id, url))
+        return await work(RequestContext(identity.owner, request_id, url, identity.address))
     except RefusedError as error:
-        # Of what they can mend themselves the log has no more to say.
-        message = str(error) if error.status < 500 else naming_request(str(error), request_id)
-        return refusal(error.status, message, error.retry_after)
+        return _refusal(error, request_id)
     except NotFoundError as error:
         return refusal(404, str(error) or "That is not there.")
     except Exception as error:
         return refusal(*explain_failure(error, request_id))
+
+
+def _refusal(error: RefusedError, request_id: str) -> Reply:
+    is_ours = error.status >= 500
+    level = logging.ERROR if is_ours else logging.WARNING
+    message = disclosed(str(error), error.inside, level)
+    # Of what they can mend themselves the log has no more to say.
+    if is_ours or error.inside:
+        message = naming_request(message, request_id)
+    return refusal(error.status, message, error.retry_after)
 
 
 def _attachments_url(identity: Identity, headers: Headers) -> str:
