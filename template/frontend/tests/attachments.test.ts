@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GET, POST as postTo } from "@/app/api/attachments/[id]/route";
 import { POST } from "@/app/api/attachments/route";
 import { answerJson, fakeBackend, rawBackend, unusedUrl } from "./fake-backend";
-import { CHUNK, claimsOf, file, GUEST, messageOf, pageRequest, stubSecret } from "./page-request";
+import { CHUNK, claimsOf, file, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const MB = 1024 * 1024;
 const FORM = "multipart/form-data; boundary=b";
@@ -58,19 +58,19 @@ function fileAnswer(size: number, state = { written: 0, closed: false }): Reques
 describe("an upload", () => {
   test("reaches the backend as it was sent, in the name of the guest, and the answer comes back", async () => {
     const backend = await fakeBackend((response) => answerJson(response, { id: "atc_1" }));
-    const response = await upload("--b", { headers: { "content-length": "3", "x-anything": "else" } });
+    const response = await upload("--b", { headers: { "x-anything": "else" } });
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ id: "atc_1" });
     const { request, body } = backend.received[0] ?? {};
     expect([request?.method, request?.url, body]).toEqual(["POST", "/attachments", "--b"]);
     expect((await claimsOf(request)).sub).toBe(GUEST);
-    expect(request?.headers).toMatchObject({ "content-type": FORM, "content-length": "3" });
+    expect(request?.headers).toMatchObject({ "content-type": FORM });
     expect(Object.keys(request?.headers ?? {}).sort()).toEqual([
       "authorization",
       "connection",
-      "content-length",
       "content-type",
       "host",
+      "transfer-encoding",
       "x-request-id",
     ]);
   });
@@ -244,6 +244,43 @@ describe("a download", () => {
     expect(await messageOf(response)).toContain(
       `${backend.url}/attachments/atc_1 answered 200 with text/html`,
     );
+  });
+});
+
+describe("request-smuggled", () => {
+  const LIES = { "content-length": "900", "content-type": "application/json" };
+
+  test.each(["GET", "HEAD"])("a %s takes no length or type of a body along", async (method) => {
+    const seen: IncomingMessage[] = [];
+    await rawBackend((request, response) => {
+      seen.push(request);
+      answerJson(response, {});
+    });
+    expect((await ask("atc_1", { method, headers: LIES })).status).toBe(200);
+    expect(seen[0]?.method).toBe(method);
+    expect(Object.keys(seen[0]?.headers ?? {}).filter((name) => /content|transfer/.test(name))).toEqual([]);
+  });
+
+  test("a body has the length that it has, whatever the browser says", async () => {
+    const backend = await fakeBackend();
+    await upload("--b", { headers: LIES });
+    await post({ type: "threads.list" }, { headers: LIES });
+    const [file, list] = backend.received;
+    expect([file?.body, file?.request.headers["content-length"]]).toEqual(["--b", undefined]);
+    expect(list?.request.headers["content-length"]).toBe(String(list?.body.length));
+  });
+
+  test("the connection of an upload carries nothing else, and those of other requests are used again", async () => {
+    const ports: (number | undefined)[] = [];
+    await rawBackend((request, response) => {
+      ports.push(request.socket.remotePort);
+      request.resume().on("end", () => answerJson(response, {}));
+    });
+    for (const asked of [() => ask("atc_1"), () => upload("--b"), () => upload("--b"), () => ask("atc_1")]) {
+      await (await asked()).text();
+    }
+    expect(ports[3]).toBe(ports[0]);
+    expect(new Set(ports).size).toBe(3);
   });
 });
 

@@ -15,8 +15,9 @@ import { logFailure } from "@/lib/respond";
 export type BackendAnswer = { answer: IncomingMessage; address: BackendAddress };
 
 // Lists of what may pass, not of what may not: a cookie, a host name or a transfer-encoding that travels on
-// leaks or breaks something, and nobody can name all such headers.
-const REQUEST_HEADERS = ["content-type", "content-length", "accept", "accept-language"];
+// leaks or breaks something, and nobody can name all such headers. Nor does a content-length: Node says the length of
+// what it sends. One that comes without its body makes the backend take the next request, whosever it is, for that body.
+const REQUEST_HEADERS = ["content-type", "accept", "accept-language"];
 // Next drops a content-length and sends in chunks: a browser still sees when a file is not whole.
 const RESPONSE_HEADERS = [
   "content-type",
@@ -53,6 +54,7 @@ export async function handOn(
   const cookies = backendCookies(request);
   if (cookies !== null) headers.cookie = cookies;
   const { method = request.method, signal = request.signal, body } = asked;
+  if (body === null) delete headers["content-type"];
   const answer = await askBackend(address, { method, headers, body, signal });
   answer.on("error", () => {
     if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");

@@ -21,6 +21,13 @@ const agents = {
   "https:": new https.Agent({ keepAlive: true, timeout: IDLE_MS }),
 };
 
+// The connection of an upload is not used again: what is left of one that breaks off, or that is answered before its
+// end, never meets another request. Nor is the backend told to close it, which could cut off such an early answer.
+const agentsOfUploads = {
+  "http:": Object.assign(new http.Agent({ keepAlive: true }), { keepSocketAlive: () => false }),
+  "https:": Object.assign(new https.Agent({ keepAlive: true }), { keepSocketAlive: () => false }),
+};
+
 /**
  * Asks the backend and returns as soon as the head of its answer is there.
  *
@@ -34,7 +41,8 @@ export function askBackend(
   { body, ...options }: BackendRequest,
 ): Promise<http.IncomingMessage> {
   const { request } = url.protocol === "https:" ? https : http;
-  const agent = agents[url.protocol as keyof typeof agents];
+  const isUpload = body instanceof ReadableStream;
+  const agent = (isUpload ? agentsOfUploads : agents)[url.protocol as keyof typeof agents];
   return new Promise((resolve, reject) => {
     const asked = request(url, { ...options, agent }, resolve).on(
       "error",
@@ -49,7 +57,7 @@ export function askBackend(
         );
       },
     );
-    if (body instanceof ReadableStream) upload(body, asked);
+    if (isUpload) upload(body, asked);
     else asked.end(body);
   });
 }
