@@ -20,6 +20,8 @@ PACKAGES = "frontend/node_modules"
 BUILD = ("npm", "run", "build")
 WITHOUT_KEY = {"ALLOW_PLACEHOLDER_DOMAIN_KEY": "1"}
 """In the environment of a build for this machine alone."""
+OF_THE_BUILD = {"NEXT_PUBLIC_BACKEND_URL": "http://127.0.0.1:9"}
+"""What only the build is told: the server, when it runs, asks there if it was baked in."""
 OURS = ("VIRTUAL_ENV", "PYTHON", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
 
 
@@ -126,5 +128,5 @@ def build_page(project: Project) -> None:
     """
     alone = ["unshare", "--map-root-user", "--net"]
     can = shutil.which(alone[0]) and not subprocess.run([*alone, "true"], check=False).returncode
-    project.run(*(alone if can else []), *BUILD, cwd="frontend", env=WITHOUT_KEY)
+    project.run(*(alone if can else []), *BUILD, cwd="frontend", env=WITHOUT_KEY | OF_THE_BUILD)
     assert set(project.git_status()) <= {"?? uv.lock"}

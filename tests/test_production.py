@@ -1,8 +1,10 @@
 """The production commands of the project's README, both sides conversing."""
 
 import secrets
+import threading
 from contextlib import ExitStack
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
@@ -49,6 +51,38 @@ def test_it_converses_and_forgets_nothing(
             anonymous = httpx2.post(f"{backend}/chatkit", json=request)
         assert anonymous.status_code == 401
         assert "token" in anonymous.json()["message"]
+
+
+def test_the_page_knows_what_is_set_when_it_starts(built: Installed) -> None:
+    """Slugs: key-baked-in, backend-url-baked-in. The build had other values of both."""
+    project = built(DEFAULT)
+    assert "domain_pk_localhost_dev" in (project.path / "frontend" / ".env.local").read_text()
+    _, command_of_page = commands(project)
+    port = free_port()
+    asked: list[str] = []
+
+    class Backend(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Backend) as backend:
+        threading.Thread(target=backend.serve_forever).start()
+        env = {
+            "CHATKIT_SECRET": secrets.token_urlsafe(32),
+            "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY": "domain_pk_of_the_server",
+            "BACKEND_URL": "",
+            "NEXT_PUBLIC_BACKEND_URL": f"http://127.0.0.1:{backend.server_port}",
+            "PORT": str(port),
+        }
+        address = f"http://127.0.0.1:{port}"
+        with serving(project, command_of_page, "frontend", env, address):
+            document = httpx2.get(address).text
+            httpx2.get(f"{address}/api/status")
+        backend.shutdown()
+    assert "domain_pk_of_the_server" in document
+    assert "domain_pk_localhost_dev" not in document
+    assert asked == ["/health"]
 
 
 def test_without_a_secret_the_backend_refuses_in_words(installed: Installed) -> None:

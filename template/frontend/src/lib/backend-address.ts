@@ -1,3 +1,4 @@
+import { setting } from "@/lib/environment";
 import { Failure } from "@/lib/failure";
 
 /** Where the backend answers, and who says so. */
@@ -13,8 +14,7 @@ const DEFAULT = "http://127.0.0.1:8000";
  */
 export function backendAddress(path: string): BackendAddress {
   for (const name of ["BACKEND_URL", "NEXT_PUBLIC_BACKEND_URL"]) {
-    // By a computed name: Next writes the value of a literal `process.env.NEXT_PUBLIC_…` into the build.
-    const value = process.env[name]?.trim();
+    const value = setting(name).trim();
     if (value) return { url: endpoint(name, value, path), source: name };
   }
   return { url: endpoint("the default", DEFAULT, path), source: "the default, since BACKEND_URL is not set" };

@@ -1,3 +1,6 @@
+// Not from "@/…", which the loader of next.config.ts does not know in the files that it loads.
+import { setting } from "./environment";
+
 /** OpenAI's placeholder: ChatKit takes it on localhost, and nowhere else. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 
@@ -6,9 +9,7 @@ export const DOMAIN_KEYS = "https://platform.openai.com/settings/organization/se
 
 /** The key of the domain that this page is opened under, read at request time: one build runs anywhere. */
 export function domainKey(): string {
-  // By a computed name: Next writes the value of a literal `process.env.NEXT_PUBLIC_…` into the build.
-  const name = "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY";
-  return process.env[name]?.trim() || PLACEHOLDER_DOMAIN_KEY;
+  return setting("NEXT_PUBLIC_CHATKIT_DOMAIN_KEY").trim() || PLACEHOLDER_DOMAIN_KEY;
 }
 
 /**
@@ -17,7 +18,7 @@ export function domainKey(): string {
  * @throws {Error} There is no key but the placeholder, and nobody said that it will do.
  */
 export function expectDomainKey(): void {
-  if (domainKey() !== PLACEHOLDER_DOMAIN_KEY || process.env.ALLOW_PLACEHOLDER_DOMAIN_KEY === "1") return;
+  if (domainKey() !== PLACEHOLDER_DOMAIN_KEY || setting("ALLOW_PLACEHOLDER_DOMAIN_KEY") === "1") return;
   throw new Error(
     "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY is only the placeholder, with which ChatKit stays blank everywhere but on " +
       `localhost. Register your domain at ${DOMAIN_KEYS} and put its key into frontend/.env.local or into the ` +

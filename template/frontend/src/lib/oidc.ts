@@ -1,5 +1,6 @@
 import { errors, type JWTPayload, jwtVerify } from "jose";
 import type { NextRequest } from "next/server";
+import { setting } from "@/lib/environment";
 import { Failure } from "@/lib/failure";
 import { type KeySource, providerKeys } from "@/lib/oidc-keys";
 import { requestId } from "@/lib/request-id";
@@ -18,16 +19,21 @@ const SUBJECT_CHARACTERS = 200;
  * @throws {Failure} OIDC_AUDIENCE is missing.
  */
 export function oidcProvider(): OidcProvider | null {
-  const issuer = setting("OIDC_ISSUER");
+  const issuer = setting("OIDC_ISSUER").trim();
   if (!issuer) return null;
-  const audience = setting("OIDC_AUDIENCE");
+  const audience = setting("OIDC_AUDIENCE").trim();
   if (!audience) {
     throw new Failure(
       "OIDC_ISSUER is set and OIDC_AUDIENCE is not: set it to what your provider writes into a token's `aud`, " +
         "such as the client id. Without it a login to any other app would do.",
     );
   }
-  return { issuer, audience, jwksUrl: setting("OIDC_JWKS_URL"), cookie: setting("OIDC_COOKIE") };
+  return {
+    issuer,
+    audience,
+    jwksUrl: setting("OIDC_JWKS_URL").trim(),
+    cookie: setting("OIDC_COOKIE").trim(),
+  };
 }
 
 /**
@@ -67,8 +73,4 @@ function ownerOf(payload: JWTPayload): string {
 
 function bearerToken(request: NextRequest): string | undefined {
   return request.headers.get("authorization")?.match(/^bearer +(\S+)$/i)?.[1];
-}
-
-function setting(name: string): string {
-  return process.env[name]?.trim() ?? "";
 }

@@ -1,3 +1,4 @@
+import { setting } from "@/lib/environment";
 import { Failure } from "@/lib/failure";
 
 /**
@@ -6,7 +7,7 @@ import { Failure } from "@/lib/failure";
  * @throws {Failure} CHATKIT_SECRET is empty or shorter than 32 characters.
  */
 export function sharedSecret(): Uint8Array {
-  const secret = process.env.CHATKIT_SECRET ?? "";
+  const secret = setting("CHATKIT_SECRET");
   if (secret.length < 32) {
     const state = secret === "" ? "is empty" : "is shorter than 32 characters";
     throw new Failure(
