@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import httpx2
 import pytest
-from chat import Chat, Json, message, text_of
+from chat import TLS, Chat, Json, message, text_of
 from chatkit.types import NonStreamingReq, StreamingReq
 from conftest import Server
 
@@ -94,6 +94,50 @@ def test_what_is_too_large_is_refused(chat: Chat, content: Any, words: str) -> N
     response = chat.post("threads.create", input=message("", content=content))
     assert response.status_code == 413
     assert words in response.json()["message"]
+
+
+SPEECH = '{"type": "input.transcribe", "params": {"audio_base64": "", "mime_type": "audio/webm"}, '
+HOSTILE = {
+    "lists": ('{"type": "x", "a": [' + "[]," * 3_000_000 + "[]]}", "512 KB"),
+    "lists beside speech": (SPEECH + '"metadata": [' + "[]," * 3_000_000 + "[]]}", "512 KB"),
+    "text as speech": (
+        '{"type": "threads.list", "params": {}, "metadata": {"audio_base64": "'
+        + "A" * 600_000
+        + '"}}',
+        "512 KB",
+    ),
+    "a string that goes on": (SPEECH[:-2].replace('""', '"\\"' + "[]," * 200_000 + '"'), "512 KB"),
+    "short lists": ('{"type": "x", "a": [' + "[]," * 150_000 + "[]]}", "brackets"),
+    "short strings": ('{"type": "x", "a": [' + '"",' * 150_000 + '""]}', "brackets"),
+    "names": ('{"type": "x"' + ',"a":1' * 80_000 + "}", "brackets"),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), HOSTILE.values(), ids=HOSTILE)
+def test_json_that_takes_long_to_parse_is_refused(chat: Chat, body: str, words: str) -> None:
+    """Slug: one-request-blocks-all. What is in a string takes no longer, whatever it is."""
+    headers = {**chat.headers, "content-type": "application/json"}
+    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30, verify=TLS)
+    assert response.status_code == 413
+    assert words in response.json()["message"]
+    assert chat.post("threads.get_by_id", thread_id='[]{},:\\"' * 20_000).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "words"),
+    [
+        ("threads.create", {"input": message("", content=[1] * 5000)}, "5000 things are wrong"),
+        ("threads.create", {"input": message("", content=[{"type": "x" * 100_000}])}, "xxx…"),
+        ("x" * 100_000, {}, "type"),
+    ],
+)
+def test_mistakes_without_end_are_not_all_told(
+    chat: Chat, kind: str, params: Json, words: str
+) -> None:
+    response = chat.post(kind, **params)
+    assert response.status_code == 400
+    assert words in response.json()["message"]
+    assert len(response.text) < 1000
 
 
 def test_a_title_or_feedback_without_end_is_refused(chat: Chat) -> None:
@@ -237,6 +281,7 @@ def test_nobody_writes_in_a_conversation_that_is_over(chat: Chat, word: str) -> 
     ("audio", "mime_type", "status", "words"),
     [
         (base64.b64encode(b"speech").decode(), "audio/webm;codecs=opus", 400, "OPENAI_API_KEY"),
+        ("A" * 9_000_000, "audio/webm", 400, "OPENAI_API_KEY"),
         ("not base64!", "audio/webm", 400, "Base64"),
         ("", "audio/webm", 400, "empty"),
         ("AAAA", "video/mp4", 415, "audio/webm"),

@@ -15,6 +15,7 @@ from chatkit.types import (
     ChatKitReq,
     ErrorEvent,
     FeedbackKind,
+    InputTranscribeReq,
     Page,
     StreamingReq,
     StreamOptionsEvent,
@@ -43,7 +44,7 @@ from app.chatkit_store import ChatKitStore
 from app.errors import RefusedError
 from app.half_answers import keep_half_answers
 from app.identity import RequestContext
-from app.request_checks import check_request
+from app.request_checks import audio_of, check_request
 from app.request_handling import WENT_WRONG, explain_failure, naming_request
 from app.request_log import note_failure
 from app.running_turns import running_turn
@@ -166,6 +167,9 @@ class ChatKitServer(BaseServer[RequestContext]):
             return StreamingResult(self._stream(request, context))
         if isinstance(request, ThreadsDeleteReq):
             return NonStreamingResult(await self._delete_thread(request, context))
+        if isinstance(request, InputTranscribeReq):
+            heard = await self.transcribe(await audio_of(request), context)
+            return NonStreamingResult(self._serialize(heard))
         return NonStreamingResult(await self._process_non_streaming(request, context))
 
     async def respond(

@@ -11,12 +11,12 @@ from chatkit.types import (
     is_streaming_req,
 )
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from app.chatkit_server import get_server, parse_request
 from app.errors import RefusedError
 from app.headers import Headers
 from app.identity import Identify, RequestContext, identify
+from app.json_limits import MAX_TEXT_BYTES, check_json, too_much_text
 from app.replies import Reply, failed_stream, json_reply, refusal, stream_reply
 from app.request_handling import explain_failure, handle, read_body
 from app.request_log import name_request
@@ -26,9 +26,11 @@ from app.turn_limit import count_turn
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """What a request with dictated speech may carry. Files come another way."""
 
-MAX_TEXT_BYTES = 512 * 1024
-"""What every other request may carry: describing each mistake of a long list takes pydantic long,
-and everybody waits."""
+MAX_MISTAKES = 100
+"""How many mistakes are looked at. pydantic describes all or none, and thousands take long."""
+
+MAX_EXPLANATION = 300
+"""How many characters of a mistake are shown: it may name what was sent."""
 
 EXAMPLE = '{"type": "threads.list", "params": {}}'
 
@@ -73,23 +75,24 @@ async def _read(headers: Headers, body: AsyncIterator[bytes]) -> ChatKitReq:
             415,
             f"Send JSON, with the header Content-Type: application/json. For example: {EXAMPLE}",
         )
+    said = await read_body(body, MAX_BODY_BYTES)
+    check_json(said)
     try:
-        said = await read_body(body, MAX_BODY_BYTES)
-        if len(said) > MAX_TEXT_BYTES and not _is_speech(said):
-            raise RefusedError(413, f"That is larger than {MAX_TEXT_BYTES // 1024} KB of text.")
-        return parse_request(said)
+        request = parse_request(said)
     except ValidationError as error:
         raise RefusedError(400, _explain(error)) from None
-
-
-def _is_speech(body: bytes) -> bool:
-    try:
-        return bool(from_json(body)["type"] == "input.transcribe")
-    except (ValueError, TypeError, LookupError):
-        return False
+    if len(said) > MAX_TEXT_BYTES and not isinstance(request, InputTranscribeReq):
+        raise too_much_text()
+    return request
 
 
 def _explain(error: ValidationError) -> str:
-    problem = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "the body"
-    return f"This is not a request of ChatKit: {where}: {problem['msg']}. One that works: {EXAMPLE}"
+    if error.error_count() > MAX_MISTAKES:
+        mistake = f"{error.error_count()} things are wrong"
+    else:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the body"
+        mistake = f"{where}: {problem['msg']}"
+    if len(mistake) > MAX_EXPLANATION:
+        mistake = f"{mistake[:MAX_EXPLANATION]}…"
+    return f"This is not a request of ChatKit: {mistake}. One that works: {EXAMPLE}"

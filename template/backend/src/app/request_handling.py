@@ -109,8 +109,10 @@ async def read_body(body: AsyncIterator[bytes], limit: int) -> bytes:
     Raises:
         RefusedError: it is larger than `limit` bytes, or it breaks off.
     """
-    chunks = [chunk async for chunk in limited(body, limit)]
-    return b"".join(chunks)
+    whole = bytearray()  # a list of tiny chunks would take many times their size
+    async for chunk in limited(body, limit):
+        whole += chunk
+    return bytes(whole)
 
 
 async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
