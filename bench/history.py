@@ -22,7 +22,7 @@ from projects import Project, clean_environment
 from variants import BY_DATABASE, Variant
 
 from bench.report import Figure, conclude
-from bench.serving import IN_PROJECT, SECRET, backend, install, python
+from bench.serving import IN_PROJECT, backend, install, python, signed
 
 SMALL, LARGE = 1_000, 1_000_000
 LIMIT = 1.5
@@ -38,7 +38,7 @@ def filled_databases(project: Project) -> Iterator[list[dict[str, Any]]]:
     """Fill a database for each size, and keep both until the end of the block."""
     tests = project.path / "backend" / "tests"
     keeper = subprocess.Popen(
-        [python(project), str(IN_PROJECT / "fill.py"), SECRET, str(SMALL), str(LARGE)],
+        [python(project), str(IN_PROJECT / "fill.py"), str(SMALL), str(LARGE)],
         cwd=project.path / "backend",
         env=clean_environment()
         | {"APP_ENV": "development", "PYTHONPATH": os.pathsep.join([str(IN_PROJECT), str(tests)])},
@@ -61,9 +61,9 @@ class Visitor:
         self._client = httpx2.Client(base_url=address, timeout=30)
         self.milliseconds: defaultdict[str, list[float]] = defaultdict(list)
 
-    def ask(self, token: str, kind: str, **params: Any) -> dict[str, Any]:
+    def ask(self, owner: str, kind: str, **params: Any) -> dict[str, Any]:
         """Return the answer to a request."""
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = dict(signed(owner))
         start = time.perf_counter()
         response = self._client.post(
             "/chatkit", json={"type": kind, "params": params}, headers=headers
@@ -73,11 +73,11 @@ class Visitor:
         answer: dict[str, Any] = response.json()
         return answer
 
-    def visit(self, token: str, thread_id: str) -> None:
+    def visit(self, owner: str, thread_id: str) -> None:
         """Look at the history, open a conversation and read it to its end."""
-        assert self.ask(token, "threads.list", limit=9999)["data"]
-        first = self.ask(token, "threads.get_by_id", thread_id=thread_id)["items"]
-        last = self.ask(token, "items.list", thread_id=thread_id, order="asc", after=first["after"])
+        assert self.ask(owner, "threads.list", limit=9999)["data"]
+        first = self.ask(owner, "threads.get_by_id", thread_id=thread_id)["items"]
+        last = self.ask(owner, "items.list", thread_id=thread_id, order="asc", after=first["after"])
         assert last["data"]
         assert not last["has_more"]
 

@@ -14,6 +14,7 @@ import psutil
 from backend import migrate
 from ports import free_port
 from projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
+from tokens import SignedHeaders
 from variants import DEFAULT, Variant
 from wait import wait_until
 
@@ -57,9 +58,9 @@ def python(project: Project) -> str:
     return str(project.path / ".venv" / "bin" / "python")
 
 
-def token(project: Project) -> str:
-    """Return what the page's server would sign for somebody."""
-    return project.run(python(project), str(IN_PROJECT / "tokens.py"), "ada", SECRET).stdout.strip()
+def signed(owner: str) -> SignedHeaders:
+    """Return the headers of somebody whom the page's server has signed in."""
+    return SignedHeaders(SECRET, sub=owner)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from chat import message, visit
 
 from bench.report import Figure, conclude
-from bench.serving import backend, bare_sdk, install, page, token
+from bench.serving import backend, bare_sdk, install, page, signed
 
 ROUNDS = 40
 TURNS = 4
@@ -45,7 +46,7 @@ class Side:
     """A server and somebody who asks it."""
 
     url: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
     def take_turn(self, deltas: int, thread_id: str | None = None) -> Turn:
         """Ask for so many deltas without a pause, and read them as fast as they come."""
@@ -55,9 +56,9 @@ class Side:
         url = urlsplit(self.url)
         connection = HTTPConnection(url.netloc, timeout=30)
         connection.connect()
+        headers = {"Content-Type": "application/json", **self.headers}
         # Not with httpx2, which needs longer for a chunk than the servers do.
         start = time.perf_counter()
-        headers = {"Content-Type": "application/json", **self.headers}
         connection.request("POST", url.path, body, headers)
         response = connection.getresponse()
         assert response.status == 200, response.read()
@@ -101,7 +102,7 @@ def main() -> None:
         front = stack.enter_context(page(project, ours))
         guest = visit(front.address)
         sides = {
-            "ours": Side(f"{ours.address}/chatkit", {"Authorization": f"Bearer {token(project)}"}),
+            "ours": Side(f"{ours.address}/chatkit", signed("ada")),
             "bare": Side(f"{bare.address}/chatkit", {}),
             "page": Side(guest.url, dict(guest.headers)),
         }

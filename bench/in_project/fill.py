@@ -1,6 +1,6 @@
 """Fills two databases of the project's kind, a small one and a large one, for bench.history.
 
-    fill.py SECRET SMALL LARGE
+    fill.py SMALL LARGE
 
 SMALL and LARGE are numbers of messages. Every owner has as many conversations and messages in both.
 Prints what `Filled` is, as JSON, a line a database. They are there until standard input is closed.
@@ -33,7 +33,6 @@ from chatkit.types import (
 )
 from conftest import alembic, empty_database, environment
 from sqlalchemy import URL, insert, text
-from tokens import sign
 
 THREADS = 5
 """Conversations of an owner."""
@@ -52,10 +51,10 @@ class Filled:
 
     url: str
     visits: list[tuple[str, str]]
-    """Tokens of people, each with a conversation of theirs, at random."""
+    """People, each with a conversation of theirs, at random."""
 
 
-async def fill(database: URL, messages: int, secret: str) -> Filled:
+async def fill(database: URL, messages: int) -> Filled:
     """Make the tables and fill them in the order in which time would: all people take turns."""
     env = environment(database)
     done = alembic("upgrade", "head", env=env)
@@ -75,7 +74,7 @@ async def fill(database: URL, messages: int, secret: str) -> Filled:
             await connection.execute(text("VACUUM ANALYZE"))
     await engine.dispose()
     numbers = random.choices(range(threads), k=VISITS)
-    visits = [(sign(owners[number % len(owners)], secret), ids[number]) for number in numbers]
+    visits = [(owners[number % len(owners)], ids[number]) for number in numbers]
     return Filled(env["DATABASE_URL"], visits)
 
 
@@ -132,13 +131,13 @@ def batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def main() -> None:
     """Fill, print and keep."""
-    secret, *sizes = sys.argv[1:]
+    sizes = sys.argv[1:]
     with ExitStack() as stack:
         for size in sizes:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             database = stack.enter_context(empty_database(folder))
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                filled = runner.run(fill(database, int(size), secret))
+                filled = runner.run(fill(database, int(size)))
             print(json.dumps(asdict(filled)), flush=True)
         sys.stdin.read()
 

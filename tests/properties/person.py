@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -33,7 +33,7 @@ class Person:
 
     backend: Backend
     client: httpx2.Client
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     stranger: World = field(default_factory=World)
     """What is somebody else's."""
     world: World = field(default_factory=World)
@@ -93,7 +93,7 @@ class Person:
             The response, and the events that came.
         """
         request_id = uuid.uuid4().hex
-        headers = self.headers | {"X-Request-Id": request_id}
+        headers = {**self.headers, "X-Request-Id": request_id}
         body = {"type": kind, "params": params}
         url = self.backend.chat.url
         with self.client.stream("POST", url, json=body, headers=headers) as response:

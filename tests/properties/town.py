@@ -3,16 +3,15 @@
 import json
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-import jwt
 from backend import Backend, run_backend
 from projects import Project, clean_environment
+from tokens import SignedHeaders
 
 from properties.person import Person
 from properties.world import World
@@ -82,14 +81,7 @@ class Town:
         return self._person(self.stranger.world)
 
     def _person(self, stranger: World) -> Person:
-        claims = {
-            "sub": secrets.token_hex(8),
-            "iss": "chatkit-frontend",
-            "aud": "chatkit-backend",
-            "exp": int(time.time()) + 24 * 3600,
-        }
-        token = jwt.encode(claims, self._secret, algorithm="HS256")
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = SignedHeaders(self._secret, sub=secrets.token_hex(8))
         return Person(self._backend, self._client, headers, stranger)
 
     def check(self, people: Sequence[Person]) -> None:

@@ -5,15 +5,14 @@ It stands in for the page's server, whose tests are in ../frontend, or for a bac
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
-import jwt
 from chat import TLS, Json
+from tokens import SignedHeaders
 
 DOCUMENT = "<!DOCTYPE html><html><body><openai-chatkit></openai-chatkit></body></html>"
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -119,13 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             return {"Authorization": self.headers["Authorization"]}
         if "Cookie" not in self.headers:
             return {}
-        claims = {
-            "sub": self.headers["Cookie"].partition("=")[2],
-            "iss": "chatkit-frontend",
-            "aud": "chatkit-backend",
-            "exp": int(time.time()) + 60,
-        }
-        return {"Authorization": f"Bearer {jwt.encode(claims, self.server.secret)}"}
+        guest = self.headers["Cookie"].partition("=")[2]
+        return dict(SignedHeaders(self.server.secret, sub=guest))
 
     def _hand_on(self, answer: httpx2.Response) -> None:
         self.send_response(200)

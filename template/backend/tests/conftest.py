@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import jwt
 import pytest
 from between import Between, stand_between
 from chat import TLS, Chat, visit
@@ -29,6 +27,7 @@ from patient import Patient, make_patient
 from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
+from tokens import SignedHeaders
 from wait import wait_until
 
 from app import database as database_module
@@ -68,13 +67,8 @@ class Server:
         """Return a person whom the page's server has signed in: a new one, or the one named."""
         if self.page and not (owner or claims):
             return visit(self.page)
-        standard = {
-            "sub": owner or secrets.token_hex(8),
-            "iss": "chatkit-frontend",
-            "aud": "chatkit-backend",
-            "exp": int(time.time()) + 3600,
-        }
-        return self.chat(jwt.encode(standard | claims, SECRET, algorithm="HS256"))
+        headers = SignedHeaders(SECRET, sub=owner or secrets.token_hex(8), **claims)
+        return Chat(f"{self.address}/chatkit", headers)
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Return the rows of a statement."""

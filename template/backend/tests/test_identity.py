@@ -1,6 +1,7 @@
 """Who is believed, and who is not."""
 
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -13,22 +14,23 @@ import pytest
 from chat import Chat
 from conftest import SECRET, Server, environment, run_server
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from jwt.algorithms import RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from serving import start_serving
 from sqlalchemy.engine import URL
+from tokens import sign
 from wait import wait_until
 
+from app.settings import BACKEND
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
 AUDIENCE = "the-client-id"
+ANOTHER_SECRET = "another secret of 32 characters, or more"
+CASES = json.loads((BACKEND.parent / "frontend" / "tests" / "oidc-cases.json").read_text())["cases"]
+"""Tokens of a provider, which the page's server judges too."""
 
-
-def claims(**others: Any) -> dict[str, Any]:
-    """Return what the page's server says of a person."""
-    return {
-        "sub": "ada",
-        "iss": "chatkit-frontend",
-        "aud": "chatkit-backend",
-        "exp": int(time.time()) + 60,
-    } | others
+STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+"""A key that nobody publishes."""
 
 
 @pytest.mark.parametrize(
@@ -39,16 +41,77 @@ def claims(**others: Any) -> dict[str, Any]:
         {"aud": "somebody"},
         {"sub": None},
         {"exp": None},
-        {"secret": "another secret of 32 characters, or more"},
+        {"iat": None},
+        {"iat": 1},
+        {"exp": 2**33},
+        {"iat": 2**33, "exp": 2**33 + 60},
+        {"secret": ANOTHER_SECRET},
     ],
     ids=str,
 )
 def test_a_wrong_token_is_refused(server: Server, changes: dict[str, Any]) -> None:
-    said = {key: value for key, value in claims(**changes).items() if value is not None}
-    chat = server.chat(jwt.encode(said, said.pop("secret", SECRET), algorithm="HS256"))
+    """Slug: page-tokens-live-shortly. One whose life is longer than the longest is wrong too."""
+    chat = server.chat(sign(**{"secret": SECRET} | changes))
     for response in (chat.post("threads.list"), chat.download("atc_none")):
         assert response.status_code == 401
         assert "CHATKIT_SECRET" in response.json()["message"]
+
+
+def test_a_secret_is_changed_half_by_half(database: URL) -> None:
+    """Slug: secret-rotation-loses-guests. What either secret has signed is believed meanwhile."""
+    new = secrets.token_urlsafe(32)
+    settings = {"CHATKIT_SECRET": new, "CHATKIT_SECRET_PREVIOUS": SECRET}
+    with run_server(database, None, APP_ENV="production", **settings) as server:
+        thread_id = server.chat(sign(SECRET)).say("notice")[0]["thread"]["id"]
+        assert server.chat(sign(new)).items(thread_id)
+        assert server.chat(sign(ANOTHER_SECRET)).post("threads.list").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"host": "rebound.example"}, "127.0.0.1, localhost and [::1]"),
+        ({"host": "rebound.example:8000"}, "was asked as rebound.example:8000"),
+        ({"host": "127.0.0.1.rebound.example"}, "127.0.0.1, localhost and [::1]"),
+        ({"host": "127.0.0.1:80@rebound.example"}, "127.0.0.1, localhost and [::1]"),
+        ({"host": "["}, "127.0.0.1, localhost and [::1]"),
+        ({"origin": "https://other.example"}, "no page of another site"),
+        ({"origin": "null"}, "no page of another site"),
+        ({"sec-fetch-site": "cross-site"}, "no page of another site"),
+    ],
+    ids=str,
+)
+def test_a_website_cannot_ask_in_development(
+    server: Server, headers: dict[str, str], words: str
+) -> None:
+    """Slug: rebinding-reaches-development. By DNS rebinding, or by a form that uploads a file."""
+    chat = Chat(f"{server.address}/chatkit", headers)
+    for response in (
+        chat.post("threads.list"),
+        chat.upload("a.txt", b"Hello", "text/plain"),
+        chat.download("atc_none"),
+    ):
+        assert response.status_code in (400, 403)
+        if response.status_code == 403:
+            assert words in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "localhost:8000"},
+        {"host": "[::1]:8000"},
+        {"host": "LOCALHOST"},
+        {"origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "none"},
+    ],
+    ids=str,
+)
+def test_this_machine_can_ask_in_development(server: Server, headers: dict[str, str]) -> None:
+    chat = Chat(f"{server.address}/chatkit", headers)
+    assert chat.post("threads.list").status_code == 200
+    token = {"Authorization": f"Bearer {sign(SECRET)}", "host": "chat.example"}
+    assert Chat(chat.url, token).post("threads.list").status_code == 200
 
 
 @pytest.mark.parametrize("authorization", ["", "Basic YTpi", "Bearer", "Bearer x.y.z"])
@@ -58,7 +121,8 @@ def test_what_is_no_token_is_refused(server: Server, authorization: str) -> None
 
 
 def test_an_unsigned_token_is_refused(server: Server) -> None:
-    unsigned = jwt.encode(claims(), "", algorithm="none")
+    claims = jwt.decode(sign(SECRET), options={"verify_signature": False})
+    unsigned = jwt.encode(claims, "", algorithm="none")
     assert server.chat(unsigned).post("threads.list").status_code == 401
 
 
@@ -76,24 +140,26 @@ def test_production_believes_nobody_without_a_token(database: URL, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("secret", "problem"),
+    ("name", "secret", "problem"),
     [
-        ("", "missing or shorter"),
-        ("short", "missing or shorter"),
-        ("change-me-change-me-change-me-change-me", "not random"),
-        ("x" * 40, "not random"),
+        ("CHATKIT_SECRET", "", "missing or shorter"),
+        ("CHATKIT_SECRET", "short", "missing or shorter"),
+        ("CHATKIT_SECRET", "change-me-change-me-change-me-change-me", "not random"),
+        ("CHATKIT_SECRET", "x" * 40, "not random"),
+        ("CHATKIT_SECRET_PREVIOUS", "short", "missing or shorter"),
+        ("CHATKIT_SECRET_PREVIOUS", "x" * 40, "not random"),
     ],
 )
 def test_production_does_not_start_without_a_real_secret(
-    database: URL, tmp_path: Path, secret: str, problem: str
+    database: URL, tmp_path: Path, name: str, secret: str, problem: str
 ) -> None:
     log = tmp_path / "log"
-    settings = environment(database, APP_ENV="production", CHATKIT_SECRET=secret)
+    settings = environment(database, APP_ENV="production") | {name: secret}
     process = start_serving(settings, log)
     process.join(120)
     assert process.exitcode == 2
     said = log.read_text()
-    assert f"CHATKIT_SECRET is {problem}" in said
+    assert f"{name} is {problem}" in said
     assert "secrets.token_urlsafe" in said
     assert "Traceback" not in said
 
@@ -102,8 +168,8 @@ class Provider:
     """A login of somebody else's: it signs tokens, and publishes its keys."""
 
     def __init__(self) -> None:
-        self.keys: dict[str, rsa.RSAPrivateKey] = {}
-        self.rotate("first")
+        self.keys: dict[str, PrivateKey] = {}
+        self.rotate("rsa")
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -123,18 +189,32 @@ class Provider:
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"
 
     def rotate(self, name: str) -> None:
-        """Sign with a new key from now on."""
-        self.keys = {name: rsa.generate_private_key(public_exponent=65537, key_size=2048)}
+        """Have new keys from now on: one of RSA with this name, and two others."""
+        self.keys = {name: new_key("rsa"), "ec": new_key("ec"), "ec-2": new_key("ec")}
+        self.newest = name
 
     def public(self, name: str) -> dict[str, Any]:
-        key = RSAAlgorithm.to_jwk(self.keys[name].public_key(), as_dict=True)
-        return key | {"kid": name, "alg": "RS256", "use": "sig"}
+        key = self.keys[name].public_key()
+        if isinstance(key, rsa.RSAPublicKey):
+            return RSAAlgorithm.to_jwk(key, as_dict=True) | {"kid": name, "alg": "RS256"}
+        return ECAlgorithm.to_jwk(key, as_dict=True) | {"kid": name, "alg": "ES256"}
 
-    def token(self, **changes: Any) -> str:
-        """Return a token of the newest key."""
-        [name] = self.keys
-        said = claims(iss=self.issuer, aud=AUDIENCE) | changes
-        return jwt.encode(said, self.keys[name], algorithm="RS256", headers={"kid": name})
+    def token(self, key: PrivateKey | None = None, kid: str | None = "", **changes: Any) -> str:
+        """Return a token, of the newest key unless another one is given."""
+        now = int(time.time())
+        usual = {"sub": "ada", "iss": self.issuer, "aud": AUDIENCE, "iat": now, "exp": now + 60}
+        said = {name: value for name, value in (usual | changes).items() if value is not None}
+        key = key or self.keys[self.newest]
+        headers = {} if kid is None else {"kid": kid or self.newest}
+        algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
+        # `jwt.encode` refuses claims that are none.
+        return jwt.PyJWS().encode(json.dumps(said).encode(), key, algorithm, headers)
+
+
+def new_key(kind: str) -> PrivateKey:
+    if kind == "rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 @pytest.fixture(scope="module")
@@ -172,43 +252,43 @@ def test_a_login_of_a_provider_owns_its_conversations(
     assert again.items(thread_id)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"aud": "another app"},
-        {"iss": "https://somebody.example"},
-        {"exp": 1},
-        {"sub": ""},
-        {"sub": "x" * 201},
-    ],
-)
-def test_a_wrong_token_of_a_provider_is_refused(
-    with_login: Server, provider: Provider, changes: dict[str, Any]
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_a_token_of_a_provider_is_judged_as_by_the_page(
+    with_login: Server, provider: Provider, case: dict[str, Any]
 ) -> None:
-    response = with_login.chat(provider.token(**changes)).post("threads.list")
-    assert response.status_code == 401
-    assert "Not signed in" in response.json()["message"]
+    kid = case.get("kid", "rsa")
+    claims = dict(case.get("claims", {}))
+    for name in ("exp", "iat", "nbf"):
+        if claims.get(name) is not None:
+            claims[name] += int(time.time())
+    if isinstance(claims.get("aud"), list):
+        claims["aud"] = [AUDIENCE if one == "AUDIENCE" else one for one in claims["aud"]]
+    keys = provider.keys | {"rsa": provider.keys[provider.newest], "stranger": STRANGER}
+    names = {"rsa": provider.newest}
+    token = provider.token(keys[case.get("key", "rsa")], kid and names.get(kid, kid), **claims)
+    response = with_login.chat(token).post("threads.list")
+    assert response.status_code == (200 if case["believed"] else 401), response.text
+    if not case["believed"]:
+        assert "Not signed in" in response.json()["message"]
 
 
-def test_a_forged_token_of_a_provider_is_refused(with_login: Server, provider: Provider) -> None:
-    """Signed by a stranger's key, of the same name or another, or with a secret."""
-    [name] = provider.keys
-    said = claims(iss=provider.issuer, aud=AUDIENCE)
-    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    curve = ec.generate_private_key(ec.SECP256R1())
-    for token in (
-        jwt.encode(said, stranger, algorithm="RS256", headers={"kid": name}),
-        jwt.encode(said, "x" * 64, algorithm="HS512", headers={"kid": name}),
-        jwt.encode(said, stranger, algorithm="RS256", headers={"kid": "unknown"}),
-        jwt.encode(said, curve, algorithm="ES256", headers={"kid": name}),
-    ):
-        assert with_login.chat(token).post("threads.list").status_code == 401
+def test_a_subject_is_no_longer_than_an_owner_may_be(
+    with_login: Server, provider: Provider
+) -> None:
+    assert with_login.chat(provider.token(sub="x" * 200)).post("threads.list").is_success
+    refused = with_login.chat(provider.token(sub="x" * 201)).post("threads.list")
+    assert refused.status_code == 401
+
+
+def test_a_secret_is_no_key_of_a_provider(with_login: Server, provider: Provider) -> None:
+    claims = jwt.decode(provider.token(), options={"verify_signature": False})
+    forged = jwt.encode(claims, "x" * 64, algorithm="HS512", headers={"kid": provider.newest})
+    assert with_login.chat(forged).post("threads.list").status_code == 401
 
 
 def test_a_login_that_does_not_answer_is_said(database: URL, tmp_path: Path) -> None:
     settings = {"OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_AUDIENCE": AUDIENCE}
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    token = jwt.encode(claims(), key, algorithm="RS256", headers={"kid": "a"})
+    token = jwt.encode({"sub": "ada"}, STRANGER, algorithm="RS256", headers={"kid": "a"})
     with run_server(database, tmp_path / "log", **settings) as server:
         response = server.chat(token).post("threads.list")
     assert response.status_code == 503

@@ -2,14 +2,16 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import jwt
 from chatkit.types import ThreadMetadata
 
 from app import oidc
 from app.errors import RefusedError, StartupError
-from app.headers import Headers
+from app.headers import Headers, is_loopback
 from app.settings import ENV_FILE, Settings, get_settings
 
 ISSUER = "chatkit-frontend"
@@ -17,6 +19,9 @@ AUDIENCE = "chatkit-backend"
 ALGORITHM = "HS256"
 LOCAL_OWNER = "local"
 """Who a request without a token is, in development."""
+
+LONGEST_LIFE_SECONDS = 300
+"""How long a token of the page's server is believed, whatever it says itself."""
 
 SECRET_CHARACTERS = 32
 DEFAULT_SECRETS = ("change", "secret", "example", "default", "your-")
@@ -67,22 +72,28 @@ def check_secret(settings: Settings) -> None:
     """Refuse to run outside development without a real secret.
 
     Raises:
-        StartupError: CHATKIT_SECRET is missing, short, or not random.
+        StartupError: CHATKIT_SECRET, or the one before it, is missing, short, or not random.
     """
     if settings.app_env == "development":
         return
-    secret = settings.chatkit_secret.get_secret_value()
+    secrets = {"CHATKIT_SECRET": settings.chatkit_secret}
+    if settings.chatkit_secret_previous:
+        secrets["CHATKIT_SECRET_PREVIOUS"] = settings.chatkit_secret_previous
+    for name, value in secrets.items():
+        if problem := _problem_of(value.get_secret_value()):
+            raise StartupError(
+                f"{name} {problem}. Make one with: "
+                'python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
+                f"and set it for both sides, here in the environment or in {ENV_FILE}."
+            )
+
+
+def _problem_of(secret: str) -> str | None:
     if len(secret) < SECRET_CHARACTERS:
-        problem = f"is missing or shorter than {SECRET_CHARACTERS} characters"
-    elif secret.lower().startswith(DEFAULT_SECRETS) or len(set(secret)) < SECRET_CHARACTERS // 4:
-        problem = "is not random"
-    else:
-        return
-    raise StartupError(
-        f"CHATKIT_SECRET {problem}. Make one with: "
-        'python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
-        f"and set it for both sides, here in the environment or in {ENV_FILE}."
-    )
+        return f"is missing or shorter than {SECRET_CHARACTERS} characters"
+    if secret.lower().startswith(DEFAULT_SECRETS) or len(set(secret)) < SECRET_CHARACTERS // 4:
+        return "is not random"
+    return None
 
 
 async def identify(headers: Headers) -> Identity:
@@ -96,12 +107,14 @@ async def identify(headers: Headers) -> Identity:
         headers: those of the request.
 
     Raises:
-        RefusedError: there is no token, or it is not a valid one.
+        RefusedError: there is no token, or it is not a valid one (401); or it needs one, since it
+            may be another site that makes a browser send it (403).
     """
     settings = get_settings()
     authorization = headers.get("authorization")
     if authorization is None:
         if settings.app_env == "development":
+            _check_local(headers)
             return Identity(LOCAL_OWNER)
         raise RefusedError(401, "Not signed in: the request carries no token.")
     scheme, _, token = authorization.partition(" ")
@@ -113,6 +126,20 @@ async def identify(headers: Headers) -> Identity:
     return _of_the_page(token, settings)
 
 
+def _check_local(headers: Headers) -> None:
+    """Refuse what another site makes a browser send: a form, say, or to a name that it rebinds."""
+    host, origin = headers.get("host") or "", headers.get("origin")
+    if not is_loopback(f"//{host}"):
+        raise RefusedError(
+            403,
+            "Without a token this backend answers in development only at 127.0.0.1, localhost and "
+            f"[::1], and was asked as {host or 'nobody'}.",
+        )
+    is_foreign = origin is not None and not is_loopback(origin)
+    if is_foreign or headers.get("sec-fetch-site") == "cross-site":
+        raise RefusedError(403, "Without a token this backend answers no page of another site.")
+
+
 def _is_of_the_page(token: str) -> bool:
     try:
         return jwt.get_unverified_header(token).get("alg") == ALGORITHM
@@ -122,19 +149,29 @@ def _is_of_the_page(token: str) -> bool:
 
 def _of_the_page(token: str, settings: Settings) -> Identity:
     try:
-        claims = jwt.decode(
-            token,
-            settings.chatkit_secret.get_secret_value(),
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            leeway=5,
-            options={"require": ["exp", "sub"]},
-        )
+        claims = _claims_of(token, settings)
+        if int(claims["exp"]) - int(claims["iat"]) > LONGEST_LIFE_SECONDS:
+            raise jwt.InvalidTokenError(f"It is for more than {LONGEST_LIFE_SECONDS} s")
     except jwt.InvalidTokenError as error:
         raise RefusedError(
             401,
-            f"Not signed in: the token is refused ({error}). "
-            "CHATKIT_SECRET must be the same in frontend/.env.local and backend/.env.local.",
+            "Not signed in: the token is refused.",
+            inside=f"{error}. CHATKIT_SECRET must be the same in frontend/.env.local and "
+            "backend/.env.local.",
         ) from None
     return Identity(claims["sub"], claims.get("origin"), claims.get("address"))
+
+
+def _claims_of(token: str, settings: Settings) -> dict[str, Any]:
+    for secret in filter(None, (settings.chatkit_secret, settings.chatkit_secret_previous)):
+        with suppress(jwt.InvalidSignatureError):
+            return jwt.decode(
+                token,
+                secret.get_secret_value(),
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                leeway=oidc.LEEWAY_SECONDS,
+                options={"require": ["exp", "iat", "sub"]},
+            )
+    raise jwt.InvalidSignatureError("It is signed with another secret")

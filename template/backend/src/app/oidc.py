@@ -6,8 +6,8 @@ provider owns their conversations, on every device of theirs.
 
 import asyncio
 import json
-import logging
 from functools import cache
+from typing import Any
 from urllib.request import urlopen
 
 import jwt
@@ -15,13 +15,17 @@ import jwt
 from app.errors import RefusedError
 from app.settings import get_settings
 
-logger = logging.getLogger("app.oidc")
-
-ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512", "EdDSA"]
+ALGORITHMS = [
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+]
 """Those with a public key. With the others whoever knows that key could sign."""
 
 MAX_SUBJECT = 200
 """Characters, so that the owner fits into its column."""
+
+LEEWAY_SECONDS = 5
+"""How far the clocks of two machines may be apart."""
 
 TIMEOUT_SECONDS = 10
 COOLDOWN_SECONDS = 5
@@ -43,11 +47,11 @@ def _owner_of(token: str) -> str:
     try:
         claims = jwt.decode(
             token,
-            _keys().get_signing_key_from_jwt(token).key,
+            _key_of(token),
             algorithms=ALGORITHMS,
             audience=settings.oidc_audience,
             issuer=settings.oidc_issuer,
-            leeway=5,
+            leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "sub", "iss", "aud"]},
         )
     except (
@@ -57,10 +61,14 @@ def _owner_of(token: str) -> str:
         LookupError,
         ValueError,
     ) as error:
-        logger.error("The keys of %s cannot be had: %r", settings.oidc_issuer, error)
-        raise RefusedError(503, "Nobody can sign in now: the login does not answer.") from None
+        raise RefusedError(
+            503,
+            "Nobody can sign in now: the login does not answer.",
+            inside=f"The keys of {settings.oidc_issuer} cannot be had: {error!r}",
+        ) from None
     except (jwt.PyJWTError, TypeError) as error:  # TypeError: a key of another kind
-        raise RefusedError(401, f"Not signed in: the token is refused ({error}).") from None
+        message = "Not signed in: the token is refused."
+        raise RefusedError(401, message, inside=f"{error}.") from None
     subject = claims["sub"]
     if not subject or len(subject) > MAX_SUBJECT:
         message = (
@@ -68,6 +76,20 @@ def _owner_of(token: str) -> str:
         )
         raise RefusedError(401, message)
     return f"oidc:{subject}"
+
+
+def _key_of(token: str) -> Any:
+    header = jwt.get_unverified_header(token)
+    if "kid" in header:
+        return _keys().get_signing_key(header["kid"]).key
+    fitting = [
+        key.key
+        for key in _keys().get_jwk_set().keys
+        if key.algorithm_name == header.get("alg") and key.public_key_use in ("sig", None)
+    ]
+    if len(fitting) != 1:
+        raise jwt.InvalidTokenError(f"It names no key, and {len(fitting)} would fit")
+    return fitting[0]
 
 
 @cache

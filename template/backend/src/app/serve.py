@@ -11,6 +11,7 @@ import uvicorn
 
 from app.errors import StartupError
 from app.event_loop import uvicorn_loop
+from app.headers import LOOPBACK
 from app.ports import read_port
 from app.request_log import log_config
 from app.settings import BACKEND, ENV_FILE, get_settings
@@ -19,8 +20,6 @@ GRACEFUL_SHUTDOWN_SECONDS = 5
 """How long answers that are still being written may go on after a stop, or after an edit."""
 
 RELOAD_SHUTDOWN_SECONDS = 1
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> None:

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     chatkit_secret: SecretStr = SecretStr("")
     """Shared with the front end, which signs with it who is asking. 32 characters or more."""
 
+    chatkit_secret_previous: SecretStr | None = None
+    """The one before it, believed too: both sides have it while the secret is changed."""
+
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     """Another server that speaks OpenAI's API: Ollama, vLLM, LM Studio, OpenRouter."""
