@@ -6,11 +6,11 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import httpx2
 import pytest
@@ -22,10 +22,11 @@ from PIL import Image
 from sqlalchemy.engine import URL
 from wait import wait_until
 
-from app.attachments import files
+from app.attachments import files, images
 from app.attachments.sweep import sweep
 from app.chatkit_server import ChatKitServer, ServedStore, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
+from app.errors import RefusedError
 from app.identity import RequestContext
 
 
@@ -258,6 +259,75 @@ def test_the_preview_of_a_photo_stands_upright(chat: Chat) -> None:
     url = chat.upload("photo.jpg", file.getvalue(), "image/jpeg").json()["preview_url"]
     with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as preview:
         assert preview.width < preview.height
+
+
+def saved(image: Image.Image, image_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, image_format, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("image", "mime_type"),
+    [
+        (saved(Image.new("CMYK", (900, 600), (0, 0, 0, 100)), "JPEG"), "image/jpeg"),
+        (saved(Image.new("I;16", (900, 600), 39_900), "PNG"), "image/png"),
+        (saved(Image.new("LA", (900, 600), (155, 255)), "PNG"), "image/png"),
+        (saved(Image.new("L", (900, 600), 155).convert("P"), "PNG"), "image/png"),
+        (
+            saved(
+                Image.new("L", (900, 600), 155),
+                "GIF",
+                save_all=True,
+                append_images=[Image.new("L", (900, 600), 0)],
+            ),
+            "image/gif",
+        ),
+        (saved(Image.new("RGBA", (900, 600), (155, 155, 155, 255)), "WEBP"), "image/webp"),
+    ],
+    ids=["cmyk", "16-bit", "transparent", "palette", "animated", "webp"],
+)
+def test_images_of_every_kind_have_a_preview(chat: Chat, image: bytes, mime_type: str) -> None:
+    url = chat.upload("image", image, mime_type).json()["preview_url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as preview:
+        assert preview.size == (320, 213)
+        pixel = preview.convert("L").getpixel((160, 100))
+        assert isinstance(pixel, int)
+        assert abs(pixel - 155) < 3
+
+
+def progressive_jpeg(scans: int) -> bytes:
+    """Return 49 megapixels of black, of which the last scan is repeated."""
+    image = saved(Image.new("L", (7000, 7000)), "JPEG", progressive=True)
+    last_scan = image.rindex(b"\xff\xda")
+    return image[:-2] + image[last_scan:-2] * scans + image[-2:]
+
+
+def test_whose_images_take_long_waits_alone_and_not_for_ever(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slug: one-request-blocks-all."""
+    monkeypatch.setattr(images, "WAIT_SECONDS", 0.1)
+    checks, slow = images.ImageChecks(), io.BytesIO(progressive_jpeg(1000))
+
+    def check(content: BinaryIO, person: str) -> Awaitable[str]:
+        mime_type = "image/jpeg" if content is slow else "image/png"
+        return checks.make_preview(mime_type, content, person)
+
+    async def work() -> None:
+        of_ada = asyncio.ensure_future(check(slow, "ada"))
+        await asyncio.sleep(0)  # it has begun
+        with pytest.raises(RefusedError, match="Too many images") as too_many:
+            await check(io.BytesIO(picture()), "ada")
+        assert (too_many.value.status, too_many.value.retry_after) == (429, 10)
+        assert await check(io.BytesIO(picture()), "bob")
+        assert not of_ada.done()
+        of_ada.cancel()  # so does a browser that is closed
+        with pytest.raises(asyncio.CancelledError):
+            await of_ada
+        assert await check(io.BytesIO(picture()), "ada")
+
+    run(work())
 
 
 def test_a_deleted_file_is_gone_with_its_record(chat: Chat, server: Server) -> None:

@@ -16,8 +16,9 @@ from chatkit.types import (
 from pydantic import AnyUrl
 
 from app.attachments import files
-from app.attachments.content import NO_PREVIEW, check_content, is_image
+from app.attachments.content import NO_PREVIEW, check_document, is_image
 from app.attachments.form import max_bytes
+from app.attachments.images import ImageChecks
 from app.attachments.sweep import remove
 from app.chatkit_store import ChatKitStore, generate_id
 from app.errors import RefusedError
@@ -36,8 +37,7 @@ class AttachmentStore(BaseStore[RequestContext]):
     def __init__(self, records: ChatKitStore) -> None:
         """Keep the records in the database."""
         self._records = records
-        # A small file may hold a large image: one at a time, or they fill the memory together.
-        self._checking = asyncio.Semaphore(1)
+        self._images = ImageChecks()
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
         """Return a new id, which is the name of the file in its store too."""
@@ -93,9 +93,12 @@ class AttachmentStore(BaseStore[RequestContext]):
             RefusedError: they are something else; the record is removed.
             NotFoundError: it was removed while it came.
         """
+        mime_type, preview = attachment.mime_type, None
         try:
-            async with self._checking:
-                preview = await asyncio.to_thread(check_content, attachment.mime_type, content)
+            if is_image(mime_type):
+                preview = await self._images.make_preview(mime_type, content, context.owner)
+            else:
+                await asyncio.to_thread(check_document, mime_type, content)
         except RefusedError:
             await remove(self._records, attachment.id)
             raise

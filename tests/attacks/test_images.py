@@ -1,0 +1,70 @@
+"""Slug: one-request-blocks-all. What an image holds costs its sender alone."""
+
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import httpx2
+import pytest
+from chat import Chat
+from conftest import DeployedOf
+from forked import IN_PROJECT
+from variants import DEFAULT
+
+SLOW = "one_scan_a_thousand_times.jpeg"
+OUTCOMES = {
+    "exif_in_circles.jpeg": (200,),
+    "gray_of_50_megapixels.jpeg": (200,),
+    "megabytes_of_text.png": (415,),
+    "megabytes_of_profile.png": (415,),
+    "square_of_900_megapixels.png": (413,),
+    "slides_of_16_bits.png": (200,),
+    "thousands_of_frames.gif": (200,),
+    # Where the memory is short, the process that checks it is ended.
+    "black_of_49_megapixels.webp": (200, 422),
+    "canvas_of_268_megapixels.webp": (413,),
+    "photo_of_12_megapixels.webp": (200,),
+}
+
+
+@pytest.fixture(scope="module")
+def images(deployed_of: DeployedOf, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the images, made by the Pillow of the project."""
+    folder = tmp_path_factory.mktemp("images")
+    project = deployed_of(DEFAULT).project
+    project.run("uv", "run", "python", str(IN_PROJECT / "images.py"), str(folder))
+    return folder
+
+
+def upload(person: Chat, image: Path) -> httpx2.Response:
+    return person.upload(image.name, image.read_bytes(), f"image/{image.suffix[1:]}")
+
+
+def test_every_image_is_shown_or_refused_with_words(deployed_of: DeployedOf, images: Path) -> None:
+    person = deployed_of(DEFAULT).visit()
+    assert {image.name for image in images.iterdir()} == OUTCOMES.keys() | {SLOW}
+    for name, statuses in OUTCOMES.items():
+        response = upload(person, images / name)
+        assert response.status_code in statuses, (name, response.text)
+        if response.status_code == 200:
+            assert response.json()["preview_url"].startswith("data:image/webp;base64,")
+            assert person.download(response.json()["id"]).content == (images / name).read_bytes()
+        else:
+            assert "image" in response.json()["message"]
+
+
+def test_nobody_waits_for_anothers_image(deployed_of: DeployedOf, images: Path) -> None:
+    """Nor do the words of the one who sent it."""
+    site = deployed_of(DEFAULT)
+    attacker, bystander = site.visit(), site.visit()
+    with ThreadPoolExecutor(3) as browsers:
+        attacks = [browsers.submit(upload, attacker, images / SLOW) for _ in range(3)]
+        for person in (bystander, attacker):
+            assert person.upload("a.txt", b"Hello", "text/plain").status_code == 200
+            assert person.upload("a.pdf", b"%PDF-1.7", "application/pdf").status_code == 200
+        assert not any(attack.done() for attack in attacks)
+        assert upload(bystander, images / "exif_in_circles.jpeg").status_code == 200
+        assert sum(attack.done() for attack in attacks) <= 1, "both places were the attacker's"
+        done, _ = wait(attacks, return_when=FIRST_COMPLETED)
+        refused = done.pop().result()
+    assert refused.status_code == 422
+    assert "too much time" in refused.json()["message"]
