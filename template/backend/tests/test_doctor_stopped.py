@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import free_port
+from conftest import SECRET, free_port
 from patient import Patient, fails, warns
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
@@ -82,6 +82,21 @@ def test_secrets_that_cannot_work_are_named(
     found = fails(patient.examine("files"), "files.secrets", "env-file-lost")
     assert words in found["words"]
     assert place in found["source"]
+
+
+def test_a_secret_that_is_changed_on_one_side_is_named(patient: Patient) -> None:
+    """Slug: secret-rotation-loses-guests."""
+    old, new = SECRET, "a-new-secret-of-more-than-32-characters"
+    patient.set("backend", "CHATKIT_SECRET_PREVIOUS", old)
+    found = warns(patient.examine("files"), "files.secrets", "")
+    assert found["words"].startswith("CHATKIT_SECRET_PREVIOUS differs")
+    place = patient.set("backend", "CHATKIT_SECRET", new)
+    found = warns(patient.examine("files"), "files.secrets", "")
+    assert found["words"].startswith("the front end still signs with what is CHATKIT_SECRET_PREV")
+    assert place in found["source"]
+    patient.set("frontend", "CHATKIT_SECRET", new)
+    patient.set("frontend", "CHATKIT_SECRET_PREVIOUS", old)
+    assert "files.secrets" in patient.examine("files").slugs("PASS")
 
 
 def test_a_wrong_setting_is_one_failure(patient: Patient) -> None:

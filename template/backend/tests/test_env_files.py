@@ -161,6 +161,20 @@ def test_secrets_that_differ_are_named_and_nothing_changes(root: Path) -> None:
     assert (backend.read_bytes(), frontend.read_bytes()) == before
 
 
+def test_a_secret_that_is_being_changed_is_no_mistake(root: Path) -> None:
+    """Slug: secret-rotation-loses-guests. The backend believes the old one too; not the page."""
+    both = f"CHATKIT_SECRET=a-new-one\nCHATKIT_SECRET_PREVIOUS={OLD_SECRET}\n".encode()
+    backend = write(root, "backend", both)
+    write(root, "frontend", f"CHATKIT_SECRET={OLD_SECRET}\n".encode())
+    complete_env_files(root)
+    assert backend.read_bytes().startswith(both)
+    assert (secret(root, "backend"), secret(root, "frontend")) == ("a-new-one", OLD_SECRET)
+    write(root, "frontend", both)
+    write(root, "backend", f"CHATKIT_SECRET={OLD_SECRET}\n".encode())
+    with pytest.raises(EnvFileError, match="CHATKIT_SECRET differs"):
+        complete_env_files(root)
+
+
 def test_a_missing_example_is_named_with_its_cure(root: Path) -> None:
     (root / "frontend" / ".env.example").unlink()
     with pytest.raises(EnvFileError, match=r"git checkout -- frontend/\.env\.example"):

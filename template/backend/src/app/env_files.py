@@ -12,6 +12,8 @@ from app.env_lines import bindings, line_number
 from app.errors import StartupError
 
 SECRET = "CHATKIT_SECRET"
+PREVIOUS = "CHATKIT_SECRET_PREVIOUS"
+"""The one before it, which is believed too while it is there."""
 
 
 class EnvFileError(StartupError):
@@ -90,19 +92,23 @@ class _EnvFile:
     @property
     def secret(self) -> str:
         """The secret, empty if there is none."""
-        binding = self._secret_binding()
-        return (binding.value or "") if binding else ""
+        return self._value(SECRET)
+
+    @property
+    def previous(self) -> str:
+        """The secret before it, empty if there is none."""
+        return self._value(PREVIOUS)
 
     @property
     def secret_line(self) -> str:
         """Where the secret stands, for a message."""
-        binding = self._secret_binding()
+        binding = self._binding(SECRET)
         assert binding is not None
         return f"{self.name} line {line_number(binding)}"
 
     def fill_secret(self, value: str) -> None:
         """Put the secret where its empty place is."""
-        binding = self._secret_binding()
+        binding = self._binding(SECRET)
         if binding is None:
             self._append(f"{SECRET}={value}\n")
             return
@@ -124,9 +130,13 @@ class _EnvFile:
         with os.fdopen(os.open(self.path, flags, 0o600), "wb") as file:
             file.write(_encode(self.text))
 
-    def _secret_binding(self) -> Binding | None:
+    def _value(self, name: str) -> str:
+        binding = self._binding(name)
+        return (binding.value or "") if binding else ""
+
+    def _binding(self, name: str) -> Binding | None:
         """The last one, since that is the one that counts."""
-        found = [binding for binding in bindings(self.text) if binding.key == SECRET]
+        found = [binding for binding in bindings(self.text) if binding.key == name]
         return found[-1] if found else None
 
     def _around(self, wanted: Binding) -> tuple[str, str, str]:
@@ -148,7 +158,7 @@ class _EnvFile:
 
 def _share_secret(backend: _EnvFile, frontend: _EnvFile) -> None:
     if backend.secret and frontend.secret:
-        if backend.secret != frontend.secret:
+        if frontend.secret not in (backend.secret, backend.previous):
             raise EnvFileError(
                 f"{SECRET} differs between {backend.secret_line} and {frontend.secret_line}, and "
                 "must be the same in both. Empty the wrong one and start again: it is then copied "

@@ -9,7 +9,7 @@ from app.doctor.answers import recorded_answers
 from app.doctor.finding import Check, Finding, failed, passed, warned
 from app.doctor.line_ends import scripts_with_crlf
 from app.doctor.values import FILES, SHELL, Value, in_files, lines_of, place_of, value_of
-from app.env_files import SECRET
+from app.env_files import PREVIOUS, SECRET
 from app.identity import SECRET_CHARACTERS, check_secret
 from app.settings import get_settings
 
@@ -49,8 +49,9 @@ def settings() -> Finding:
 
 def secrets() -> Finding:
     """Compare the secrets of both sides."""
-    values = [value_of(side, SECRET) for side in SIDES]
-    if problem := _problem_of(*values):
+    backend, frontend = values = [value_of(side, SECRET) for side in SIDES]
+    previous = [value_of(side, PREVIOUS) for side in SIDES]
+    if problem := _problem_of(backend, frontend, previous[0]):
         return failed(
             problem,
             tried=f"a comparison of {SECRET} of both sides",
@@ -59,13 +60,33 @@ def secrets() -> Finding:
             slug="env-file-lost",
         )
     check_secret(get_settings())
+    if change := _unfinished_change(*values, *previous):
+        return warned(
+            change,
+            tried=f"a comparison of {SECRET} and {PREVIOUS} of both sides",
+            source=" and ".join(dict.fromkeys(value.source for value in (*values, *previous))),
+            command="Edit frontend/.env.local and backend/.env.local, or the environment",
+        )
     return passed("both sides have the same secret")
 
 
-def _problem_of(backend: Value, frontend: Value) -> str:
+def _unfinished_change(
+    backend: Value, frontend: Value, backend_previous: Value, frontend_previous: Value
+) -> str:
+    if backend.text != frontend.text:
+        return (
+            f"the front end still signs with what is {PREVIOUS} of the backend: give both sides "
+            "the same two"
+        )
+    if backend_previous.text != frontend_previous.text:
+        return f"{PREVIOUS} differs between the two sides. Give both the same, or take it away"
+    return ""
+
+
+def _problem_of(backend: Value, frontend: Value, backend_previous: Value) -> str:
     if not (backend.is_set and frontend.is_set):
         return f"{SECRET} is empty on one side at least"
-    if backend.text != frontend.text:
+    if frontend.text not in (backend.text, backend_previous.text):
         return f"{SECRET} differs between the two sides. Empty the wrong one: it is then copied"
     if len(frontend.text) < SECRET_CHARACTERS:
         return (
