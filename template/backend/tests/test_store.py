@@ -183,6 +183,35 @@ def test_pages_skip_items(run: Run, order: str, size: int) -> None:
     run(work())
 
 
+@pytest.mark.parametrize("limit", [3, 20, 9999])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_page_is_full_after_so_many_bytes(run: Run, order: str, limit: int) -> None:
+    """Slug: one-request-blocks-all. One that is larger than a page is a page of its own."""
+    full = 2 * 1024 * 1024
+
+    async def work() -> None:
+        thread = await new_thread()
+        sizes = [full * 2, *([full // 3] * 8), *([1] * 30), full * 2, full - 1]
+        stored = [user_message(thread, "x" * size) for size in sizes]
+        for item in stored:
+            await STORE.add_thread_item(thread.id, item, ADA)
+        expected = [item.id for item in stored][:: 1 if order == "asc" else -1]
+        seen, after, pages = list[str](), None, 0
+        while len(seen) < len(expected):
+            page = await STORE.load_thread_items(thread.id, after, limit, order, ADA)
+            read = [len(item.model_dump_json()) for item in page.data]
+            assert sum(read[:-1]) < full
+            assert 0 < len(read) <= limit
+            seen += [item.id for item in page.data]
+            after = page.after
+            pages += 1
+            assert page.has_more == (after is not None) == (len(seen) < len(expected))
+        assert seen == expected
+        assert limit < 9999 or pages < 8
+
+    run(work())
+
+
 def test_foreign_thread(run: Run) -> None:
     async def work() -> None:
         thread = await new_thread(ADA)

@@ -4,8 +4,10 @@ What belongs to somebody else looks exactly like what is not there.
 """
 
 import secrets
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from chatkit.store import NotFoundError, Store, StoreItemType
@@ -19,7 +21,7 @@ from chatkit.types import (
     UserMessageItem,
 )
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Select, Update, delete, select, update
+from sqlalchemy import Select, Update, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -46,6 +48,12 @@ PREFIXES: dict[StoreItemType, str] = {
 }
 MAX_PAGE = 9999
 """What ChatKit's page asks for when it opens the history."""
+
+USUAL_PAGE = 20
+"""How many entries may be read without a look at their sizes: ChatKit's usual page."""
+
+MAX_PAGE_SIZE = 2 * 1024 * 1024
+"""After how many characters of documents a page is full, whatever its limit."""
 
 NOBODY = ""
 """The owner of attachments that are about to be deleted."""
@@ -480,13 +488,29 @@ async def _fetch(
     order: str,
     limit: int,
 ) -> tuple[Sequence[Any], bool]:
-    """Return the rows after the cursor, and whether there are more: one row too many tells."""
+    """Return the rows after the cursor, and whether there are more: one row too many tells.
+
+    They are as many as fit into a page, but for one, which is there however large it is.
+    """
     if cursor is not None:
         query = query.where(key < cursor if order == "desc" else key > cursor)
     query = query.order_by(key.desc() if order == "desc" else key)
     limit = max(1, min(limit, MAX_PAGE))
+    if limit > USUAL_PAGE:
+        # Counted before they are read: thousands of large ones would fill the memory.
+        document = key.class_.document
+        length = func.length if session.get_bind().dialect.name == "sqlite" else func.octet_length
+        sizes = query.with_only_columns(length(document)).limit(limit)
+        limit = max(1, _fitting((await session.scalars(sizes)).all()))
     rows = (await session.scalars(query.limit(limit + 1))).all()
-    return rows[:limit], len(rows) > limit
+    count = min(limit, _fitting([len(row.document) for row in rows]))
+    return rows[:count], len(rows) > count
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """Return how many entries of these sizes fill a page."""
+    totals = list(accumulate(sizes))
+    return min(len(totals), bisect_left(totals, MAX_PAGE_SIZE) + 1)
 
 
 def _page(data: list[Entry], has_more: bool) -> Page[Entry]:
