@@ -1,21 +1,24 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
 import os
+import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from chat import Chat, text_of
-from conftest import Run, Server, run_server, run_sql
+from conftest import Run, Server, alembic, environment, run_server, run_sql
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from app import embedded_postgres
+from app import databases, embedded_postgres
 from app.database import read
 from app.errors import StartupError
 from app.turn_statements import LOAD_THREAD
@@ -117,11 +120,65 @@ def test_missing_greenlet() -> None:
     assert find_spec("greenlet")
 
 
+def files_of(url: URL) -> list[Path]:
+    """Return the file of a database, and those that SQLite puts beside it."""
+    database = Path(str(url.database))
+    return list(database.parent.glob(f"{database.name}*"))
+
+
+def modes(url: URL) -> dict[str, int]:
+    """Return who may do what with each file."""
+    return {file.suffix: file.stat().st_mode & 0o777 for file in files_of(url)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder says who may read there")
+def test_files_are_their_owners_alone(database: URL, tmp_path: Path) -> None:
+    """Those of a database, made by Alembic; and those that people send."""
+    if database.get_backend_name() != "sqlite":
+        pytest.skip("the files are the server's")
+    url, folder = database.set(database=str(tmp_path / "new.db")), tmp_path / "attachments"
+    alembic("upgrade", "head", env=environment(url))
+    assert modes(url) == {".db": 0o600}
+    (tmp_path / "new.db").chmod(0o644)  # as those of earlier releases are
+    with run_server(url, ATTACHMENTS_URL=str(folder)) as server:
+        person = server.someone()
+        person.say("Hello")
+        assert modes(url) == {".db": 0o600, ".db-shm": 0o600, ".db-wal": 0o600}
+        uploaded = person.upload("a.txt", b"Hello", "text/plain").json()["id"]
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / uploaded).stat().st_mode & 0o777 == 0o600
+
+
+def test_deleted_words_are_overwritten(database: URL, tmp_path: Path) -> None:
+    """In each file of the database, by the next sweep, and when the last server stops."""
+    if database.get_backend_name() != "sqlite":
+        pytest.skip("the files are the server's")
+    word = secrets.token_hex(8).encode()
+
+    def holds_it() -> bool:
+        return any(word in file.read_bytes() for file in files_of(url))
+
+    url = database.set(database=str(tmp_path / "new.db"))
+    alembic("upgrade", "head", env=environment(url))
+    with run_server(url) as server:
+        person = server.someone()
+        thread_id = person.say(word.decode() * 1000)[0]["thread"]["id"]
+        assert holds_it()
+        with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+            connection.execute("PRAGMA wal_checkpoint")  # now they are in both files
+        person.ask("threads.delete", thread_id=thread_id)
+        databases.sqlite.overwrite_deleted(url)
+        assert not holds_it()
+        thread_id = person.say(word.decode() * 1000)[0]["thread"]["id"]
+        person.ask("threads.delete", thread_id=thread_id)
+    assert not holds_it()
+
+
 CONNECT = """
 import sys
 from pathlib import Path
 import psycopg
-from app import embedded_postgres
+from app import databases, embedded_postgres
 with psycopg.connect(embedded_postgres.start(Path(sys.argv[1]))):
     print("connected", flush=True)
     input()

@@ -14,6 +14,8 @@ import httpx2
 import psutil
 import pytest
 import uvicorn
+from conftest import answers, environment, free_port
+from sqlalchemy.engine import URL
 from wait import wait_until
 
 from app.event_loop import loop_factory, uvicorn_loop
@@ -59,6 +61,26 @@ def test_development_is_not_served_to_other_machines() -> None:
     )
     assert ended.returncode == 2
     assert "APP_ENV=production" in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
+    """Each connection is one, and the usual limit is that of a person's commands."""
+    command = ["sh", "-c", f"ulimit -Sn 256; exec {sys.executable} -m app.serve"]
+    port = free_port()
+    env = environment(database, BACKEND_PORT=str(port))
+    with subprocess.Popen(command, env=env) as process:
+        try:
+            wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"))
+            connections = [
+                socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)
+            ]
+            response = httpx2.get(f"http://127.0.0.1:{port}/health")
+            assert response.status_code == 200
+            for connection in connections:
+                connection.close()
+        finally:
+            process.terminate()
 
 
 def test_windows_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

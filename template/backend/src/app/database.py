@@ -1,5 +1,6 @@
 """The database: its engine, its transactions, its migrations."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from configparser import InterpolationError
@@ -95,6 +96,12 @@ async def write() -> AsyncIterator[AsyncSession]:
     async with AsyncSession(get_engine(), expire_on_commit=False) as session, session.begin():
         await session.connection(execution_options={"writes": True})
         yield session
+
+
+async def overwrite_deleted() -> None:
+    """Leave nothing of what was deleted in files that are the app's."""
+    url = get_engine().url
+    await asyncio.to_thread(KINDS[url.get_backend_name()].overwrite_deleted, url)
 
 
 def alembic_config() -> Config:

@@ -6,6 +6,7 @@ BACKEND_HOST and BACKEND_PORT in the environment say where it listens (127.0.0.1
 import argparse
 import os
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -30,6 +31,7 @@ def main() -> None:
     )
     reload: bool = parser.parse_args().reload
 
+    _take_all_files()
     # Relative paths in your code mean the same, wherever the command is typed.
     os.chdir(BACKEND)
     try:
@@ -55,6 +57,17 @@ def main() -> None:
         sys.exit(130)
     if not server.started:
         sys.exit(1)
+
+
+def _take_all_files() -> None:
+    """Let each connection have its file: the usual limit is 1024, and may be raised."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS says that there is no limit, and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _config(reload: bool) -> uvicorn.Config:

@@ -17,6 +17,7 @@ from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, get_settings
 
 CHUNK_BYTES = 1024 * 1024
+DEFAULT_FOLDER = ".attachments"
 
 RETRY = timedelta(seconds=10)
 """How long a store that does not answer is asked again. obstore would ask for three minutes, while
@@ -38,7 +39,7 @@ def get_file_store() -> ObjectStore:
     Raises:
         StartupError: the address is wrong, or the folder cannot be made or written.
     """
-    url = get_settings().attachments_url or ".attachments"
+    url = get_settings().attachments_url or DEFAULT_FOLDER
     try:
         return _remote_store(url) if _URL.match(url) else _folder(url)
     except (BaseError, OSError, ValueError, RuntimeError) as error:
@@ -59,14 +60,20 @@ def _remote_store(url: str) -> ObjectStore:
 
 def _folder(path: str) -> ObjectStore:
     folder = (BACKEND / Path(path).expanduser()).resolve()
+    is_ours = path == DEFAULT_FOLDER or not folder.exists()
     store = LocalStore(folder, mkdir=True)
+    if is_ours:  # another may have other things in it, for others
+        folder.chmod(0o700)
     with TemporaryFile(dir=folder):  # one that is there need not be writable
         return store
 
 
 async def save(attachment_id: str, content: BinaryIO) -> None:
-    """Store the bytes of an attachment, from where `content` stands."""
-    await obstore.put_async(get_file_store(), attachment_id, content)
+    """Store the bytes of an attachment, from where `content` stands, for the app's own eyes."""
+    store = get_file_store()
+    await obstore.put_async(store, attachment_id, content)
+    if isinstance(store, LocalStore) and store.prefix is not None:
+        (Path(store.prefix) / attachment_id).chmod(0o600)
 
 
 async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:

@@ -1,4 +1,4 @@
-"""Removes files that were uploaded and never sent, or whose conversation was deleted."""
+"""Removes files that were uploaded and never sent, and what is left of what was deleted."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.attachments import files
 from app.chatkit_store import ChatKitStore
+from app.database import overwrite_deleted
 
 logger = logging.getLogger("app.attachments")
 
@@ -20,8 +21,9 @@ async def sweep_for_ever(store: ChatKitStore) -> None:
     while True:
         try:
             await sweep(store, datetime.now(UTC) - KEEP)
+            await overwrite_deleted()
         except Exception:  # a database that does not answer now may do so in an hour
-            logger.exception("Files that nobody needs could not be removed")
+            logger.exception("What nobody needs could not be removed")
         await asyncio.sleep(INTERVAL_SECONDS)
 
 

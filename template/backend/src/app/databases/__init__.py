@@ -35,6 +35,9 @@ class Kind(Protocol):
     async def count_on(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
         """Let new rows be numbered after those that were inserted with their numbers."""
 
+    def overwrite_deleted(self, url: URL) -> None:
+        """Leave nothing of what was deleted in files that are the app's."""
+
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {

@@ -43,3 +43,7 @@ def describe(url: URL) -> str:
 
 async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> None:
     """Do nothing: a new row is always numbered after the highest."""
+
+
+def overwrite_deleted(_url: URL) -> None:
+    """Do nothing: the files are the server's, and it reuses the place by and by."""

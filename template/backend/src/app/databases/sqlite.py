@@ -1,7 +1,9 @@
 """SQLite: a file."""
 
+import os
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Table, event
@@ -13,6 +15,25 @@ from app.errors import StartupError
 from app.settings import BACKEND
 
 BUSY_TIMEOUT_SECONDS = 30
+OVERWRITE_TIMEOUT_SECONDS = 1
+"""How long writers wait at most while what was deleted is overwritten."""
+
+FILES = ("", "-wal", "-shm", "-journal")
+"""What is appended to the name of a database."""
+
+
+class PrivateConnection(sqlite3.Connection):
+    """A connection to a database that nobody but the owner of its files can read."""
+
+    def __init__(self, database: str, *arguments: Any, **options: Any) -> None:
+        """Open it, and before that make its files private; without effect on somebody else's."""
+        # Only a new file: to close one that is there would give up the locks of other connections.
+        with suppress(OSError):  # SQLite itself says best why there can be none
+            os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        for suffix in FILES:  # new ones get the mode of the database
+            with suppress(OSError):
+                os.chmod(f"{database}{suffix}", 0o600)
+        super().__init__(database, *arguments, **options)
 
 
 def normalize(url: URL) -> URL:
@@ -52,10 +73,21 @@ async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> No
     """Do nothing: a new row is always numbered after the highest."""
 
 
+def overwrite_deleted(url: URL) -> None:
+    """Leave nothing of what was deleted in the files.
+
+    `secure_delete` overwrites it in the pages of the database. Older ones, and those that are not
+    copied there yet, lie in the write-ahead log: this empties it, as does the last connection that
+    is closed. Where somebody reads for longer than a second just then, the next sweep does it.
+    """
+    with closing(PrivateConnection(str(url.database), OVERWRITE_TIMEOUT_SECONDS)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def _open_once(_dialect: object, _entry: object, arguments: list[Any], _options: object) -> None:
     # The driver opens it in a thread, and of a file that cannot be opened that thread outlives the
     # error: at the end of a command it complains, below the words that say what is wrong.
-    sqlite3.connect(arguments[0]).close()
+    PrivateConnection(arguments[0]).close()
 
 
 def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -64,6 +96,7 @@ def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

@@ -154,7 +154,7 @@ def preview() -> Finding | None:
     return failed(
         f"the preview of an image is at {address[:60]}, and ChatKit's frame loads no http:",
         tried="the upload of an image",
-        source="backend/src/app/attachments/content.py",
+        source="backend/src/app/attachments/images.py",
         command=STORE,
         slug="image-preview-http",
     )

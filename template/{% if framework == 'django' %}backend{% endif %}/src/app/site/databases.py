@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from app.databases.mysql_tls import tls_context
-from app.databases.sqlite import BUSY_TIMEOUT_SECONDS
+from app.databases.sqlite import BUSY_TIMEOUT_SECONDS, PrivateConnection
 
 
 def django_database(url: URL) -> dict[str, Any]:
@@ -27,7 +27,10 @@ def _sqlite(url: URL) -> dict[str, Any]:
             "timeout": BUSY_TIMEOUT_SECONDS,
             # As in app.databases: one that reads first may not be able to write later.
             "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+            "factory": PrivateConnection,
+            "init_command": (
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON"
+            ),
         },
     }
 
