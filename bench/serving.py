@@ -15,6 +15,7 @@ from backend import migrate
 from ports import free_port
 from projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
 from tokens import SignedHeaders
+from unlimited import UNLIMITED
 from variants import DEFAULT, Variant
 from wait import wait_until
 
@@ -72,7 +73,7 @@ def backend(project: Project, database_url: str | None = None) -> Iterator[Serve
         "DATABASE_URL": database_url or migrate(project, project.path / "measured.db"),
         "OPENAI_API_KEY": "none, since our assistant asks no model",
         "PYTHONPATH": str(IN_PROJECT),
-        "TURNS_PER_MINUTE": "0",
+        **UNLIMITED,
     }
     command = [python(project), "-m", "app.serve"]
     with serve(command, project.path / "backend", settings, "BACKEND_PORT") as server:

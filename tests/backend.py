@@ -15,6 +15,7 @@ from forked import IN_PROJECT
 from ports import free_port
 from projects import Project, clean_environment
 from running import is_alive, is_up
+from unlimited import UNLIMITED
 from wait import wait_until
 
 Start = Callable[[dict[str, str], Path], psutil.Process]
@@ -53,7 +54,7 @@ def run_backend(
     environment = clean_environment() | {
         "APP_ENV": "development",
         "BACKEND_PORT": str(port),
-        "TURNS_PER_MINUTE": "0",
+        **UNLIMITED,
     }
     process = (start or partial(_start, project))(environment | settings, log_file)
     backend = Backend(Chat(f"{address}/chatkit"), log_file, process)

@@ -28,6 +28,7 @@ from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from tokens import SignedHeaders
+from unlimited import UNLIMITED
 from wait import wait_until
 
 from app import database as database_module
@@ -38,7 +39,6 @@ from app.settings import BACKEND
 
 SECRET = secrets.token_urlsafe(32)
 DEMO = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API": ""}
-UNLIMITED = {"TURNS_PER_MINUTE": "0"}
 
 
 @dataclass

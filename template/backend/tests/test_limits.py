@@ -1,12 +1,17 @@
 """How much one person may ask for, and how a request is found in the log."""
 
 import json
+import secrets
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import Chat, message
+from chat import Chat, Json, message
 from conftest import Server, run_server
 from sqlalchemy.engine import URL
 from wait import wait_until
@@ -53,6 +58,152 @@ def test_an_action_that_may_ask_the_model_is_counted(strict: Server) -> None:
     action = {"thread_id": thread_id, "action": {"type": "demo.click"}}
     attempts = [person.post("threads.sync_custom_action", **action) for _ in range(3)]
     assert [response.status_code for response in attempts] == [200, 200, 429]
+
+
+GUESTS = {
+    "TURNS_PER_MINUTE": "2",
+    "TURNS_PER_MINUTE_ADDRESS": "3",
+    "TURNS_PER_MINUTE_GUESTS": "5",
+}
+
+
+def guest(server: Server, address: str | None = None) -> Chat:
+    """Return a new guest whose browser is at an address."""
+    claims = {"address": address} if address else {}
+    return server.someone(f"guest_{secrets.token_hex(8)}", **claims)
+
+
+def assert_refused(response: httpx2.Response, words: str) -> None:
+    assert response.status_code == 429, response.text
+    assert words in response.json()["message"]
+    assert 0 < int(response.headers["retry-after"]) <= 60
+
+
+def test_free_cookies_spend_the_key(database: URL) -> None:
+    """A new guest is a new cookie: they are counted for their address, and all together."""
+    greeting = {"input": message("notice")}
+    with run_server(database, None, **GUESTS) as server:
+        here, there = "192.0.2.1", "2001:db8:1:2::/64"
+        for _ in range(3):
+            guest(server, here).say("notice")
+        for _ in range(5):
+            late = guest(server, here)
+            assert_refused(late.post("threads.create", **greeting), "3 answers a minute")
+            assert late.ask("threads.list")["data"] == [], "a refused turn left a thread"
+        # What was refused is counted for nobody else, nor for all.
+        guest(server, there).say("notice")
+        guest(server).say("notice")
+        for late in (guest(server), guest(server, there), guest(server, here)):
+            assert_refused(late.post("threads.create", **greeting), "5 answers a minute")
+        known = server.someone(address=here)
+        known.say("notice")
+        known.say("notice")
+        assert_refused(known.post("threads.create", **greeting), "2 answers a minute")
+
+
+def test_many_at_once_are_no_more_than_one_by_one(database: URL) -> None:
+    with run_server(database, None, **GUESTS) as server, ThreadPoolExecutor(20) as threads:
+
+        def ask(_: int) -> int:
+            return guest(server).post("threads.create", input=message("notice")).status_code
+
+        statuses = sorted(threads.map(ask, range(20)))
+    assert statuses == [200] * 5 + [429] * 15
+
+
+def test_a_turn_counts_until_it_is_over(database: URL) -> None:
+    settings = {"TURNS_AT_ONCE": "2", "TURNS_AT_ONCE_ALL": "3"}
+    with run_server(database, None, **settings) as server:
+        ada, bob = server.someone(), server.someone()
+        first, greeting = ada.say("notice")[0]["thread"]["id"], {"input": message("notice")}
+        with ada.say_slowly("a long answer") as one, ada.say_slowly("a long answer") as two:
+            next(one), next(two)
+            assert_refused(ada.post("threads.create", **greeting), "2 answers at once")
+            action = {"thread_id": first, "action": {"type": "demo.click"}}
+            assert_refused(ada.post("threads.sync_custom_action", **action), "2 answers at once")
+            assert ada.items(first), "reading is not limited"
+            with bob.say_slowly("a long answer") as three:
+                next(three)
+                assert_refused(server.someone().post("threads.create", **greeting), "at the moment")
+        wait_until(lambda: ada.post("threads.create", **greeting).status_code == 200)
+        wait_until(lambda: bob.post("threads.create", **greeting).status_code == 200)
+
+
+def test_requests_at_once_are_limited(database: URL) -> None:
+    """Of every kind: those of an upload that never ends, too."""
+    with run_server(database, REQUESTS_AT_ONCE="3") as server:
+        ada = server.someone()
+        with ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(unfinished_upload(ada))
+            wait_until(lambda: ada.post("threads.list").status_code == 429)
+            assert_refused(ada.post("threads.list"), "3 requests at once")
+            assert server.someone().ask("threads.list") == {"data": [], "has_more": False}
+        wait_until(lambda: ada.post("threads.list").status_code == 200)
+        attachment_id = ada.upload("a.txt", b"text", "text/plain").json()["id"]
+        for _ in range(5):
+            assert ada.download(attachment_id).content == b"text"
+
+
+@contextmanager
+def unfinished_upload(person: Chat) -> Iterator[None]:
+    """Begin to send a file, and break off at the end of the block."""
+    url = urlsplit(person.file_url())
+    head = [
+        f"POST {url.path} HTTP/1.1",
+        f"Host: {url.netloc}",
+        *(f"{name}: {value}" for name, value in person.headers.items()),
+        "Content-Type: multipart/form-data; boundary=x",
+        "Content-Length: 1000",
+    ]
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        connection.sendall("\r\n".join([*head, "", "--x"]).encode())
+        yield
+
+
+LONG = "x" * 101
+
+
+def test_what_is_written_has_an_end(database: URL) -> None:
+    with run_server(database, MESSAGE_MAX_CHARACTERS="100", TURNS_PER_MINUTE="3") as server:
+        ada = server.someone()
+        thread_id = ada.say("x" * 100)[0]["thread"]["id"]
+        parts = [{"type": "input_text", "text": "x" * 60}] * 2
+        tag = {"type": "input_tag", "id": "1", "text": "a", "data": {"a": [{"b": LONG}]}}
+        answer = {"answers": {"1": {"values": [LONG]}}}
+        action = {"type": "demo.click", "payload": {"a": LONG}}
+        here, item = {"thread_id": thread_id}, {"item_id": "msg_none"}
+        attempts: list[tuple[str, Json]] = [
+            ("threads.create", {"input": message(LONG)}),
+            ("threads.create", {"input": message("", content=parts)}),
+            ("threads.create", {"input": message("", content=[tag])}),
+            ("threads.create", {"input": message("", quoted_text=LONG)}),
+            ("threads.create", {"input": message("", inference_options={"model": LONG})}),
+            ("threads.add_user_message", {**here, "input": message(LONG)}),
+            ("threads.add_client_tool_output", {**here, "result": {"a": [LONG]}}),
+            ("threads.add_structured_input", {**here, **item, "input": answer}),
+            ("threads.custom_action", {**here, "action": action}),
+            ("threads.sync_custom_action", {**here, "action": action}),
+        ]
+        for kind, params in attempts:
+            response = ada.post(kind, **params)
+            assert response.status_code == 413, (kind, response.text)
+            assert "100 are the most" in response.json()["message"]
+        assert len(ada.ask("threads.list")["data"]) == 1
+        assert len(ada.items(thread_id)) == 2
+        assert ada.say("not counted as turns", thread_id)
+
+
+def test_uploads_and_announcements_are_limited(database: URL) -> None:
+    with run_server(database, UPLOADS_PER_MINUTE="3") as server:
+        ada = server.someone()
+        announced = {"name": "a.txt", "size": 4, "mime_type": "text/plain"}
+        attachment_id = ada.ask("attachments.create", **announced)["id"]
+        assert ada.upload("a.txt", b"text", "text/plain", attachment_id).status_code == 200
+        assert ada.upload("a.txt", b"text", "text/plain").status_code == 200
+        assert_refused(ada.upload("a.txt", b"text", "text/plain"), "3 files a minute")
+        assert_refused(ada.post("attachments.create", **announced), "3 files a minute")
+        assert server.someone().upload("a.txt", b"text", "text/plain").status_code == 200
 
 
 @pytest.mark.parametrize("host", ["a b", "x:99999999", "evil.example/x?"])

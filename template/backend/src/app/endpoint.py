@@ -1,10 +1,12 @@
 """`POST /chatkit`, whatever the framework: bytes in, a reply out."""
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
 from chatkit.types import (
+    AttachmentsCreateReq,
     ChatKitReq,
     InputTranscribeReq,
     ThreadsSyncCustomActionReq,
@@ -17,11 +19,12 @@ from app.errors import RefusedError
 from app.headers import Headers
 from app.identity import Identify, RequestContext, identify
 from app.json_limits import MAX_TEXT_BYTES, check_json, too_much_text
+from app.limits import count_turn, count_upload, running_turn_of
 from app.replies import Reply, failed_stream, json_reply, refusal, stream_reply
+from app.request_checks import check_length
 from app.request_handling import explain_failure, handle, read_body
 from app.request_log import name_request
 from app.streaming import TurnStream
-from app.turn_limit import count_turn
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """What a request with dictated speech may carry. Files come another way."""
@@ -58,13 +61,21 @@ async def answer(headers: Headers, body: AsyncIterator[bytes], who: Identify = i
 
 
 async def _answer(request: ChatKitReq, context: RequestContext) -> Reply:
-    if is_streaming_req(request) or isinstance(
-        request, InputTranscribeReq | ThreadsSyncCustomActionReq
-    ):
-        await count_turn(context.owner)
-    result = await get_server().handle(request, context)
-    if isinstance(result, StreamingResult):
-        return stream_reply(await TurnStream(aiter(result)).start())
+    with ExitStack() as running:
+        if is_streaming_req(request) or isinstance(
+            request, InputTranscribeReq | ThreadsSyncCustomActionReq
+        ):
+            check_length(request)
+            running.enter_context(running_turn_of(context))
+            await count_turn(context)
+        elif isinstance(request, AttachmentsCreateReq):
+            await count_upload(context)
+        result = await get_server().handle(request, context)
+        if isinstance(result, StreamingResult):
+            stream = await TurnStream(aiter(result)).start()
+            end = running.pop_all().close
+            stream.when_over(lambda _outcome: end())
+            return stream_reply(stream)
     return json_reply(result.json)
 
 

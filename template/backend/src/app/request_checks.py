@@ -12,6 +12,8 @@ from chatkit.types import (
     ItemsFeedbackReq,
     LockedStatus,
     ThreadMetadata,
+    ThreadsAddClientToolOutputReq,
+    ThreadsAddStructuredInputReq,
     ThreadsAddUserMessageReq,
     ThreadsCreateReq,
     ThreadsCustomActionReq,
@@ -23,9 +25,11 @@ from chatkit.types import (
     WidgetItem,
     is_streaming_req,
 )
+from pydantic import BaseModel
 
 from app.errors import RefusedError
 from app.identity import RequestContext
+from app.settings import get_settings
 
 MAX_ITEMS = 100
 """How many items one piece of feedback may be about."""
@@ -41,6 +45,43 @@ AUDIO_TYPES = ("audio/webm", "audio/ogg", "audio/mp4")
 
 SLICE = 1024 * 1024
 """How many characters of Base64 are decoded at a time: whole groups of four."""
+
+
+def check_length(request: ChatKitReq) -> None:
+    """Make sure that what a person writes, or their page answers for them, has an end.
+
+    Raises:
+        RefusedError: it is longer than a message may be (413).
+    """
+    match request:
+        case ThreadsCreateReq(params=params) | ThreadsAddUserMessageReq(params=params):
+            message = params.input
+            written: object = [message.content, message.quoted_text, message.inference_options]
+        case ThreadsAddClientToolOutputReq(params=output):
+            written = output.result
+        case ThreadsAddStructuredInputReq(params=form):
+            written = form.input.answers
+        case ThreadsCustomActionReq(params=action) | ThreadsSyncCustomActionReq(params=action):
+            written = [action.action.type, action.action.payload]
+        case _:
+            return
+    most, length = get_settings().message_max_characters, _length_of(written)
+    if most and length > most:
+        raise RefusedError(413, f"That is {length} characters long, and {most} are the most here.")
+
+
+def _length_of(written: object) -> int:
+    """Return the length of all that somebody wrote, wherever in it."""
+    match written:
+        case str():
+            return len(written)
+        case list():
+            return sum(map(_length_of, written))
+        case dict():
+            return sum(len(name) + _length_of(value) for name, value in written.items())
+        case BaseModel():
+            return sum(_length_of(value) for name, value in written if name != "type")
+    return 0
 
 
 async def check_request(

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import re
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from chatkit.store import NotFoundError
@@ -14,6 +16,7 @@ from app.errors import RefusedError
 from app.headers import Headers
 from app.health import explain_database_error
 from app.identity import Identify, Identity, RequestContext, identify
+from app.limits import running_request_of
 from app.replies import Reply, refusal
 from app.request_log import logged_request, note_failure
 from app.streaming import TurnStream
@@ -41,9 +44,9 @@ async def handle(kind: str, headers: Headers, work: Work, who: Identify = identi
         work: answers, or raises RefusedError or ChatKit's NotFoundError.
         who: tells who is asking; a framework with a login of its own brings its own.
     """
-    with logged_request(kind, headers) as request:
+    with logged_request(kind, headers) as request, ExitStack() as running:
         try:
-            reply = await _answer(headers, request.id, work, who)
+            reply = await _answer(headers, request.id, work, who, running)
         except asyncio.CancelledError:
             # So do some frameworks when nobody waits for the answer any more.
             request.over(CLOSED, "stopped")
@@ -52,14 +55,21 @@ async def handle(kind: str, headers: Headers, work: Work, who: Identify = identi
             reply.body.when_over(lambda outcome: request.over(reply.status, outcome))
         else:
             request.over(reply.status, OUTCOMES.get(reply.status // 100, "answered"))
+        if not isinstance(reply.body, bytes):
+            # A framework may forget a stream that it has not begun to send.
+            weakref.finalize(reply.body, running.pop_all().close)
     return replace(reply, headers={**reply.headers, "X-Request-Id": request.id})
 
 
-async def _answer(headers: Headers, request_id: str, work: Work, who: Identify) -> Reply:
+async def _answer(
+    headers: Headers, request_id: str, work: Work, who: Identify, running: ExitStack
+) -> Reply:
     try:
         identity = await who(headers)
         url = _attachments_url(identity, headers)
-        return await work(RequestContext(identity.owner, request_id, url, identity.address))
+        context = RequestContext(identity.owner, request_id, url, identity.address)
+        running.enter_context(running_request_of(context))
+        return await work(context)
     except RefusedError as error:
         return _refusal(error, request_id)
     except NotFoundError as error:

@@ -90,8 +90,36 @@ class Settings(BaseSettings):
     history_files_mb: int = Field(default=30, ge=0, le=1000)
     """How many MB of files the model is sent of a conversation in a turn, the newest of them."""
 
+    # Of each limit that follows, 0 means any. They are counted in each process of this server.
     turns_per_minute: int = Field(default=30, ge=0)
-    """How many answers a person may ask one process of this server for in a minute; 0: any."""
+    """How many answers a person may ask for in a minute."""
+
+    turns_per_minute_address: int = Field(default=30, ge=0)
+    """How many the guests of one network address may ask for together."""
+
+    turns_per_minute_guests: int = Field(default=60, ge=0)
+    """How many all guests may ask for together."""
+
+    turns_at_once: int = Field(default=5, ge=0)
+    """How many answers to a person may be written at the same time."""
+
+    turns_at_once_all: int = Field(default=200, ge=0)
+    """How many answers to all may."""
+
+    requests_at_once: int = Field(default=32, ge=0)
+    """How many requests of a person, of any kind, may be answered at the same time."""
+
+    message_max_characters: int = Field(default=50_000, ge=0)
+    """How long a message may be, the output of a client tool, and the answers in a form."""
+
+    uploads_per_minute: int = Field(default=60, ge=0)
+    """How many files a person may upload or announce in a minute."""
+
+    attachments_max_mb_person: int = Field(default=500, ge=0)
+    """How large all files of a person may be together."""
+
+    attachments_max_mb_all: int = Field(default=20_000, ge=0)
+    """How large all files of all may be together."""
 
     attachments_url: str | None = None
     """Where files are kept: a folder, by default .attachments, or s3://bucket/prefix."""

@@ -12,6 +12,7 @@ from app.chatkit_server import get_server
 from app.errors import RefusedError
 from app.headers import Headers
 from app.identity import Identify, RequestContext, identify
+from app.limits import count_upload
 from app.replies import Reply, json_reply
 from app.request_handling import handle
 
@@ -28,6 +29,7 @@ async def upload(headers: Headers, body: AsyncIterator[bytes], who: Identify = i
 
     async def work(context: RequestContext) -> Reply:
         store = get_server().attachments
+        await count_upload(context)
         async with received_file(headers, body) as file:
             params = AttachmentCreateParams(
                 name=file.name, size=file.size, mime_type=file.mime_type
@@ -48,6 +50,7 @@ async def upload_announced(
         attachment = await server.store.load_attachment(attachment_id, context)
         if attachment.upload_descriptor is None:
             raise RefusedError(400, f"The file of {attachment_id} is there already.")
+        await count_upload(context)
         async with received_file(headers, body) as file:
             return _record(await server.attachments.receive(attachment, file.content, context))
 

@@ -1,0 +1,132 @@
+"""How much may be asked for: a stranger could spend the owner's key, and stop everybody else.
+
+All is counted in this process: in each worker and on each machine anew.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from app.errors import RefusedError
+from app.identity import RequestContext
+from app.settings import get_settings
+
+GUEST = "guest_"
+"""What the names of owners begin with whom nobody knows: a new cookie is a new guest."""
+
+A_WHILE = 5
+"""After how many seconds to try again, where nobody knows when something ends."""
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """How often something may be done in a minute."""
+
+    most: int
+    whose: tuple[str, ...]
+    words: str
+
+
+async def count_turn(context: RequestContext) -> None:
+    """Count a turn: of the person, and of a guest for their address and for all guests.
+
+    Raises:
+        RefusedError: there have been all of this minute (429); says when to go on. Nothing is
+            counted then.
+    """
+    settings = get_settings()
+    most, words = settings.turns_per_minute, "{} answers a minute are the most here."
+    rates = [_Rate(most, ("turn", context.owner), words)]
+    if context.owner.startswith(GUEST):
+        most = settings.turns_per_minute_guests
+        words = "{} answers a minute are the most for all guests together."
+        rates.append(_Rate(most, ("turn of a guest",), words))
+        if context.address is not None:
+            most = settings.turns_per_minute_address
+            words = "{} answers a minute are the most for the guests of one network."
+            rates.append(_Rate(most, ("turn from", context.address), words))
+    await _count(rates)
+
+
+async def count_upload(context: RequestContext) -> None:
+    """Count a file that somebody uploads, or announces.
+
+    Raises:
+        RefusedError: they have had all of this minute (429); says when to go on.
+    """
+    most, words = get_settings().uploads_per_minute, "{} files a minute are the most here."
+    await _count([_Rate(most, ("upload", context.owner), words)])
+
+
+@contextmanager
+def running_turn_of(context: RequestContext) -> Iterator[None]:
+    """Count a turn as one that runs, until the end of the block.
+
+    Raises:
+        RefusedError: as many run as may (429).
+    """
+    settings = get_settings()
+    of_all = "Too many answers are being written at the moment."
+    of_person = f"{settings.turns_at_once} answers at once are the most here. Let one of them end."
+    with (
+        _at_once("turns", settings.turns_at_once_all, of_all),
+        _at_once(f"turns of {context.owner}", settings.turns_at_once, of_person),
+    ):
+        yield
+
+
+@contextmanager
+def running_request_of(context: RequestContext) -> Iterator[None]:
+    """Count a request as one that is being answered, until the end of the block.
+
+    Raises:
+        RefusedError: as many are as may be (429).
+    """
+    most = get_settings().requests_at_once
+    with _at_once(
+        f"requests of {context.owner}", most, f"{most} requests at once are the most here."
+    ):
+        yield
+
+
+_running = Counter[str]()
+
+
+@contextmanager
+def _at_once(what: str, most: int, words: str) -> Iterator[None]:
+    if most and _running[what] >= most:
+        raise RefusedError(429, f"{words} Try again in {A_WHILE} s.", A_WHILE)
+    _running[what] += 1
+    try:
+        yield
+    finally:
+        _running[what] -= 1
+        if not _running[what]:
+            del _running[what]
+
+
+@cache
+def _limiter() -> MovingWindowRateLimiter:
+    return MovingWindowRateLimiter(MemoryStorage())
+
+
+async def _count(rates: list[_Rate]) -> None:
+    # What is refused for one reason is counted for no other.
+    for attempt in (_limiter().test, _limiter().hit):
+        for rate in rates:
+            if rate.most == 0:
+                continue
+            limit = RateLimitItemPerMinute(rate.most)
+            if not await attempt(limit, *rate.whose):
+                window = await _limiter().get_window_stats(limit, *rate.whose)
+                seconds = max(1, math.ceil(window.reset_time - time.time()))
+                words = rate.words.format(rate.most)
+                raise RefusedError(429, f"{words} Go on in {seconds} s.", seconds)
