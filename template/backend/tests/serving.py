@@ -4,6 +4,7 @@ They are forked from one that has imported ChatKit already, which takes longer t
 all of the app: some of it reads the settings as it is imported.) Windows cannot fork.
 """
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -16,6 +17,10 @@ if sys.platform == "win32":
 else:
     PROCESSES = multiprocessing.get_context("forkserver")
     PROCESSES.set_forkserver_preload(["chatkit.agents", "app.attachments.store"])
+
+
+ASSISTANT = "TEST_ASSISTANT"
+"""The variable that names a module of the tests which answers in place of app.assistant."""
 
 
 def start_serving(environment: Mapping[str, str], log: Path | None) -> BaseProcess:
@@ -31,6 +36,8 @@ def _serve(environment: dict[str, str], log: Path | None) -> None:
     if log:
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
     sys.argv = ["serve"]
+    if assistant := environment.get(ASSISTANT):
+        sys.modules["app.assistant"] = importlib.import_module(assistant)
 
     from app.serve import main
 

@@ -1,13 +1,16 @@
 """What a person is told when something of ours fails, and what the log is not told."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
-from chat import is_delta, message
+from careless_assistant import ERRORS, INSIDE, MEANT
+from chat import Chat, Json, is_delta, message
 from chatkit.types import ThreadMetadata
 from conftest import Run, Server, alembic, empty_database, environment, run_server
 from sqlalchemy import update
@@ -117,11 +120,68 @@ def test_changes_at_once_are_not_blamed_on_the_network(
     run(work())
 
 
+@pytest.fixture(scope="module")
+def careless_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("careless") / "log"
+
+
+@pytest.fixture(scope="module")
+def careless(database: URL, careless_log: Path) -> Iterator[Server]:
+    """A server in production, whose assistant lets errors out."""
+    settings = {"OPENAI_API_KEY": "unused", "TEST_ASSISTANT": "careless_assistant"}
+    with run_server(database, careless_log, APP_ENV="production", **settings) as running:
+        yield running
+
+
+def last_words(chat: Chat, kind: str, **params: Any) -> str:
+    """Return the error with which a stream ends."""
+    with chat.stream(kind, **params) as events:
+        last: Json = list(events)[-1]
+    assert last["type"] == "error", last
+    return str(last["message"])
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_owner_words_reach_visitors(
+    careless: Server, careless_log: Path, name: str, when: str
+) -> None:
+    """What somebody's own code raises is for the log, unless it is meant for people."""
+    person = careless.someone()
+    thread_id = person.say("Hello")[0]["thread"]["id"]
+    action = {"thread_id": thread_id, "action": {"type": f"{name} {when}", "payload": {}}}
+    answer = person.post("threads.sync_custom_action", **action)
+    said = [
+        last_words(person, "threads.create", input=message(f"{name} {when}")),
+        last_words(person, "threads.custom_action", **action),
+        answer.json()["message"],
+    ]
+    is_meant = MEANT in str(ERRORS[name].args) or name == "CustomStreamError"
+    statuses = {"RefusedError": 409, "CustomStreamError": 502}
+    assert answer.status_code == statuses.get(name, 500)
+    log = careless_log.read_text()
+    for words in said:
+        found = re.fullmatch(r"(.*) \(request (\w{32})\)", words)
+        assert found, words
+        assert found[1] == (MEANT if is_meant else "Something went wrong.")
+        lines = [line for line in log.splitlines() if found[2] in line]
+        assert any(INSIDE in line for line in lines) == (name != "CustomStreamError")
+        assert any("Traceback" in line for line in lines) != is_meant
+
+
+def test_what_chatkit_says_of_a_request_is_shown(careless: Server) -> None:
+    person = careless.someone()
+    thread_id = person.say("Hello")[0]["thread"]["id"]
+    answer = person.post("threads.add_client_tool_output", thread_id=thread_id, result={})
+    assert answer.status_code == 400
+    assert thread_id in answer.json()["message"]
+
+
 def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:
     nowhere = database_url().set(database=str(tmp_path / "secret-place" / "chat.db"))
     log = tmp_path / "log"
     with run_server(nowhere, log, APP_ENV="production", **SECRET) as server:
         health = httpx2.get(f"{server.address}/health")
     assert health.status_code == 503
-    assert health.json()["message"] == ("The database does not answer. The backend's log says why.")
-    assert "The database does not answer: " in log.read_text()
+    assert health.json()["message"] == "The database does not answer."
+    assert "The database does not answer. It says: " in log.read_text()

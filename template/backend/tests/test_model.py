@@ -9,17 +9,33 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chat import Chat, Json, is_delta, message, text_of
-from conftest import Server, answers, environment, free_port
+from conftest import Server, answers, environment, free_port, run_server
 from fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
 from sqlalchemy.engine import URL
 from wait import wait_until
 
 TOOL = "get_server_time"
 """A tool of assistant.py that needs no arguments."""
+
+
+@pytest.fixture(scope="module")
+def production_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("production") / "log"
+
+
+@pytest.fixture(scope="module")
+def in_production(database: URL, model: FakeModel, production_log: Path) -> Iterator[Server]:
+    """A server that asks the model, with a password in its address."""
+    address = f"{model.address}/v1".replace("//", "//gateway:a-password@")
+    settings = model.settings | {"OPENAI_BASE_URL": address, "APP_ENV": "production"}
+    with run_server(database, production_log, **settings) as running:
+        yield running
+    assert "a-password" not in production_log.read_text()
 
 
 def ask(server: Server, **differently: Any) -> list[Json]:
@@ -156,6 +172,45 @@ def test_error_without_words(
     assert f"{model.address}/v1 {words}" in sentence
     assert re.search(r" \(request [0-9a-f]{32}\)$", sentence)
     assert KEY not in json.dumps(events)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "sentence", "cause"),
+    [
+        (400, None, "The assistant cannot answer this.", "refuses the request to fake-"),
+        (401, None, "The assistant cannot answer at the moment.", "refuses the key. Put a valid"),
+        (404, None, "The assistant cannot answer at the moment.", "does not know fake-"),
+        (429, None, "The assistant is asked too often at the moment. Try again in a minute.", ""),
+        (429, "insufficient_quota", "The assistant cannot answer at the moment.", "no credit left"),
+        (500, None, "The assistant failed. Try again.", "failed with status 500."),
+        (0, None, "The assistant cannot answer at the moment.", "cannot be reached. Is it running"),
+    ],
+)
+def test_visitors_see_the_inside(
+    in_production: Server,
+    model: FakeModel,
+    production_log: Path,
+    status: int,
+    code: str | None,
+    sentence: str,
+    cause: str,
+) -> None:
+    """What the owner can act on is in the log; the words of the model's server nowhere."""
+    person = in_production.someone()
+    with model.answering(Answer(status=status, code=code)):
+        events = person.say("Hello")
+        spoken = person.post("input.transcribe", audio_base64="AAAA", mime_type="audio/webm")
+    [said] = [event["message"] for event in events if event["type"] == "error"]
+    for words in (said, spoken.json()["message"]):
+        found = re.fullmatch(r"(.*) \(request ([0-9a-f]{32})\)", words)
+        assert found, words
+        assert found[1] == sentence
+        lines = production_log.read_text().splitlines()
+        [line] = [line for line in lines if found[2] in line and "The model failed" in line]
+        assert f"{model.address}/v1" in line
+        assert cause in line
+        assert "Not with" not in line
+        assert KEY not in line
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no orderly end")

@@ -19,4 +19,4 @@ def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     client = AsyncClient(raise_request_exception=False)
     response = asyncio.run(client.get("/health"))
     assert response.status_code == 500
-    assert response.json() == {"message": "Something went wrong. The backend's log says more."}
+    assert response.json()["message"].startswith("Something went wrong.")

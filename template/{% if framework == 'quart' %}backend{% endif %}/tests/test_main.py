@@ -15,9 +15,8 @@ def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         response = await main.app.test_client().get("/health")
         assert response.status_code == 500
-        assert await response.get_json() == {
-            "message": "Something went wrong. The backend's log says more."
-        }
+        said = await response.get_json()
+        assert said["message"].startswith("Something went wrong.")
 
     monkeypatch.setattr(main, "check_health", check_health)
     asyncio.run(work())

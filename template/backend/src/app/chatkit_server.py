@@ -38,14 +38,16 @@ from chatkit.types import (
 from pydantic import BaseModel, TypeAdapter
 
 from app import assistant, demo, dictation
+from app.assistant_errors import shielded, shielded_in_stream
 from app.attachments.store import AttachmentStore
 from app.attachments.sweep import remove
 from app.chatkit_store import ChatKitStore
+from app.disclosure import went_wrong
 from app.errors import RefusedError
 from app.half_answers import keep_half_answers
 from app.identity import RequestContext
 from app.request_checks import audio_of, check_request
-from app.request_handling import WENT_WRONG, explain_failure, naming_request
+from app.request_handling import explain_failure, naming_request
 from app.request_log import note_failure
 from app.running_turns import running_turn
 from app.settings import get_settings
@@ -180,7 +182,7 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a message, the output of a client tool, or a form (then there is no message)."""
         turn = Turn(thread, input_user_message, context, self.store)
-        async for event in self._assistant.respond(turn):
+        async for event in shielded_in_stream(lambda: self._assistant.respond(turn)):
             yield event
 
     async def action(
@@ -192,7 +194,7 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer what a person did in a widget."""
         turn = Turn(thread, None, context, self.store)
-        async for event in self._assistant.act(turn, action, sender):
+        async for event in shielded_in_stream(lambda: self._assistant.act(turn, action, sender)):
             yield event
 
     async def sync_action(
@@ -203,9 +205,9 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> SyncCustomActionResponse:
         """Answer what a person did in a widget, with the item that replaces it at most."""
-        events = self.action(thread, action, sender, context)
+        turn = Turn(thread, None, context, self.store)
         try:
-            async for event in events:
+            async for event in shielded(lambda: self._assistant.act(turn, action, sender)):
                 if isinstance(event, ThreadItemReplacedEvent):
                     await self.store.save_item(thread.id, event.item, context)
                     return SyncCustomActionResponse(updated_item=event.item)
@@ -306,7 +308,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         ):
             if isinstance(event, ErrorEvent):
                 # Without a message ChatKit's page says no more than that a turn failed.
-                message = naming_request(event.message or WENT_WRONG, context.request_id)
+                message = naming_request(event.message or went_wrong(), context.request_id)
                 yield ErrorEvent(message=message, allow_retry=event.allow_retry)
             else:
                 yield event

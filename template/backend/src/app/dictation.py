@@ -18,7 +18,9 @@ async def transcribe(audio: AudioInput) -> TranscriptionResult:
     settings = get_settings()
     if settings.is_demo:
         raise RefusedError(
-            400, "Dictation needs a model: put an OPENAI_API_KEY into backend/.env.local."
+            400,
+            "Dictation needs a model.",
+            inside="Put an OPENAI_API_KEY into backend/.env.local.",
         )
     name = f"speech.{audio.media_type.removeprefix('audio/')}"
     try:

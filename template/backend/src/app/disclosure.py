@@ -18,7 +18,18 @@ def disclosed(message: str, inside: str | None, level: int = logging.ERROR) -> s
     """
     if inside is None:
         return message
-    if get_settings().app_env == "development":
+    if in_development():
         return f"{message} {inside}"
     logger.log(level, "%s %s", message, inside)
     return message
+
+
+def went_wrong() -> str:
+    """Return what a person is told when nothing better can be said, and the log has the cause."""
+    message = "Something went wrong."
+    return f"{message} The backend's log says why." if in_development() else message
+
+
+def in_development() -> bool:
+    """Whether whoever asks runs the app too."""
+    return get_settings().app_env == "development"

@@ -1,15 +1,12 @@
 """`GET /health`: whether the database answers and has its tables."""
 
-import logging
 import re
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from app.database import missing_migrations
-from app.settings import get_settings
-
-logger = logging.getLogger("app.health")
+from app.disclosure import disclosed
 
 NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
 """What SQLite, PostgreSQL and MySQL say."""
@@ -17,6 +14,7 @@ NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't
 COLLISION = re.compile("database is locked|[Dd]eadlock|could not serialize|Lock wait timeout")
 """What they say of changes at once that cannot both be made."""
 
+NOT_MIGRATED = "The database is not migrated."
 MIGRATE = "Run `uv run dev`, which migrates, or `uv run alembic upgrade head` in backend/."
 
 
@@ -35,7 +33,7 @@ async def check_health() -> Health:
     except (SQLAlchemyError, OSError) as error:
         return Health(503, {"status": "unavailable", "message": explain_database_error(error)})
     if missing:
-        message = f"The database is not migrated; it lacks {', '.join(missing)}. {MIGRATE}"
+        message = disclosed(NOT_MIGRATED, f"It lacks {', '.join(missing)}. {MIGRATE}")
         return Health(503, {"status": "not migrated", "message": message})
     return Health(200, {"status": "ok"})
 
@@ -47,14 +45,11 @@ def explain_database_error(error: Exception) -> str:
     """
     cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     if NO_TABLE.search(cause):
-        return f"The database is not migrated: {cause}. {MIGRATE}"
+        return disclosed(NOT_MIGRATED, f"It says: {cause}. {MIGRATE}")
     if COLLISION.search(cause):
         return "Something else was changed at the same moment. Try again."
     if isinstance(error, IntegrityError):
-        problem, advice = "The database refuses this, since it does not fit what it holds", ""
-    else:
-        problem, advice = "The database does not answer", " DATABASE_URL says where it is."
-    if get_settings().app_env == "production":
-        logger.error("%s: %s", problem, cause)
-        return f"{problem}. The backend's log says why."
-    return f"{problem}: {cause}.{advice}"
+        problem = "The database refuses this, since it does not fit what it holds."
+        return disclosed(problem, f"It says: {cause}.")
+    inside = f"It says: {cause}. DATABASE_URL says where it is."
+    return disclosed("The database does not answer.", inside)

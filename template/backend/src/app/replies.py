@@ -7,10 +7,11 @@ from http import HTTPStatus
 
 from chatkit.types import ErrorEvent
 
+from app.disclosure import went_wrong
+
 HTTP_ERRORS = {
     404: "There is nothing at this address.",
     405: "This address does not take this method.",
-    500: "Something went wrong. The backend's log says more.",
 }
 
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -39,7 +40,8 @@ def refusal(status: int, message: str, retry_after: int | None = None) -> Reply:
 
 def http_error(status: int, headers: Mapping[str, str] | None = None) -> Reply:
     """Return an error that the framework itself found, in the same words on each of them."""
-    reply = refusal(status, HTTP_ERRORS.get(status) or f"{HTTPStatus(status).phrase}.")
+    usual = went_wrong() if status == 500 else f"{HTTPStatus(status).phrase}."
+    reply = refusal(status, HTTP_ERRORS.get(status, usual))
     return replace(reply, headers=dict(headers or {}))
 
 

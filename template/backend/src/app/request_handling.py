@@ -11,7 +11,7 @@ from dataclasses import replace
 from chatkit.store import NotFoundError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.disclosure import disclosed
+from app.disclosure import disclosed, went_wrong
 from app.errors import RefusedError
 from app.headers import Headers
 from app.health import explain_database_error
@@ -24,9 +24,6 @@ from app.streaming import TurnStream
 logger = logging.getLogger("app.request")
 
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
-WENT_WRONG = "Something went wrong. The backend's log says why."
-"""What a person is told when nothing better can be said."""
-
 CLOSED = 499
 """What the log calls the status of an answer that nobody waited for, as nginx does."""
 
@@ -105,7 +102,7 @@ def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
     note_failure()
     if isinstance(error, SQLAlchemyError):
         return 503, naming_request(explain_database_error(error), request_id)
-    return 500, naming_request(WENT_WRONG, request_id)
+    return 500, naming_request(went_wrong(), request_id)
 
 
 def naming_request(message: str, request_id: str) -> str:

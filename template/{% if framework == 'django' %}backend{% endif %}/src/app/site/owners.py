@@ -56,7 +56,8 @@ async def _logged_in(request: HttpRequest) -> str | None:
             user = await request.auser()
         except DatabaseError as error:
             why = explain_database_error(error)
-            raise RefusedError(503, f"{why} Django's: `uv run manage.py migrate`.") from None
+            migrate = "Django's tables are made by `uv run manage.py migrate`."
+            raise RefusedError(503, why, inside=migrate) from None
         finally:
             # Not at the end of the request, as Django does: an answer may take minutes.
             await sync_to_async(connections.close_all)()

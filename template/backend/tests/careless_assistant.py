@@ -1,0 +1,54 @@
+"""An assistant whose author lets errors out. A message, or an action, says which and when."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from chatkit.actions import Action
+from chatkit.errors import CustomStreamError
+from chatkit.store import NotFoundError
+from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
+
+from app.demo.speech import say
+from app.errors import RefusedError
+from app.turn import Turn
+
+INSIDE = "rhubarb in /srv/app/orders.py"
+"""What only the log may have."""
+
+MEANT = "The shop is closed today."
+"""What is meant for people."""
+
+ERRORS = {
+    "ValueError": ValueError(INSIDE),
+    "KeyError": KeyError(INSIDE),
+    "NotFoundError": NotFoundError(INSIDE),
+    "OSError": OSError(INSIDE),
+    "CustomStreamError": CustomStreamError(MEANT),
+    "RefusedError": RefusedError(409, MEANT, inside=INSIDE),
+}
+
+
+async def respond(turn: Turn) -> AsyncIterator[ThreadStreamEvent]:
+    """Fail as the message says: `ValueError at once`, `ValueError later`, or say it."""
+    async for event in _fail(turn, turn.message_text):
+        yield event
+
+
+async def act(
+    turn: Turn, action: Action[str, Any], _widget: WidgetItem | None
+) -> AsyncIterator[ThreadStreamEvent]:
+    """Fail as the action's type says."""
+    async for event in _fail(turn, action.type):
+        yield event
+
+
+async def _fail(turn: Turn, text: str) -> AsyncIterator[ThreadStreamEvent]:
+    name, _, when = text.partition(" ")
+    if when == "later":
+        yield ProgressUpdateEvent(text="Looking…")
+        async for event in say(turn, "So far"):
+            yield event
+    if name in ERRORS:
+        raise ERRORS[name]
+    async for event in say(turn, text):
+        yield event
