@@ -116,12 +116,8 @@ def stranger() -> str:
 
 def signed(owner: str) -> dict[str, str]:
     """Return the headers of a person, for a minute, as the page's server signs them."""
-    claims = {
-        "sub": owner,
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "exp": int(time.time()) + 60,
-    }
+    now = int(time.time())
+    claims = {"sub": owner, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 60}
     token = jwt.encode(claims, value_of("frontend", SECRET).text, algorithm=ALGORITHM)
     return {"Authorization": f"Bearer {token}"}
 
