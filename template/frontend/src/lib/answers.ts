@@ -3,6 +3,9 @@ import type { Slug } from "@/lib/causes";
 // Next compresses, and nginx collects, what does not say that it must arrive at once.
 const UNBUFFERED = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" };
 
+// The backend takes nothing but speech beyond that, and parsing 10 MB of brackets would hold up everybody.
+const STREAMING_BYTES = 512 * 1024;
+
 const STREAMING_REQUESTS = new Set([
   "threads.create",
   "threads.add_user_message",
@@ -23,9 +26,16 @@ export function unbuffered(headers?: HeadersInit): Headers {
  * An answer in ChatKit's form for errors: JSON with a `message`, which its UI shows.
  *
  * @param slug Of the pitfall behind it, for the page's own panels.
+ * @param retryAfter Seconds after which it is worth another try.
  */
-export function messageAnswer(status: number, message: string, slug: Slug | null = null): Response {
-  return Response.json({ message, ...(slug && { slug }) }, { status, headers: unbuffered() });
+export function messageAnswer(
+  status: number,
+  message: string,
+  slug: Slug | null = null,
+  retryAfter: number | null = null,
+): Response {
+  const headers = unbuffered(retryAfter === null ? {} : { "retry-after": String(retryAfter) });
+  return Response.json({ message, ...(slug && { slug }) }, { status, headers });
 }
 
 /** ChatKit's error event, which its UI shows inside the conversation. */
@@ -45,6 +55,7 @@ export function failureAnswer(requestBody: Buffer, message: string): Response {
 
 /** Will ChatKit's UI read the answer to this request as an event stream? */
 export function isStreamingRequest(body: Buffer): boolean {
+  if (body.length > STREAMING_BYTES) return false;
   try {
     return STREAMING_REQUESTS.has(JSON.parse(body.toString()).type);
   } catch {

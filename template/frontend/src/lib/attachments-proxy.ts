@@ -1,6 +1,7 @@
 import type { NextRequest } from "next/server";
-import { answerHeaders, expectJson, handOn, webStream } from "@/lib/backend-proxy";
+import { answerHeaders, expectJson, handOn, senderOf, webStream } from "@/lib/backend-proxy";
 import { Failure } from "@/lib/failure";
+import { received, throwAway } from "@/lib/request-body";
 import { respond } from "@/lib/respond";
 
 // Nothing that could lead to another path of the backend.
@@ -17,11 +18,18 @@ export function answerAttachments(request: NextRequest, id?: string): Promise<Re
   return respond(request, async () => {
     if (id !== undefined && !ID.test(id)) throw new Failure("There is no such attachment.", 404);
     const path = id === undefined ? "/attachments" : `/attachments/${id}`;
-    const backend = await handOn(request, path, { body: request.body });
-    const headers = answerHeaders(backend.answer);
-    // What people have uploaded never becomes a page of our own origin.
-    const isDownload = /^attachment\b/.test(headers.get("content-disposition") ?? "");
-    if (!isDownload) expectJson(backend, "a download");
-    return new Response(webStream(backend.answer), { status: backend.answer.statusCode ?? 0, headers });
+    const sender = await senderOf(request);
+    const body = request.body && received(request.body, sender);
+    try {
+      const backend = await handOn(request, sender, path, { body });
+      const headers = answerHeaders(backend.answer);
+      // What people have uploaded never becomes a page of our own origin.
+      const isDownload = /^attachment\b/.test(headers.get("content-disposition") ?? "");
+      if (!isDownload) expectJson(backend, "a download");
+      return new Response(webStream(backend.answer), { status: backend.answer.statusCode ?? 0, headers });
+    } finally {
+      // The backend may answer before the end, or be gone; browsers look at an answer only after they have sent everything.
+      if (body) await throwAway(body, request.signal);
+    }
   });
 }

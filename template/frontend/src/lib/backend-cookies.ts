@@ -7,7 +7,9 @@ import { setting } from "@/lib/environment";
  * @returns A `Cookie` header with the values as the browser sent them, or null when there is nothing to send.
  */
 export function backendCookies({ headers }: Request): string | null {
-  const names = setting("BACKEND_COOKIES").split(",").map((name) => name.trim());
+  const names = setting("BACKEND_COOKIES")
+    .split(",")
+    .map((name) => name.trim());
   const cookies = (headers.get("cookie") ?? "").split(";").map((cookie) => cookie.trim());
   const passed = cookies.filter((cookie) => {
     const [name] = cookie.split("=", 1);

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { NextRequest } from "next/server";
+import { answering, type Sender } from "@/lib/at-once";
 import { askBackend, type BackendRequest } from "@/lib/backend";
 import { type BackendAddress, backendAddress } from "@/lib/backend-address";
 import { backendCookies } from "@/lib/backend-cookies";
 import { backendToken } from "@/lib/backend-token";
+import { clientAddress } from "@/lib/client-address";
 import { Failure } from "@/lib/failure";
 import { identify, whyNobody } from "@/lib/identity";
 import { pageOrigin } from "@/lib/page-origin";
@@ -33,21 +35,32 @@ const RESPONSE_HEADERS = [
 const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }) };
 
 /**
- * Hands a request on to one of the backend's endpoints in the name of its owner.
+ * Who sends a request, which is known before any of its body is read.
+ *
+ * @throws {Failure} They are nobody that we know, or a setting is wrong.
+ */
+export async function senderOf(request: NextRequest): Promise<Sender> {
+  const address = clientAddress(request);
+  const owner = await identify(request);
+  if (!owner) throw new Failure(whyNobody(), 401, "not-signed-in");
+  return { owner, address };
+}
+
+/**
+ * Hands a request on to one of the backend's endpoints in the name of its sender.
  *
  * @param asked What to ask instead of what the request asks.
- * @throws {Failure} The owner is nobody that we know, or no answer came.
+ * @throws {Failure} No answer came, or too many are on their way to this sender.
  */
 export async function handOn(
   request: NextRequest,
+  sender: Sender,
   path: string,
   asked: Pick<BackendRequest, "body"> & Partial<BackendRequest>,
 ): Promise<BackendAnswer> {
-  const owner = await identify(request);
-  if (!owner) throw new Failure(whyNobody(), 401, "not-signed-in");
   const address = backendAddress(path);
   const headers: Record<string, string> = {
-    authorization: `Bearer ${await backendToken(owner, pageOrigin(request))}`,
+    authorization: `Bearer ${await backendToken(sender, pageOrigin(request))}`,
     [REQUEST_ID]: requestId(request),
     ...(asked.headers ?? passedOn(request)),
   };
@@ -55,11 +68,17 @@ export async function handOn(
   if (cookies !== null) headers.cookie = cookies;
   const { method = request.method, signal = request.signal, body } = asked;
   if (body === null) delete headers["content-type"];
-  const answer = await askBackend(address, { method, headers, body, signal });
-  answer.on("error", () => {
-    if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
-  });
-  return { answer, address };
+  const share = answering.take(sender);
+  try {
+    const answer = await askBackend(address, { method, headers, body, signal });
+    answer.on("close", share.giveBack).on("error", () => {
+      if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
+    });
+    return { answer, address };
+  } catch (error) {
+    share.giveBack();
+    throw error;
+  }
 }
 
 function passedOn(request: NextRequest): Record<string, string> {

@@ -1,5 +1,6 @@
 import http from "node:http";
 import https from "node:https";
+import { Readable } from "node:stream";
 import type { BackendAddress } from "@/lib/backend-address";
 import { Failure } from "@/lib/failure";
 import { upload } from "@/lib/upload";
@@ -8,7 +9,7 @@ import { upload } from "@/lib/upload";
 export type BackendRequest = {
   method: string;
   headers: Record<string, string>;
-  body: Buffer | ReadableStream<Uint8Array> | null;
+  body: Buffer | Readable | null;
   signal: AbortSignal;
 };
 
@@ -41,22 +42,22 @@ export function askBackend(
   { body, ...options }: BackendRequest,
 ): Promise<http.IncomingMessage> {
   const { request } = url.protocol === "https:" ? https : http;
-  const isUpload = body instanceof ReadableStream;
+  const isUpload = body instanceof Readable;
   const agent = (isUpload ? agentsOfUploads : agents)[url.protocol as keyof typeof agents];
   return new Promise((resolve, reject) => {
-    const asked = request(url, { ...options, agent }, resolve).on(
-      "error",
-      ({ code, message }: NodeJS.ErrnoException) => {
-        reject(
-          new Failure(
-            `No answer from the backend at ${url} (${code ?? message}). The address comes from ${source}. ` +
-              "Start both sides with `uv run dev`.",
-            502,
-            "backend-down",
-          ),
-        );
-      },
-    );
+    const asked = request(url, { ...options, agent }, resolve).on("error", (error: NodeJS.ErrnoException) => {
+      const { code, message } = error;
+      reject(
+        error instanceof Failure
+          ? error
+          : new Failure(
+              `No answer from the backend at ${url} (${code ?? message}). The address comes from ${source}. ` +
+                "Start both sides with `uv run dev`.",
+              502,
+              "backend-down",
+            ),
+      );
+    });
     if (isUpload) upload(body, asked);
     else asked.end(body);
   });

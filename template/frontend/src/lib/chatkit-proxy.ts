@@ -3,12 +3,22 @@ import { Readable } from "node:stream";
 import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
 import { failureAnswer, isStreamingRequest, unbuffered } from "@/lib/answers";
-import { answerHeaders, type BackendAnswer, expectJson, handOn, webStream } from "@/lib/backend-proxy";
+import type { Sender } from "@/lib/at-once";
+import {
+  answerHeaders,
+  type BackendAnswer,
+  expectJson,
+  handOn,
+  senderOf,
+  webStream,
+} from "@/lib/backend-proxy";
 import { eventsUntilTheEnd } from "@/lib/event-stream";
 import { Failure } from "@/lib/failure";
 import { readBody } from "@/lib/request-body";
 import { requestId } from "@/lib/request-id";
 import { respond } from "@/lib/respond";
+
+const NOBODY: Sender = { owner: "nobody", address: null };
 
 /**
  * Hands a ChatKit request on to the backend in the name of its owner, and the answer back as it comes in.
@@ -17,13 +27,23 @@ import { respond } from "@/lib/respond";
  */
 export function answerChatKit(request: NextRequest): Promise<Response> {
   return respond(request, async () => {
-    const body = await readBody(request);
+    const sender = await senderOf(request).catch(ours);
+    const { body, held } = await readBody(request, sender instanceof Failure ? NOBODY : sender);
     return respond(
       request,
-      async () => answerFrom(await handOn(request, "/chatkit", { body }), body, requestId(request)),
+      async () => {
+        if (sender instanceof Failure) throw sender;
+        return answerFrom(await handOn(request, sender, "/chatkit", { body }), body, requestId(request));
+      },
       (message) => failureAnswer(body, message),
-    );
+    ).finally(held.giveBack);
   });
+}
+
+// Where we are at fault, what form the answer has depends on the request all the same.
+function ours(error: unknown): Failure {
+  if (error instanceof Failure && error.status >= 500) return error;
+  throw error;
 }
 
 async function answerFrom(backend: BackendAnswer, body: Buffer, id: string): Promise<Response> {

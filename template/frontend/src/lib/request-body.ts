@@ -1,26 +1,77 @@
+import { finished, Readable } from "node:stream";
+import { finished as end } from "node:stream/promises";
+import { holding, receiving, type Sender, type Share } from "@/lib/at-once";
 import { Failure } from "@/lib/failure";
 
 /** The most that one request may carry. Attachments do not come this way; dictated speech does. */
 export const BODY_LIMIT = 10 * 1024 * 1024;
 
+const SILENCE_MS = 30_000;
+
 /**
- * The whole body of a request.
+ * The whole body of a request, which counts as held until `held` is given back.
  *
- * @throws {Failure} It is larger than {@link BODY_LIMIT}.
+ * @throws {Failure} It is larger than {@link BODY_LIMIT}, or brings nothing for a while; or its sender sends too much
+ *   at once.
  */
-export async function readBody(request: Request): Promise<Buffer> {
+export async function readBody(request: Request, sender: Sender): Promise<{ body: Buffer; held: Share }> {
   // Before reading: a sender who says the size is turned away at once.
   if (Number(request.headers.get("content-length")) > BODY_LIMIT) throw tooLarge();
-  if (!request.body) return Buffer.alloc(0);
+  const held = holding.take(sender, 0);
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // To the end, for browsers look at the answer only after they have sent everything.
-  for await (const chunk of request.body) {
-    size += chunk.length;
-    if (size <= BODY_LIMIT) chunks.push(chunk);
+  try {
+    // To the end, for browsers look at the answer only after they have sent everything.
+    for await (const chunk of request.body ? received(request.body, sender) : []) {
+      size += chunk.length;
+      if (size > BODY_LIMIT) continue;
+      held.more(chunk.length);
+      chunks.push(chunk);
+    }
+    if (size > BODY_LIMIT) throw tooLarge();
+  } catch (error) {
+    held.giveBack();
+    throw error;
   }
-  if (size > BODY_LIMIT) throw tooLarge();
-  return Buffer.concat(chunks);
+  return { body: Buffer.concat(chunks), held };
+}
+
+/**
+ * A body as it comes in, read no faster than it is taken.
+ *
+ * @throws {Failure} Its sender sends too much at once. The stream ends with one when it brings nothing for a while.
+ */
+export function received(body: ReadableStream<Uint8Array>, sender: Sender): Readable {
+  const share = receiving.take(sender);
+  const stream = Readable.from(pieces(body), { objectMode: false });
+  finished(stream, share.giveBack);
+  return stream;
+}
+
+/** Reads what is left of a body, and forgets it. Returns at its end, or when its sender is gone or silent. */
+export async function throwAway(body: Readable, signal: AbortSignal): Promise<void> {
+  await end(body.unpipe().resume(), { signal }).catch(() => {});
+  body.destroy();
+}
+
+async function* pieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await withinPatience(reader.read());
+    if (done) return;
+    yield value;
+  }
+}
+
+// The reader is not cancelled: that would cut the connection off, and the answer with it.
+function withinPatience<T>(reading: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () =>
+      reject(new Failure(`Nothing more has come for ${SILENCE_MS / 1000} seconds. Try again.`, 408));
+    const timer = setTimeout(giveUp, SILENCE_MS);
+    const brokenOff = () => reject(new Failure("The request broke off before its end.", 400));
+    reading.then(resolve, brokenOff).finally(() => clearTimeout(timer));
+  });
 }
 
 function tooLarge(): Failure {

@@ -34,7 +34,8 @@ function explain(
 ): Response {
   if (request.signal.aborted) return new Response(null, { status: 499 });
   const known = error instanceof Failure ? error : null;
-  if (known && known.status < 500) return messageAnswer(known.status, known.message, known.slug);
+  if (known && known.status < 500)
+    return messageAnswer(known.status, known.message, known.slug, known.retryAfter);
   logFailure(request, error);
   const words = known?.message ?? "The page's server failed: its log says why.";
   return failed(namingRequest(words, requestId(request)), known?.slug ?? null);

@@ -3,7 +3,7 @@ import type { NextRequest } from "next/server";
 import { unbuffered } from "@/lib/answers";
 import { askBackend } from "@/lib/backend";
 import { backendAddress } from "@/lib/backend-address";
-import { type BackendAnswer, expectJson, handOn } from "@/lib/backend-proxy";
+import { type BackendAnswer, expectJson, handOn, senderOf } from "@/lib/backend-proxy";
 import type { Slug } from "@/lib/causes";
 import { Failure } from "@/lib/failure";
 import { respond } from "@/lib/respond";
@@ -42,9 +42,10 @@ async function checkHealth(request: NextRequest): Promise<void> {
 
 async function checkPerson(request: NextRequest): Promise<void> {
   const { url } = backendAddress("/chatkit");
+  const sender = await senderOf(request);
   const headers = { "content-type": "application/json" };
   const asked = await inTime(request, url, (signal) =>
-    handOn(request, "/chatkit", { method: "POST", headers, body: QUESTION, signal }),
+    handOn(request, sender, "/chatkit", { method: "POST", headers, body: QUESTION, signal }),
   );
   // The backend believes no token but one that is signed with its own secret.
   const differ = asked.answer.statusCode === 401;

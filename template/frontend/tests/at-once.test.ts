@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { POST as upload } from "@/app/api/attachments/route";
+import { POST as chat } from "@/app/api/chatkit/route";
+import { isStreamingRequest } from "@/lib/answers";
+import { asFrom } from "@/lib/connections";
+import { guestCookie, signGuest } from "@/lib/guest";
+import { answerJson, fakeBackend, rawBackend, startEvents } from "./fake-backend";
+import { claimsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
+
+const FORM = { "content-type": "multipart/form-data; boundary=b" };
+const MB = 1024 * 1024;
+
+let guests = 0;
+beforeEach(() => {
+  stubSecret();
+  vi.spyOn(console, "error").mockImplementation(() => {});
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** Somebody of whom nothing is going on yet. */
+async function somebody(): Promise<string> {
+  guests += 1;
+  return `${guestCookie()}=${await signGuest(`guest_at_once_${guests}`)}`;
+}
+
+/** A body that begins, and goes on when it is told to. */
+function slowBody() {
+  let writer: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      writer = controller;
+    },
+  });
+  return { body, write: (bytes: Uint8Array) => writer?.enqueue(bytes), end: () => writer?.close() };
+}
+
+async function startUpload(cookie: string) {
+  const { body, end } = slowBody();
+  const answer = upload(
+    await pageRequest("/api/attachments", { method: "POST", body, headers: FORM, cookie }),
+  );
+  return { answer, end };
+}
+
+async function expectTooMuch(response: Response, words: string) {
+  expect([response.status, response.headers.get("retry-after")]).toEqual([429, "5"]);
+  expect(await messageOf(response)).toBe(words);
+}
+
+describe("one-request-blocks-all", () => {
+  test("a person sends ten files at once, and the next when one has arrived", async () => {
+    await fakeBackend();
+    const cookie = await somebody();
+    const begun = await Promise.all(Array.from({ length: 10 }, () => startUpload(cookie)));
+    const words =
+      "Too many messages and files are on their way at once, for you: wait a moment, and try again.";
+    await expectTooMuch(await (await startUpload(cookie)).answer, words);
+    const other = await startUpload(await somebody());
+    other.end();
+    expect((await other.answer).status).toBe(200);
+    for (const { answer, end } of begun) {
+      end();
+      expect((await answer).status).toBe(200);
+    }
+    const last = await startUpload(cookie);
+    last.end();
+    expect((await last.answer).status).toBe(200);
+  });
+
+  test("an address sends fifty, whoever the guests are", async () => {
+    await fakeBackend();
+    const from = (peer: string) => asFrom(peer, async () => startUpload(await somebody()));
+    const begun = await Promise.all(Array.from({ length: 50 }, () => from("203.0.113.1")));
+    const words =
+      "Too many messages and files are on their way at once, for your network: wait a moment, and try again.";
+    await expectTooMuch(await (await from("203.0.113.1")).answer, words);
+    begun.push(await from("203.0.113.2"));
+    for (const { answer, end } of begun) {
+      end();
+      expect((await answer).status).toBe(200);
+    }
+  });
+
+  test("a person has 20 MB of messages in memory at once", async () => {
+    const open: (() => void)[] = [];
+    await fakeBackend((response) => open.push(() => answerJson(response, {})));
+    const cookie = await somebody();
+    const large = "x".repeat(10 * MB);
+    const begun = [post(large, { cookie }), post(large, { cookie })];
+    await vi.waitFor(() => expect(open).toHaveLength(2), { timeout: 5000 });
+    const words = "Too large messages are on their way at once, for you: wait a moment, and try again.";
+    await expectTooMuch(await post({ type: "threads.list" }, { cookie }), words);
+    for (const answer of open) answer();
+    for (const answer of begun) expect((await answer).status).toBe(200);
+    const next = post({ type: "threads.list" }, { cookie });
+    await vi.waitFor(() => expect(open).toHaveLength(3), { timeout: 5000 });
+    open[2]?.();
+    expect((await next).status).toBe(200);
+  });
+
+  test("a person waits for 32 answers at once, and for the next when one is over", async () => {
+    const open: (() => void)[] = [];
+    await rawBackend((request, response) => {
+      request.resume();
+      startEvents(response);
+      response.write(": ping\n");
+      open.push(() => response.end());
+    });
+    const cookie = await somebody();
+    const turn = () => post({ type: "threads.create" }, { cookie });
+    const streams = await Promise.all(Array.from({ length: 32 }, turn));
+    const words = "Too many answers are on their way at once, for you: wait a moment, and try again.";
+    await expectTooMuch(await turn(), words);
+    for (const end of open) end();
+    await Promise.all(streams.map((stream) => stream.text()));
+    const next = await turn();
+    expect(next.status).toBe(200);
+    open.at(-1)?.();
+    await next.text();
+  });
+
+  test("a body that brings nothing for thirty seconds is given up", async () => {
+    await rawBackend((request) => void request.resume());
+    const cookie = await somebody();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { body } = slowBody();
+    const answers = [
+      (await startUpload(cookie)).answer,
+      chat(await pageRequest("/api/chatkit", { method: "POST", body, cookie })),
+    ];
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBeGreaterThanOrEqual(answers.length));
+    vi.advanceTimersByTime(30_000);
+    for (const answer of await Promise.all(answers)) {
+      expect(answer.status).toBe(408);
+      expect(await messageOf(answer)).toBe("Nothing more has come for 30 seconds. Try again.");
+    }
+  });
+
+  test("whoever is nobody is told so before any of the body is read", async () => {
+    const { body } = slowBody();
+    for (const handler of [chat, upload]) {
+      const request = await pageRequest("/api/chatkit", { method: "POST", body, cookie: null });
+      expect((await handler(request)).status).toBe(401);
+      expect(request.bodyUsed).toBe(false);
+    }
+  });
+
+  test("a body of more than 512 KB is no streaming request, whatever it says", () => {
+    const request = (size: number) =>
+      Buffer.from(JSON.stringify({ type: "threads.create", a: "x".repeat(size) }));
+    expect(isStreamingRequest(request(500 * 1024))).toBe(true);
+    expect(isStreamingRequest(request(512 * 1024))).toBe(false);
+  });
+});
+
+test("free-cookies-spend-the-key: the token tells the backend the address", async () => {
+  const backend = await fakeBackend();
+  await asFrom("203.0.113.7", () => post({ type: "threads.list" }));
+  await post({ type: "threads.list" });
+  const [known, unknown] = backend.received;
+  expect((await claimsOf(known?.request)).address).toBe("203.0.113.7");
+  expect(await claimsOf(unknown?.request)).not.toHaveProperty("address");
+});
