@@ -156,6 +156,16 @@ def that_says_why(page: Between) -> None:
     page.status = (502, {"message": "The database does not answer.", "slug": "database-down"})
 
 
+def without_backend_and_words(page: Between) -> None:
+    words = "The chat is not available at the moment. Try again in a minute. (request r)"
+    page.status = (502, {"message": words, "slug": "backend-down"})
+
+
+def that_says_only_the_slug(page: Between) -> None:
+    page.change_status = lambda *_: 502
+    page.change_answer = lambda *_: {"message": "Try again in a minute.", "slug": "env-file-lost"}
+
+
 def without_backend(page: Between) -> None:
     page.change_status = lambda *_: 502
     page.change_answer = lambda *_: {"message": "No answer from the backend at http://…"}
@@ -170,6 +180,8 @@ def without_backend(page: Between) -> None:
         ("proxy.headers", "proxy-forwards-everything", hand_on_everything),
         ("proxy.status", "backend-url-baked-in", look_elsewhere),
         ("proxy.threads", "backend-down", without_backend),
+        ("proxy.status", "backend-down", without_backend_and_words),
+        ("proxy.threads", "env-file-lost", that_says_only_the_slug),
         ("proxy.guest", "two-guests-in-one-browser", without_cookie),
         ("proxy.status", "database-down", that_says_why),
         ("page.document", "blank-screen", without_chat),

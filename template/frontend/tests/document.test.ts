@@ -16,6 +16,10 @@ beforeEach(stubSecret);
 afterEach(() => vi.unstubAllEnvs());
 
 describe("csp-blocks-chatkit", () => {
+  beforeEach(() => {
+    vi.stubEnv("NODE_ENV", "production");
+  });
+
   async function policy() {
     const response = await proxy(new NextRequest("http://127.0.0.1:3000/"));
     const text = response.headers.get("content-security-policy") ?? "";

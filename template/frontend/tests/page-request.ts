@@ -9,8 +9,9 @@ export const SECRET = "a secret for the tests, longer than 32 characters";
 export const GUEST = "guest_of_the_tests";
 export const CHUNK = new Uint8Array(64 * 1024).fill(120);
 
-/** Gives the front end a secret, as `uv run dev` does. */
+/** Gives the front end a secret, and runs it in development, as `uv run dev` does. */
 export function stubSecret(): void {
+  vi.stubEnv("NODE_ENV", "development");
   vi.stubEnv("CHATKIT_SECRET", SECRET);
 }
 

@@ -106,7 +106,7 @@ describe("a stream", () => {
     });
     stream.write("data: 1\n\n", () => stream.destroy());
     await vi.waitFor(() => expect(incoming.complete).toBe(true), WITHIN_A_SECOND);
-    expect(arrived).toMatch(/^data: 0\n\ndata: 1\n\ndata: \{"type":"error".*The backend broke off/);
+    expect(arrived).toMatch(/^data: 0\n\ndata: 1\n\ndata: \{"type":"error".*The answer broke off/);
   });
 });
 

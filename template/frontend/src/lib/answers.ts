@@ -48,8 +48,8 @@ export function errorEvent(message: string): string {
  * The answer to a request that failed on this side of the backend, or in it. A streaming request never gets
  * a 5xx: ChatKit's UI would post it again, and each post makes one more thread.
  */
-export function failureAnswer(requestBody: Buffer, message: string): Response {
-  if (!isStreamingRequest(requestBody)) return messageAnswer(502, message);
+export function failureAnswer(requestBody: Buffer, message: string, slug: Slug | null = null): Response {
+  if (!isStreamingRequest(requestBody)) return messageAnswer(502, message, slug);
   return new Response(errorEvent(message), { headers: unbuffered({ "content-type": "text/event-stream" }) });
 }
 

@@ -1,3 +1,4 @@
+import { withoutSecrets } from "@/lib/disclosure";
 import { setting } from "@/lib/environment";
 import { Failure } from "@/lib/failure";
 
@@ -21,10 +22,11 @@ export function backendAddress(path: string): BackendAddress {
 }
 
 function endpoint(name: string, base: string, path: string): URL {
-  const address = base.replace(/\/+$/, "") + path;
-  const url = URL.canParse(address) ? new URL(address) : null;
+  const url = URL.canParse(base) ? new URL(base) : null;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new Failure(`${name} is "${base}", which is not an address like ${DEFAULT}.`, 502, "backend-down");
+    const words = `${name} is "${withoutSecrets(base)}", which is not an address like ${DEFAULT}.`;
+    throw new Failure(words, 502, "backend-down");
   }
+  url.pathname = url.pathname.replace(/\/+$/, "") + path;
   return url;
 }

@@ -7,6 +7,7 @@ import { type BackendAddress, backendAddress } from "@/lib/backend-address";
 import { backendCookies } from "@/lib/backend-cookies";
 import { backendToken } from "@/lib/backend-token";
 import { clientAddress } from "@/lib/client-address";
+import { withoutSecrets } from "@/lib/disclosure";
 import { Failure } from "@/lib/failure";
 import { identify, whyNobody } from "@/lib/identity";
 import { pageOrigin } from "@/lib/page-origin";
@@ -107,7 +108,7 @@ export function expectJson({ answer, address }: BackendAnswer, other?: string): 
   if (/^application\/json\b/.test(type)) return;
   answer.destroy();
   throw new Failure(
-    `${address.url} answered ${answer.statusCode} with ${type}, which is ${other ? `neither JSON nor ${other}` : "not JSON"}: ` +
+    `${withoutSecrets(address.url)} answered ${answer.statusCode} with ${type}, which is ${other ? `neither JSON nor ${other}` : "not JSON"}: ` +
       `is that the backend? The address comes from ${address.source}.`,
     502,
     "proxy-hides-the-cause",

@@ -2,6 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { Readable } from "node:stream";
 import type { BackendAddress } from "@/lib/backend-address";
+import { withoutSecrets } from "@/lib/disclosure";
 import { Failure } from "@/lib/failure";
 import { upload } from "@/lib/upload";
 
@@ -51,7 +52,7 @@ export function askBackend(
         error instanceof Failure
           ? error
           : new Failure(
-              `No answer from the backend at ${url} (${code ?? message}). The address comes from ${source}. ` +
+              `No answer from the backend at ${withoutSecrets(url)} (${code ?? message}). The address comes from ${source}. ` +
                 "Start both sides with `uv run dev`.",
               502,
               "backend-down",

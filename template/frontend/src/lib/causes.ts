@@ -19,5 +19,5 @@ export const CAUSES = [
 
 export type Slug = (typeof CAUSES)[number];
 
-/** One cause, in words for the person in front of the page: what was tried, where, and what came of it. */
+/** One cause, in words for the person in front of the page: in development what was tried, where, and what came of it. */
 export type Cause = { slug: Slug; message: string };

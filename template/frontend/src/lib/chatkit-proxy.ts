@@ -13,7 +13,7 @@ import {
   webStream,
 } from "@/lib/backend-proxy";
 import { eventsUntilTheEnd } from "@/lib/event-stream";
-import { Failure } from "@/lib/failure";
+import { Failure, RelayedFailure } from "@/lib/failure";
 import { readBody } from "@/lib/request-body";
 import { requestId } from "@/lib/request-id";
 import { respond } from "@/lib/respond";
@@ -35,7 +35,7 @@ export function answerChatKit(request: NextRequest): Promise<Response> {
         if (sender instanceof Failure) throw sender;
         return answerFrom(await handOn(request, sender, "/chatkit", { body }), body, requestId(request));
       },
-      (message) => failureAnswer(body, message),
+      (message, slug) => failureAnswer(body, message, slug),
     ).finally(held.giveBack);
   });
 }
@@ -55,12 +55,13 @@ async function answerFrom(backend: BackendAnswer, body: Buffer, id: string): Pro
   }
   expectJson(backend, "an event stream");
   const final = status >= 400 && status < 500;
-  if (!final && isStreamingRequest(body)) throw new Failure(await messageOf(answer, status));
+  if (!final && isStreamingRequest(body)) throw await failureOf(answer, status);
   return new Response(webStream(answer), { status, headers });
 }
 
-async function messageOf(answer: IncomingMessage, status: number): Promise<string> {
+async function failureOf(answer: IncomingMessage, status: number): Promise<Failure> {
   const said = await json(answer).catch(() => null);
   const message = (said as { message?: unknown } | null)?.message;
-  return typeof message === "string" ? message : `The backend answered ${status}: its log says why.`;
+  if (typeof message === "string") return new RelayedFailure(message, status);
+  return new Failure(`The backend answered ${status}: its log says why.`);
 }

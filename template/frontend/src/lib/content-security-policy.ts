@@ -1,6 +1,5 @@
 import { CHATKIT_ORIGIN } from "@/lib/chatkit-script";
-
-const development = process.env.NODE_ENV === "development";
+import { isDevelopment } from "@/lib/disclosure";
 
 /**
  * What the document may load, and from where: our own files, and what ChatKit needs. Whatever else you add to the page
@@ -9,6 +8,7 @@ const development = process.env.NODE_ENV === "development";
  * @param nonce Of this document alone: inline scripts run only with it.
  */
 export function contentSecurityPolicy(nonce: string): string {
+  const development = isDevelopment();
   const policy: Record<string, string[]> = {
     "default-src": ["'self'"],
     // React's development build evaluates code.

@@ -1,4 +1,5 @@
 import { errorEvent } from "@/lib/answers";
+import { isDevelopment } from "@/lib/disclosure";
 import { namingRequest } from "@/lib/request-id";
 
 // An event ends with an empty line; a comment, as a heartbeat is one, ends with its own.
@@ -20,7 +21,9 @@ export async function* eventsUntilTheEnd(
     }
   } catch {
     const separator = BETWEEN_EVENTS.test(last.toString()) ? "" : "\n\n";
-    const message = "The backend broke off in the middle of this answer: its log says why.";
+    const message = isDevelopment()
+      ? "The backend broke off in the middle of this answer: its log says why."
+      : "The answer broke off in the middle. Try again in a minute.";
     yield Buffer.from(separator + errorEvent(namingRequest(message, requestId)));
   }
 }

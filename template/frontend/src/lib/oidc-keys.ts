@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { withoutSecrets } from "@/lib/disclosure";
 import { Failure } from "@/lib/failure";
 
 /** Whose keys are wanted; without an address of its own, the key set is found by the issuer. */
@@ -53,13 +54,17 @@ async function discover(issuer: string): Promise<URL> {
 
 function addressIn(name: string, value: string): URL {
   if (/^https?:\/\//.test(value) && URL.canParse(value)) return new URL(value);
-  throw new Failure(`${name} is "${value}", which is not an address like https://login.example.com.`);
+  throw new Failure(
+    `${name} is "${withoutSecrets(value)}", which is not an address like https://login.example.com.`,
+  );
 }
 
 function notToBeHad(url: URL, error: unknown): Failure {
   const { message, cause } = error as Error & { cause?: { code?: string } };
+  // The message may repeat the address.
+  const reason = cause?.code ?? message.replaceAll(url.href, withoutSecrets(url));
   return new Failure(
-    `The login provider's keys are not to be had from ${url} (${cause?.code ?? message}). The address comes from ` +
+    `The login provider's keys are not to be had from ${withoutSecrets(url)} (${reason}). The address comes from ` +
       "OIDC_ISSUER, or from OIDC_JWKS_URL where that is set.",
   );
 }

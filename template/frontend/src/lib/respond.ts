@@ -1,7 +1,8 @@
 import type { NextRequest } from "next/server";
 import { messageAnswer } from "@/lib/answers";
 import type { Slug } from "@/lib/causes";
-import { Failure } from "@/lib/failure";
+import { disclosed } from "@/lib/disclosure";
+import { Failure, RelayedFailure } from "@/lib/failure";
 import { namingRequest, REQUEST_ID, requestId } from "@/lib/request-id";
 
 /**
@@ -23,7 +24,7 @@ export async function respond(
 
 /** Logs what went wrong with a request on our side: in words where we have them, else with the stack. */
 export function logFailure(request: NextRequest, problem: unknown): void {
-  const words = problem instanceof Failure ? problem.message : problem;
+  const words = problem instanceof Failure ? inWords(problem) : problem;
   console.error(`${request.nextUrl.pathname} (request ${requestId(request)}):`, words);
 }
 
@@ -37,6 +38,12 @@ function explain(
   if (known && known.status < 500)
     return messageAnswer(known.status, known.message, known.slug, known.retryAfter);
   logFailure(request, error);
-  const words = known?.message ?? "The page's server failed: its log says why.";
-  return failed(namingRequest(words, requestId(request)), known?.slug ?? null);
+  const message = known?.message ?? "The page's server failed: its log says why.";
+  const slug = known?.slug ?? null;
+  const words = known instanceof RelayedFailure ? message : disclosed(message, slug);
+  return failed(namingRequest(words, requestId(request)), slug);
+}
+
+function inWords({ message, slug }: Failure): string {
+  return slug ? `${message} Pitfall: ${slug}.` : message;
 }

@@ -5,6 +5,7 @@ import { askBackend } from "@/lib/backend";
 import { backendAddress } from "@/lib/backend-address";
 import { type BackendAnswer, expectJson, handOn, senderOf } from "@/lib/backend-proxy";
 import type { Slug } from "@/lib/causes";
+import { withoutSecrets } from "@/lib/disclosure";
 import { Failure } from "@/lib/failure";
 import { respond } from "@/lib/respond";
 
@@ -58,7 +59,7 @@ async function expectGood(asked: BackendAnswer, slugOf: (said: Said) => Slug): P
   const said = (await json(answer).catch(() => null)) as Said;
   if (answer.statusCode === 200) return;
   const message = typeof said?.message === "string" ? said.message : `It answered ${answer.statusCode}.`;
-  throw new Failure(`The backend at ${address.url} says: ${message}`, 502, slugOf(said));
+  throw new Failure(`The backend at ${withoutSecrets(address.url)} says: ${message}`, 502, slugOf(said));
 }
 
 async function inTime<T>(
@@ -72,7 +73,7 @@ async function inTime<T>(
   } catch (error) {
     const isOfTheBackend = error instanceof Failure && error.slug === "backend-down";
     if (!patience.aborted || !isOfTheBackend) throw error;
-    const seconds = PATIENCE_MS / 1000;
-    throw new Failure(`The backend at ${url} did not answer within ${seconds} seconds.`, 502, "backend-down");
+    const words = `The backend at ${withoutSecrets(url)} did not answer within ${PATIENCE_MS / 1000} seconds.`;
+    throw new Failure(words, 502, "backend-down");
   }
 }

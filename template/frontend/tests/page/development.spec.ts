@@ -1,4 +1,28 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Slug } from "@/lib/causes";
+import type { SECTIONS } from "@/lib/pitfalls";
+import { expectNoBarriers } from "./barriers";
 import { expect, test } from "./fixtures";
+import { FRONTEND } from "./paths";
+import { CDN, type Person } from "./person";
+
+/** What the owner can do about a pitfall. */
+function cureOf(slug: Slug): string {
+  const sections: typeof SECTIONS = JSON.parse(readFileSync(join(FRONTEND, "src", "pitfalls.json"), "utf8"));
+  const pitfall = sections.flatMap(({ pitfalls }) => pitfalls).find((one) => one.slug === slug);
+  return pitfall?.cure.replaceAll("`", "") ?? "not there";
+}
+
+/** Sees the panel with its cause, its next step and its link, by eye and by axe. */
+async function expectPanel(person: Person, slug: Slug, ...words: string[]): Promise<void> {
+  const { panel } = person;
+  await expect(panel).toBeVisible();
+  for (const some of [...words, cureOf(slug)]) await expect(panel).toContainText(some);
+  const more = panel.getByRole("link", { name: "More about this" });
+  await expect(more).toHaveAttribute("href", `/pitfalls#${slug}`);
+  await expectNoBarriers(person.page);
+}
 
 test("dev-origin-blocked: the page of the development server is alive", async ({
   newPerson,
@@ -24,4 +48,60 @@ test("localhost-is-not-one-place: whoever opens localhost ends at 127.0.0.1, as 
   await person.waitForEnd();
   await person.open(developmentAddress);
   await person.pick("Hello from localhost");
+});
+
+test.describe("the owner is told everything", () => {
+  test("script-blocked: where it comes from", async ({ newPerson, developmentAddress }) => {
+    const person = await newPerson();
+    person.cdn = "blocked";
+    await person.page.goto(developmentAddress);
+    await expectPanel(person, "script-blocked", CDN);
+    await person.expectProblem("ERR_FAILED");
+  });
+
+  test("domain-key: which domain, and where to register it", async ({ newPerson, developmentAddress }) => {
+    const person = await newPerson();
+    await person.letFail({ refusesDomain: true });
+    await person.page.goto(developmentAddress);
+    await expectPanel(
+      person,
+      "domain-key",
+      "Domain verification failed",
+      `This page is at ${developmentAddress}`,
+      "/settings/organization/security/domain-allowlist",
+    );
+    await person.expectProblem("Domain verification failed");
+  });
+
+  test("options-refused: which option", async ({ newPerson, developmentAddress }) => {
+    const person = await newPerson();
+    await person.letFail({ refusesOptions: true });
+    await person.page.goto(developmentAddress);
+    await expectPanel(person, "options-refused", "ChatKit says: ChatKit.create()");
+    await person.expectProblem("ChatKit.create()");
+  });
+
+  test("what the page's server says of the backend", async ({ newPerson, developmentAddress }) => {
+    const person = await newPerson();
+    const message = "No answer from the backend at http://127.0.0.1:1/health (ECONNREFUSED).";
+    await person.page.route("**/api/status", (route) =>
+      route.fulfill({ status: 502, json: { slug: "backend-down", message } }),
+    );
+    await person.page.goto(developmentAddress);
+    await expectPanel(person, "backend-down", message);
+    await person.expectProblem("502");
+  });
+});
+
+test("a panel's link leads to the words about its pitfall", async ({ newPerson, developmentAddress }) => {
+  const person = await newPerson();
+  await person.page.goto(`${developmentAddress}/pitfalls#migrations-not-run`);
+  const article = person.page.locator("#migrations-not-run");
+  await expect(article).toBeInViewport();
+  await expect(article).toContainText('relation "conversations" does not exist');
+  // All are made alike, and axe would look at each for a long time.
+  await person.page.locator("article:not(:target)").evaluateAll((others) => {
+    for (const other of others) other.remove();
+  });
+  await expectNoBarriers(person.page);
 });

@@ -78,6 +78,12 @@ export class Person {
     return this.page.locator("openai-chatkit");
   }
 
+  /** What lies over the chat and says why there is none. */
+  get panel(): Locator {
+    const heading = this.page.getByRole("heading", { name: "The chat could not start" });
+    return this.page.getByRole("alert").filter({ has: heading });
+  }
+
   /** The screen before the first message. */
   get start(): Locator {
     return this.page.getByRole("region", { name: "Start" });

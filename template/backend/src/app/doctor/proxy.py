@@ -143,18 +143,20 @@ def status() -> Finding | None:
     if answer.status_code == 200:
         return passed("the page's server reaches the backend")
     slug, setting = str(said.get("slug", "")), backend_url()
-    # The backend answers, and so does what the settings name: both were asked before.
-    if slug == "backend-down" and _expected_address() not in words_of(answer):
+    # The backend answers, and so does what the settings name: both were asked before. Outside of
+    # development the page's server names no address, and nobody knows which it asks.
+    words = words_of(answer)
+    if slug == "backend-down" and "://" in words and _expected_address() not in words:
         return failed(
             f"the page's server asks elsewhere than its settings say, which is at "
-            f"{_expected_address()}: {words_of(answer)}",
+            f"{_expected_address()}: {words}",
             tried=f"GET {url}",
             source=f"{setting.source}, read when the page's server was started or built",
             command=START,
             slug="backend-url-baked-in",
         )
     return failed(
-        f"the page's server says: {words_of(answer)}",
+        f"the page's server says: {words}",
         tried=f"GET {url}",
         source=setting.source,
         command=START,
@@ -189,15 +191,14 @@ def threads() -> Finding:
             command="git checkout -- frontend/src/app/api",
             slug="no-proxy-route",
         )
-    words = words_of(answer)
+    words, slug = words_of(answer), body.get("slug") if isinstance(body, dict) else None
     return failed(
         f"a request through the page is answered with {answer.status_code}: {words}",
         tried=tried,
         source=backend_url().source,
         command=START,
-        slug=next(
-            (slug for known, slug in SLUGS.items() if known in words), "proxy-hides-the-cause"
-        ),
+        slug=slug
+        or next((slug for known, slug in SLUGS.items() if known in words), "proxy-hides-the-cause"),
     )
 
 

@@ -1,12 +1,15 @@
 import type { Metadata } from "next";
+import { notFound } from "next/navigation";
 import { Prose } from "@/components/prose";
+import { isDevelopment } from "@/lib/disclosure";
 import { type Pitfall, SECTIONS } from "@/lib/pitfalls";
 import styles from "./pitfalls.module.css";
 
 export const metadata: Metadata = { title: "Pitfalls", robots: { index: false } };
 
-/** What can go wrong, and what to do: the panels of the chat lead here. */
+/** What can go wrong, and what to do: the panels of the chat lead here. Visitors find nothing. */
 export default function Pitfalls() {
+  if (!isDevelopment()) notFound();
   return (
     <main className={styles.page}>
       <h1>Pitfalls</h1>

@@ -2,8 +2,8 @@
 
 import { useEffect, useState } from "react";
 import { preload } from "react-dom";
-import type { Cause } from "@/lib/causes";
 import { CHATKIT_SCRIPT } from "@/lib/chatkit-script";
+import { seen } from "@/lib/disclosure";
 import type { Advice } from "@/lib/pitfalls";
 import styles from "./chat.module.css";
 import { ChatKitElement } from "./chatkit-element";
@@ -13,7 +13,9 @@ import { useCause } from "./use-cause";
 
 type Props = { domainKey: string; advice: Advice };
 
-const GONE: Cause = { slug: "domain-key", message: "ChatKit started, and took itself away again." };
+const GONE = seen("domain-key", "ChatKit started, and took itself away again.");
+
+const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page came, but its scripts did not start.");
 
 /** Holds ChatKit's element, and lies over it while it loads or when something is wrong. */
 export function ChatFrame(props: Props) {
@@ -72,13 +74,10 @@ function WithoutScripts({ advice }: { advice: Advice }) {
     <>
       <noscript>
         <style>{`.${styles.loading}, .${styles.late} { display: none; }`}</style>
-        <p>This chat needs JavaScript, which is switched off in this browser.</p>
+        <p>This chat needs JavaScript. Switch it on in this browser, then load the page again.</p>
       </noscript>
       <div className={styles.late}>
-        <Panel
-          cause={{ slug: "dev-origin-blocked", message: "The page came, but its scripts did not start." }}
-          advice={advice["dev-origin-blocked"]}
-        />
+        <Panel cause={WITHOUT_OUR_SCRIPTS} advice={advice[WITHOUT_OUR_SCRIPTS.slug]} />
       </div>
     </>
   );

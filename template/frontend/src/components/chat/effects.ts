@@ -1,3 +1,5 @@
+import { isDevelopment } from "@/lib/disclosure";
+
 type Data = Record<string, unknown>;
 type Effect = (data: Data) => void;
 
@@ -12,7 +14,7 @@ function nameTheTab({ title }: Data): void {
 export function runEffect({ name, data = {} }: { name: string; data?: Data }): void {
   const effect = effects.get(name);
   if (effect) effect(data);
-  else
+  else if (isDevelopment())
     console.warn(
       `This page knows no effect named "${name}": src/components/chat/effects.ts has those it knows.`,
     );

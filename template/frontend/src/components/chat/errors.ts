@@ -1,4 +1,5 @@
-import type { Cause } from "@/lib/causes";
+import type { Cause, Slug } from "@/lib/causes";
+import { seen } from "@/lib/disclosure";
 import { DOMAIN_KEYS } from "@/lib/domain-key";
 
 // Errors after which ChatKit is of no use, by the names that it gives them. All others it shows by itself.
@@ -15,11 +16,12 @@ export function isFatal({ name, message }: Error): boolean {
 
 /** What an error of ChatKit means for the person. */
 export function causeOf({ name, message }: Error): Cause {
-  const said = `ChatKit says: ${message}`;
-  if (OPTIONS.test(message)) return { slug: "options-refused", message: said };
-  if (!DOMAIN.has(name)) return { slug: "blank-screen", message: said };
-  return {
-    slug: "domain-key",
-    message: `${said} This page is at ${window.location.origin}; domains are registered at ${DOMAIN_KEYS}.`,
-  };
+  const slug = slugOf(name, message);
+  const where = `This page is at ${window.location.origin}; domains are registered at ${DOMAIN_KEYS}.`;
+  return seen(slug, `ChatKit says: ${message}${slug === "domain-key" ? ` ${where}` : ""}`);
+}
+
+function slugOf(name: string, message: string): Slug {
+  if (OPTIONS.test(message)) return "options-refused";
+  return DOMAIN.has(name) ? "domain-key" : "blank-screen";
 }

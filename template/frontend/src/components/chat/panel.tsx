@@ -5,7 +5,8 @@ import styles from "./chat.module.css";
 
 type Props = {
   cause: Cause;
-  advice: Pick<Pitfall, "title" | "cure">;
+  /** For the owner: there is none where visitors see the page. */
+  advice: Pick<Pitfall, "title" | "cure"> | undefined;
   /** Without it the page has to be loaded again: our own scripts do not run. */
   onRetry?: () => void;
 };
@@ -13,14 +14,16 @@ type Props = {
 /** Says why there is no chat and what to do, and lets the person try again. */
 export function Panel({ cause, advice, onRetry }: Props) {
   return (
-    <section role="alert" className={styles.panel}>
-      <h2>The chat could not start: {advice.title}</h2>
+    <section role="alert" className={styles.panel} data-cause={cause.slug}>
+      <h2>The chat could not start{advice && `: ${advice.title}`}</h2>
       <p>
         <Prose text={cause.message} />
       </p>
-      <p>
-        <Prose text={advice.cure} />
-      </p>
+      {advice && (
+        <p>
+          <Prose text={advice.cure} />
+        </p>
+      )}
       <p className={styles.actions}>
         {onRetry ? (
           <button type="button" onClick={onRetry}>
@@ -30,9 +33,11 @@ export function Panel({ cause, advice, onRetry }: Props) {
           // biome-ignore lint/a11y/useValidAnchor: it loads this very page again, without any script
           <a href="">Load the page again</a>
         )}
-        <a href={`/pitfalls#${cause.slug}`} target="_blank" rel="noopener">
-          More about this
-        </a>
+        {advice && (
+          <a href={`/pitfalls#${cause.slug}`} target="_blank" rel="noopener">
+            More about this
+          </a>
+        )}
       </p>
     </section>
   );

@@ -1,5 +1,6 @@
 import type { Cause } from "@/lib/causes";
 import { CHATKIT_SCRIPT } from "@/lib/chatkit-script";
+import { seen } from "@/lib/disclosure";
 
 /**
  * Loads the script that defines `<openai-chatkit>`, unless it has done its work already or is on its way.
@@ -17,8 +18,7 @@ export function loadChatKitScript(attempt: number, onFailure: (cause: Cause) => 
   const script = document.querySelector(`script[src="${address}"]`) ?? append(address);
   const fail = () => {
     script.remove();
-    const message = `ChatKit's script could not be loaded from ${CHATKIT_SCRIPT}.`;
-    onFailure({ slug: "script-blocked", message });
+    onFailure(seen("script-blocked", `ChatKit's script could not be loaded from ${CHATKIT_SCRIPT}.`));
   };
   script.addEventListener("error", fail);
   return () => script.removeEventListener("error", fail);

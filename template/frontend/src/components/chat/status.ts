@@ -1,4 +1,5 @@
 import { CAUSES, type Cause } from "@/lib/causes";
+import { seen } from "@/lib/disclosure";
 
 const STATUS = "/api/status";
 
@@ -9,12 +10,12 @@ export async function askStatus(signal: AbortSignal): Promise<Cause | null> {
     return response.ok ? null : causeIn(await response.json());
   } catch (error) {
     if (signal.aborted) return null;
-    const message = `The page's server does not answer at ${new URL(STATUS, window.location.href)} (${error}).`;
-    return { slug: "blank-screen", message };
+    const inside = `The page's server does not answer at ${new URL(STATUS, window.location.href)} (${error}).`;
+    return seen("blank-screen", inside);
   }
 }
 
 function causeIn({ slug, message }: { slug?: string; message?: string }): Cause {
-  const known = CAUSES.find((one) => one === slug);
-  return { slug: known ?? "blank-screen", message: message ?? "The page's server gives no reason." };
+  const known = CAUSES.find((one) => one === slug) ?? "blank-screen";
+  return message ? { slug: known, message } : seen(known, "The page's server gives no reason.");
 }

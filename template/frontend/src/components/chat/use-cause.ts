@@ -1,15 +1,16 @@
 import { useCallback, useEffect, useState } from "react";
 import type { Cause } from "@/lib/causes";
 import { CHATKIT_ORIGIN, CHATKIT_SCRIPT } from "@/lib/chatkit-script";
+import { seen } from "@/lib/disclosure";
 import { loadChatKitScript } from "./script";
 import { askStatus } from "./status";
 
 const PATIENCE_MS = 10_000;
 
-const TOO_LATE: Cause = {
-  slug: "blank-screen",
-  message: `ChatKit did not start within ${PATIENCE_MS / 1000} seconds. Its script comes from ${CHATKIT_SCRIPT}.`,
-};
+const TOO_LATE = seen(
+  "blank-screen",
+  `ChatKit did not start within ${PATIENCE_MS / 1000} seconds. Its script comes from ${CHATKIT_SCRIPT}.`,
+);
 
 /**
  * Starts ChatKit, and watches over it until it is ready: its script, the content security policy, the backend, the
@@ -39,8 +40,8 @@ export function useCause(attempt: number, ready: boolean) {
     // Also when ChatKit is ready: it says so of a frame that stayed empty.
     const onViolation = ({ blockedURI, effectiveDirective }: SecurityPolicyViolationEvent) => {
       if (!blockedURI.startsWith(CHATKIT_ORIGIN)) return;
-      const message = `The page's content security policy (${effectiveDirective}) keeps ${blockedURI} out.`;
-      report({ slug: "csp-blocks-chatkit", message });
+      const inside = `The page's content security policy (${effectiveDirective}) keeps ${blockedURI} out.`;
+      report(seen("csp-blocks-chatkit", inside));
     };
     document.addEventListener("securitypolicyviolation", onViolation);
     return () => document.removeEventListener("securitypolicyviolation", onViolation);

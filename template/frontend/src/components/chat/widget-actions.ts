@@ -1,5 +1,6 @@
 import type { WidgetsOption } from "@openai/chatkit";
 import type { UseChatKitReturn } from "@openai/chatkit-react";
+import { isDevelopment } from "@/lib/disclosure";
 
 type OnAction = NonNullable<WidgetsOption["onAction"]>;
 type Action = Parameters<OnAction>[0];
@@ -25,7 +26,7 @@ export async function runWidgetAction(
 ): Promise<void> {
   const action = widgetActions.get(type);
   if (action) await action(payload, item, chat);
-  else
+  else if (isDevelopment())
     console.warn(
       `This page has no widget action "${type}": src/components/chat/widget-actions.ts has those it has.`,
     );
