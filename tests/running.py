@@ -119,16 +119,19 @@ def listens(port: int) -> bool:
     )
 
 
-def kill_server(port: int) -> None:
-    """End what listens on a port with SIGKILL."""
-    servers = {
+def server_of(port: int) -> psutil.Process:
+    """Return the process that listens on a port."""
+    (pid,) = {
         connection.pid
         for connection in psutil.net_connections("tcp")
         if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN"
     }
-    assert servers
-    for pid in servers:
-        psutil.Process(pid).kill()
+    return psutil.Process(pid)
+
+
+def kill_server(port: int) -> None:
+    """End what listens on a port with SIGKILL."""
+    server_of(port).kill()
 
 
 def processes_below(folder: Path) -> list[psutil.Process]:
