@@ -182,8 +182,10 @@ def announce(person: Person, name: str) -> Effects:
 
 def remove(person: Person, file: Target) -> Effects:
     file_id = person.file(file)
-    assert person.post("attachments.delete", attachment_id=file_id).json() == {}
-    yield lambda world: world.files.pop(file_id, None)
+    response = person.post("attachments.delete", attachment_id=file_id)
+    yield _status(response, lambda world: world.removing(file_id))
+    if response.is_success:
+        yield lambda world: world.files.pop(file_id, None)
 
 
 def download(person: Person, file: Target) -> Effects:

@@ -134,6 +134,11 @@ class World:
             return 404
         return taken if self.files[file_id].content is None else 400
 
+    def removing(self, file_id: str) -> int:
+        """For a file that is in no conversation, or not there."""
+        messages = (item for thread in self.threads.values() for item in thread.items)
+        return 409 if any(file_id in _files_of(item) for item in messages) else 200
+
     # What happens
 
     def begin(self, thread_id: str, title: str) -> None:

@@ -15,14 +15,22 @@ from typing import Any, BinaryIO
 import httpx2
 import pytest
 from chat import Chat, message, text_of
+from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
-from chatkit.types import Attachment, AttachmentCreateParams, FileAttachment, ThreadMetadata
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    FileAttachment,
+    ThreadItem,
+    ThreadMetadata,
+)
 from conftest import Run, Server, attachments_folder, run_server
 from PIL import Image
 from sqlalchemy.engine import URL
 from wait import wait_until
 
 from app.attachments import files, images
+from app.attachments.store import AttachmentStore
 from app.attachments.sweep import sweep
 from app.chatkit_server import ChatKitServer, ServedStore, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
@@ -434,7 +442,7 @@ def test_a_file_that_is_sent_while_the_sweep_comes_is_kept(run: Run) -> None:
         await sweep(SlowStore(), TOMORROW)
         in_time, too_late = waiting
         assert bytes_of(in_time.id).exists()
-        assert await ChatKitStore().list_attachments(thread.id, owner) == [in_time.id]
+        assert in_time.id not in await ChatKitStore().list_unsent_attachments(owner)
         assert not bytes_of(too_late.id).exists()
         with pytest.raises(NotFoundError):
             await send(too_late)
@@ -523,6 +531,171 @@ def test_a_removed_file_whose_upload_is_cut_off_is_swept_away(
         await sweep(ChatKitStore(), TOMORROW)
         assert not bytes_of(announced.id).exists()
         assert announced.id not in await ChatKitStore().list_orphaned_attachments(TOMORROW)
+
+    run(work())
+
+
+async def sent_file(server: ChatKitServer, owner: RequestContext) -> Attachment:
+    """Upload a file."""
+    announced = await announced_file(server, owner)
+    return await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+
+
+async def events_of(
+    server: ChatKitServer, owner: RequestContext, kind: str, **params: Any
+) -> list[dict[str, Any]]:
+    """Return the events of a turn."""
+    request = parse_request(json.dumps({"type": kind, "params": params}))
+    stream = await server.handle(request, owner)
+    assert isinstance(stream, StreamingResult)
+    chunks = b"".join([chunk async for chunk in stream])
+    return [json.loads(line[6:]) for line in chunks.splitlines() if line.startswith(b"data: ")]
+
+
+async def begun_thread(server: ChatKitServer, owner: RequestContext) -> str:
+    """Begin a conversation and return its id."""
+    events = await events_of(server, owner, "threads.create", input=message("notice"))
+    thread_id: str = events[0]["thread"]["id"]
+    return thread_id
+
+
+def test_a_file_that_is_removed_while_it_is_sent_is_not_sent(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was to be sent with it is all still there, to be sent without it, or removed."""
+    owner, server = RequestContext("somebody-torn"), ChatKitServer()
+    add = server.store.add_thread_item
+
+    async def work() -> None:
+        thread_id = await begun_thread(server, owner)
+        kept, removed = await sent_file(server, owner), await sent_file(server, owner)
+
+        async def add_too_late(*arguments: Any) -> None:
+            await remove_file(server, removed.id, owner)
+            await add(*arguments)
+
+        monkeypatch.setattr(server.store, "add_thread_item", add_too_late)
+        both = message("Look", attachments=[kept.id, removed.id])
+        with pytest.raises(NotFoundError, match=r"a\.txt is not there any more"):
+            await events_of(
+                server, owner, "threads.add_user_message", thread_id=thread_id, input=both
+            )
+        items = await server.store.load_thread_items(thread_id, None, 9, "desc", owner)
+        assert not any(getattr(item, "attachments", []) for item in items.data)
+        assert not bytes_of(removed.id).exists()
+        assert bytes_of(kept.id).exists()
+        await remove_file(server, kept.id, owner)
+        assert not bytes_of(kept.id).exists()
+
+    run(work())
+
+
+def test_a_file_that_is_sent_while_it_is_removed_stays(run: Run) -> None:
+    """Its message would refer to a file that is gone."""
+    owner, server = RequestContext("somebody-torn-too"), ChatKitServer()
+
+    class SlowRecords(ChatKitStore):
+        async def disown_attachment(self, attachment_id: str) -> Attachment | None:
+            sent = message("Look", attachments=[attachment_id])
+            await events_of(server, owner, "threads.create", input=sent)
+            return await super().disown_attachment(attachment_id)
+
+    async def work() -> None:
+        file = await sent_file(server, owner)
+        with pytest.raises(RefusedError, match="in a conversation") as refused:
+            await AttachmentStore(SlowRecords()).delete_attachment(file.id, owner)
+        assert refused.value.status == 409
+        assert bytes_of(file.id).exists()
+        [thread] = (await server.store.load_threads(9, None, "desc", owner)).data
+        assert (await server.store.load_attachment(file.id, owner)).thread_id == thread.id
+        delete = {"type": "threads.delete", "params": {"thread_id": thread.id}}
+        await server.handle(parse_request(json.dumps(delete)), owner)
+        assert not bytes_of(file.id).exists()
+
+    run(work())
+
+
+def test_a_file_is_sent_once_though_two_messages_have_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, server = RequestContext("somebody-with-two-tabs"), ChatKitServer()
+    add = server.store.add_thread
+
+    async def work() -> None:
+        file = await sent_file(server, owner)
+        sent = message("Look", attachments=[file.id])
+
+        async def add_after_the_other_tab(*arguments: Any) -> None:
+            monkeypatch.setattr(server.store, "add_thread", add)
+            await events_of(server, owner, "threads.create", input=sent)
+            await add(*arguments)
+
+        monkeypatch.setattr(server.store, "add_thread", add_after_the_other_tab)
+        with pytest.raises(RefusedError, match="in another conversation"):
+            await events_of(server, owner, "threads.create", input=sent)
+        [thread] = (await server.store.load_threads(9, None, "desc", owner)).data
+        assert (await server.store.load_attachment(file.id, owner)).thread_id == thread.id
+
+    run(work())
+
+
+def test_a_file_that_is_uploaded_twice_and_sent_stays(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, server, save = RequestContext("somebody-impatient"), ChatKitServer(), files.save
+
+    async def work() -> None:
+        announced = await announced_file(server, owner)
+
+        async def save_slowly(attachment_id: str, content: BinaryIO) -> None:
+            monkeypatch.setattr(files, "save", save)
+            await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+            sent = message("Look", attachments=[announced.id])
+            await events_of(server, owner, "threads.create", input=sent)
+            await save(attachment_id, content)
+
+        monkeypatch.setattr(files, "save", save_slowly)
+        with pytest.raises(RefusedError, match="uploaded twice"):
+            await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+        assert bytes_of(announced.id).exists()
+        assert (await server.store.load_attachment(announced.id, owner)).thread_id
+
+    run(work())
+
+
+def test_a_message_to_a_thread_that_is_deleted_meanwhile(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is stored it is refused; while it is answered, the answer ends in words."""
+    owner, server = RequestContext("somebody-cleaning-up"), ChatKitServer()
+    add = server.store.add_thread_item
+
+    async def say(thread_id: str, file: Attachment) -> list[dict[str, Any]]:
+        said = {"thread_id": thread_id, "input": message("Hello", attachments=[file.id])}
+        return await events_of(server, owner, "threads.add_user_message", **said)
+
+    def delete_before(kind: str) -> None:
+        async def add_too_late(thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+            if item.type == kind:
+                delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
+                await server.handle(parse_request(json.dumps(delete)), owner)
+            await add(thread_id, item, context)
+
+        monkeypatch.setattr(server.store, "add_thread_item", add_too_late)
+
+    async def work() -> None:
+        first, second = [await begun_thread(server, owner) for _ in range(2)]
+        unsent, sent = [await sent_file(server, owner) for _ in range(2)]
+        delete_before("user_message")
+        with pytest.raises(NotFoundError, match=f"Thread {first} not found"):
+            await say(first, unsent)
+        assert bytes_of(unsent.id).exists(), "it can be sent in another conversation"
+        delete_before("assistant_message")
+        error = (await say(second, sent))[-1]
+        assert "was deleted while" in error["message"]
+        assert not error["allow_retry"]
+        assert not bytes_of(sent.id).exists()
+        assert (await server.store.load_threads(9, None, "desc", owner)).data == []
 
     run(work())
 

@@ -1,6 +1,7 @@
 """ChatKit's protocol: what a request does, what is sent and what is stored."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from chatkit.actions import Action
 from chatkit.errors import CustomStreamError
 from chatkit.server import ChatKitServer as BaseServer
 from chatkit.server import NonStreamingResult, StreamingResult
+from chatkit.store import NotFoundError
 from chatkit.types import (
     Attachment,
     AudioInput,
@@ -36,6 +38,7 @@ from chatkit.types import (
     is_streaming_req,
 )
 from pydantic import BaseModel, TypeAdapter
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import assistant, demo, dictation
 from app.assistant_errors import shielded, shielded_in_stream
@@ -54,6 +57,8 @@ from app.settings import get_settings
 from app.thread_titles import title_of
 from app.turn import Turn
 from app.wire_times import with_offsets
+
+DELETED = "This conversation was deleted while it was answered."
 
 # Built once: building it takes longer than many a request.
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
@@ -230,13 +235,10 @@ class ChatKitServer(BaseServer[RequestContext]):
         return await dictation.transcribe(audio_input)
 
     async def _delete_thread(self, request: ThreadsDeleteReq, context: RequestContext) -> bytes:
-        thread_id = request.params.thread_id
-        attachment_ids = await self.store.list_attachments(thread_id, context)
-        answer = await self._process_non_streaming(request, context)
         # What a crash leaves here is in no thread any more, and swept away.
-        for attachment_id in attachment_ids:
+        for attachment_id in await self.store.remove_thread(request.params.thread_id, context):
             await remove(self.store, attachment_id)
-        return answer
+        return b"{}"
 
     async def _stream(
         self, request: StreamingReq, context: RequestContext
@@ -261,6 +263,10 @@ class ChatKitServer(BaseServer[RequestContext]):
             # Before the first chunk there is a status to tell it with. A stream that breaks off
             # makes ChatKit's page post the message again.
             if not may_stop:
+                if isinstance(error, NotFoundError):
+                    # Something has come in between since the check, which may have words for it.
+                    with suppress(NotFoundError):
+                        await check_request(request, self.store, context)
                 raise
             _, message = explain_failure(error, context.request_id)
             held = self._chunk(ErrorEvent(message=message, allow_retry=True))
@@ -294,6 +300,17 @@ class ChatKitServer(BaseServer[RequestContext]):
             async for event in self._process_streaming_impl(request, context):
                 yield event
 
+    async def _process_new_thread_item_respond(
+        self, thread: ThreadMetadata, item: UserMessageItem, context: RequestContext
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        # As ChatKit does, but that the store puts a message's files into the thread with it.
+        await self.store.add_thread_item(thread.id, item, context)
+        yield ThreadItemDoneEvent(item=item)
+        async for event in self._process_events(
+            thread, context, lambda: self.respond(thread, item, context)
+        ):
+            yield event
+
     def _chunk(self, event: ThreadStreamEvent) -> bytes:
         return b"data: " + self._serialize(event) + b"\n\n"
 
@@ -306,12 +323,23 @@ class ChatKitServer(BaseServer[RequestContext]):
         async for event in super()._process_events(
             thread, context, lambda: keep_half_answers(stream)
         ):
-            if isinstance(event, ErrorEvent):
+            if not isinstance(event, ErrorEvent):
+                yield event
+            elif await self._is_deleted(thread, context):
+                yield ErrorEvent(message=DELETED, allow_retry=False)
+            else:
                 # Without a message ChatKit's page says no more than that a turn failed.
                 message = naming_request(event.message or went_wrong(), context.request_id)
                 yield ErrorEvent(message=message, allow_retry=event.allow_retry)
-            else:
-                yield event
+
+    async def _is_deleted(self, thread: ThreadMetadata, context: RequestContext) -> bool:
+        try:
+            await self.store.load_thread(thread.id, context)
+        except NotFoundError:
+            return True
+        except SQLAlchemyError:  # then the turn has failed by another reason
+            return False
+        return False
 
     def _serialize(self, obj: BaseModel) -> bytes:
         # ChatKit's times are naive and local, and a browser elsewhere would read them as its own.

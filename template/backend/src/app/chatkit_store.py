@@ -21,7 +21,7 @@ from chatkit.types import (
     UserMessageItem,
 )
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Select, Update, delete, func, select, update
+from sqlalchemy import Select, Update, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -110,9 +110,7 @@ class ChatKitStore(Store[RequestContext]):
             row = {"id": thread.id, "owner": context.owner, **_columns_of_thread(thread)}
             await session.execute(ADD_THREAD, row)
             await session.execute(ADD_ITEM, _new_item(thread.id, message, position=1))
-            for attachment in message.attachments:
-                if not await _changed_attachment(session, attachment, thread.id, context):
-                    raise NotFoundError(f"Attachment {attachment.id} not found.")
+            await _take_files(session, thread.id, message, context)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
@@ -170,13 +168,21 @@ class ChatKitStore(Store[RequestContext]):
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
         """Delete a thread and its items; without effect where there is none."""
+        await self.remove_thread(thread_id, context)
+
+    async def remove_thread(self, thread_id: str, context: RequestContext) -> Sequence[str]:
+        """Delete a thread and its items, and return the ids of its files, which are in none now."""
         async with write() as session:
-            await session.execute(
-                delete(models.Conversation).where(
-                    models.Conversation.id == thread_id,
-                    models.Conversation.owner == context.owner,
-                )
+            if await _lock_thread(session, thread_id, context) is None:
+                return []
+            files = await session.scalars(
+                select(models.Attachment.id).where(models.Attachment.conversation_id == thread_id)
             )
+            attachment_ids = files.all()
+            await session.execute(
+                delete(models.Conversation).where(models.Conversation.id == thread_id)
+            )
+            return attachment_ids
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
@@ -223,8 +229,11 @@ class ChatKitStore(Store[RequestContext]):
     ) -> None:
         """Store a new item at the end of its thread; one that is there already is replaced.
 
+        A new message comes with its files: all or nothing.
+
         Raises:
-            NotFoundError: the thread is not there, or somebody else's.
+            NotFoundError: the thread is not there, or somebody else's; or one of the files is not
+                there any more.
         """
         await self.save_item(thread_id, item, context)
 
@@ -256,6 +265,8 @@ class ChatKitStore(Store[RequestContext]):
                 if not may_be_new:
                     raise NotFoundError(f"Item {item.id} not found in thread {thread_id}.")
                 await session.execute(ADD_ITEM, _new_item(thread_id, item, last + 1))
+                if isinstance(item, UserMessageItem):
+                    await _take_files(session, thread_id, item, context)
             elif not _reopens(_ITEM.validate_json(stored), item):
                 await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))
 
@@ -362,17 +373,6 @@ class ChatKitStore(Store[RequestContext]):
                 )
             )
 
-    async def list_attachments(self, thread_id: str, context: RequestContext) -> Sequence[str]:
-        """Return the ids of the attachments of a thread."""
-        async with read() as session:
-            result = await session.scalars(
-                select(models.Attachment.id).where(
-                    models.Attachment.conversation_id == thread_id,
-                    models.Attachment.owner == context.owner,
-                )
-            )
-            return result.all()
-
     async def list_unsent_attachments(self, context: RequestContext) -> Sequence[str]:
         """Return the ids of the owner's attachments that are in no thread, the newest first."""
         table = models.Attachment
@@ -459,13 +459,31 @@ async def _lock_thread(
 async def _changed_attachment(
     session: AsyncSession, attachment: Attachment, thread_id: str | None, context: RequestContext
 ) -> bool:
-    """Store the record of an attachment where it is there; return whether it is."""
+    """Store the record of an attachment where it is there; return whether it is.
+
+    One that is in another thread is not: it stays there.
+    """
+    thread = models.Attachment.conversation_id
     return await _found_any(
         session,
         update(models.Attachment)
         .where(models.Attachment.id == attachment.id, models.Attachment.owner == context.owner)
+        .where(or_(thread.is_(None), thread == thread_id))
         .values(conversation_id=thread_id, document=attachment.model_dump_json()),
     )
+
+
+async def _take_files(
+    session: AsyncSession, thread_id: str, message: UserMessageItem, context: RequestContext
+) -> None:
+    """Put the files of a message into its thread.
+
+    Raises:
+        NotFoundError: one was removed meanwhile, or sent in another thread.
+    """
+    for attachment in message.attachments:
+        if not await _changed_attachment(session, attachment, thread_id, context):
+            raise NotFoundError(f"The file {attachment.name} is not there any more.")
 
 
 async def _found_any(session: AsyncSession, statement: Update) -> bool:

@@ -90,7 +90,7 @@ class AttachmentStore(BaseStore[RequestContext]):
         """Store the bytes of an attachment, once they are found to be what they should.
 
         Raises:
-            RefusedError: they are something else; the record is removed.
+            RefusedError: they are something else, and the record is removed; or they came before.
             NotFoundError: it was removed while it came.
         """
         mime_type, preview = attachment.mime_type, None
@@ -109,21 +109,32 @@ class AttachmentStore(BaseStore[RequestContext]):
         try:
             await self._records.update_attachment(received, context)
         except NotFoundError:
+            if await self._is_there(attachment.id, context):
+                raise RefusedError(400, "The file was uploaded twice, and is sent.") from None
             await files.delete(attachment.id)
             raise
         return received
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        """Remove a file, without effect on a stranger's. Of one that is sent the bytes are deleted.
+        """Remove a file, without effect on a stranger's.
 
-        ChatKit deletes its record then.
+        Raises:
+            RefusedError: it is in a conversation by now.
         """
+        if not await self._is_there(attachment_id, context):
+            return
+        await remove(self._records, attachment_id)
+        if await self._is_there(attachment_id, context):
+            raise RefusedError(
+                409, "The file is in a conversation. It is deleted together with that."
+            )
+
+    async def _is_there(self, attachment_id: str, context: RequestContext) -> bool:
         try:
             await self._records.load_attachment(attachment_id, context)
         except NotFoundError:
-            return
-        await remove(self._records, attachment_id)
-        await files.delete(attachment_id)
+            return False
+        return True
 
 
 def _clean(name: str) -> str:
