@@ -10,6 +10,7 @@ from pathlib import Path
 from app.dev import packages
 from app.dev.node import Node, find_node
 from app.dev.paths import FRONTEND, ROOT
+from app.dev_group import require_dev_group
 from app.env_files import complete_env_files
 from app.errors import StartupError
 from app.settings import BACKEND
@@ -26,6 +27,7 @@ class Step:
 
 def main() -> None:
     """Run every step, whatever the one before said; exit with 1 if any failed."""
+    require_dev_group("check")
     try:
         sys.exit(_run())
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 import sys
 
 from app.dev.stopping import Stopped, ignore_signals, raise_when_stopped
+from app.dev_group import require_dev_group
 from app.errors import StartupError
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     Exits with 128 and the signal's number when it was stopped (130 after Ctrl-C), as shells expect,
     and with 1 when something failed.
     """
+    require_dev_group("dev")
     raise_when_stopped()
     status = 1
     failure = ""

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
+from app.dev_group import require_dev_group
+
 
 def main() -> None:
     """Examine the project; exit with 1 if a check fails, with 2 if one could not be tried."""
@@ -35,6 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="for machines and for bug reports")
     options = parser.parse_args()
+    require_dev_group("doctor")
     if isinstance(sys.stdout, TextIOWrapper):  # there are signs that Windows cannot print
         sys.stdout.reconfigure(errors="replace")
     try:
