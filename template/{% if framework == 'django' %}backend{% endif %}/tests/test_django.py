@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from chat import Chat
 from conftest import SECRET, Server, alembic, empty_database, environment, run_server, run_sql
+from serving import start_serving
 from sqlalchemy.engine import URL
 from wait import wait_until
 
@@ -51,7 +52,7 @@ def site(database: URL) -> Iterator[Server]:
     manage("migrate", database=database)
     manage("shell", "-c", MAKE_USERS, database=database)
     manage("createsuperuser", "--noinput", "--username=chief", "--email=", database=database)
-    with run_server(database) as running:
+    with run_server(database, None, LOGIN_FAILURES="2") as running:
         yield running
 
 
@@ -231,6 +232,103 @@ def test_the_names_of_hosts_can_be_limited(database: URL) -> None:
             person = server.someone()
             headers = {**person.headers, "Host": host}
             assert Chat(person.url, headers).post("threads.list").status_code == status
+
+
+def test_other_names_of_hosts_are_refused_at_first(in_production: Server) -> None:
+    person = in_production.someone()
+    for host, status in (("localhost:8000", 200), ("rebound.example", 400)):
+        headers = {**person.headers, "Host": host}
+        assert Chat(person.url, headers).post("threads.list").status_code == status
+
+
+def test_other_machines_are_let_in_by_name_only(database: URL, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    settings = {"BACKEND_HOST": "0.0.0.0", "APP_ENV": "production"}
+    process = start_serving(environment(database, **settings), log)
+    process.join(120)
+    assert process.exitcode == 1
+    assert "ALLOWED_HOSTS is not set" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def try_login(
+    site: Server, name: str, password: str, path: str = "/accounts/login/", **headers: str
+) -> httpx2.Response:
+    """Return what a browser of its own is answered that fills in a form."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    with httpx2.Client(base_url=site.address, headers=sent) as browser:
+        token = browser.get(path).cookies["csrftoken"]
+        # Of production's cookies a client says nothing that has no TLS itself.
+        cookies = {"Cookie": f"csrftoken={token}"}
+        fields = {"username": name, "password": password, "csrfmiddlewaretoken": token}
+        return browser.post(path, data=fields, headers=cookies)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/accounts/login/", "bob"), ("/admin/login/", "clerk")]
+)
+def test_passwords_cannot_be_guessed(site: Server, path: str, name: str) -> None:
+    """Slug: login-without-a-throttle. A name is locked for the address that fails, alone."""
+    here = {"X_Forwarded_For": "192.0.2.1"}
+
+    def attempt(password: str, **headers: str) -> httpx2.Response:
+        return try_login(site, name, password, path, **{**here, "Accept": "text/html", **headers})
+
+    assert [attempt("wrong").status_code for _ in range(2)] == [200, 429]
+    for accept, kind in (("text/html", "text/html"), ("application/json", "application/json")):
+        answer = attempt(PASSWORD, Accept=accept)
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
+        assert answer.headers["content-type"].startswith(kind)
+        assert "Too many logins have failed. Try again in 15 minutes." in answer.text
+    assert attempt(PASSWORD, X_Forwarded_For="192.0.2.99").status_code == 302
+    assert try_login(site, "ada", PASSWORD, **here).status_code == 302
+
+
+@pytest.fixture(scope="module")
+def behind_tls(database: URL) -> Iterator[Server]:
+    """A server behind a proxy that sends the headers of these tests, as nginx does."""
+    hosts = {"ALLOWED_HOSTS": "chat.example.com, backend", "TRUSTED_PROXIES": "127.0.0.0/8"}
+    origins = {"CSRF_TRUSTED_ORIGINS": "https://elsewhere.example.com"}
+    with run_server(database, None, APP_ENV="production", **hosts, **origins) as running:
+        yield running
+
+
+TLS_PROXY = {"X_Forwarded_Proto": "https", "X_Forwarded_For": "192.0.2.7"}
+BY_BROWSER = {"Host": "chat.example.com", "Origin": "https://chat.example.com"}
+
+
+def test_a_login_works_behind_tls(site: Server, behind_tls: Server) -> None:
+    """Slug: django-behind-tls. A form of another site does not."""
+    answer = try_login(behind_tls, "ada", PASSWORD, **TLS_PROXY, **BY_BROWSER)
+    assert answer.status_code == 302, answer.text
+    [session] = [one for one in answer.headers.get_list("set-cookie") if "sessionid=" in one]
+    assert "Secure" in session
+    other_name = {"Host": "backend", "Origin": "https://elsewhere.example.com"}
+    assert try_login(behind_tls, "ada", PASSWORD, **TLS_PROXY, **other_name).status_code == 302
+    forged = BY_BROWSER | {"Origin": "https://evil.example"}
+    assert try_login(behind_tls, "ada", PASSWORD, **TLS_PROXY, **forged).status_code == 403
+
+
+def test_a_proxy_that_nobody_named_is_not_believed(database: URL) -> None:
+    """It says that a browser came over TLS, and from where."""
+    settings = {"ALLOWED_HOSTS": "chat.example.com, 127.0.0.1", "TRUSTED_PROXIES": "192.0.2.1"}
+    settings |= {"APP_ENV": "production", "LOGIN_FAILURES": "2"}
+    with run_server(database, None, **settings) as server:
+        assert try_login(server, "ada", PASSWORD, **TLS_PROXY, **BY_BROWSER).status_code == 403
+        for number in range(2):
+            headers = {"X_Forwarded_For": f"192.0.2.{number}"}
+            answer = try_login(server, "nobody", "wrong", **headers)
+        assert answer.status_code == 429
+
+
+def test_who_is_logged_in_stays_so_with_another_secret(site: Server) -> None:
+    """Slug: secret-rotation-loses-guests."""
+    ada = log_in(site, "ada")
+    new = {"CHATKIT_SECRET": secrets.token_urlsafe(32), "CHATKIT_SECRET_PREVIOUS": SECRET}
+    with run_server(site.database, None, **new) as changed:
+        page = httpx2.get(f"{changed.address}/accounts/login/", cookies=ada.cookies)
+    assert "logged in as ada" in page.text
 
 
 def test_the_admin_is_for_staff(site: Server, ada: Browser, chief: Browser) -> None:

@@ -79,6 +79,7 @@ def _config(reload: bool) -> uvicorn.Config:
         log_config=log_config(),
         access_log=False,  # app.request_log writes a line for each request
         proxy_headers=True,
+        forwarded_allow_ips=get_settings().trusted_proxies or None,
         timeout_graceful_shutdown=RELOAD_SHUTDOWN_SECONDS if reload else GRACEFUL_SHUTDOWN_SECONDS,
         reload=reload,
         reload_dirs=[str(BACKEND / "src")] if reload else None,

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1)
     """How many connections a process has to a database server at most."""
 
+    trusted_proxies: Words = []
+    """Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks."""
+
     oidc_issuer: str | None = None
     """Whose tokens are believed besides those of the page's server. See `app.oidc`."""
 

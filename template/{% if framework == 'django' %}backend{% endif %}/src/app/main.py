@@ -12,7 +12,10 @@ from app.site.bodies import Receive, Send, shortened
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.site.settings")
 django = get_asgi_application()
 
+from app.site.settings import environment  # noqa: E402
 from app.site.static import static_folders  # noqa: E402 -- needs Django's settings
+
+environment.check_hosts()
 
 # Before Django, and not as its middleware: that fails in development for a file that is not there.
 site = ServeStaticASGI(django)

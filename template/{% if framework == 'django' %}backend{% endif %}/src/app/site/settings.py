@@ -1,6 +1,9 @@
 """Django's settings. Those that differ between machines come from app.settings."""
 
 import hmac
+from datetime import timedelta
+
+from pydantic import SecretStr
 
 from app.database import database_url
 from app.settings import get_settings
@@ -13,10 +16,16 @@ in_production = environment.app_env == "production"
 
 DEBUG = not in_production
 ALLOWED_HOSTS = environment.allowed_hosts
-# Never the secret itself: what one of them signs, the other must not believe.
-SECRET_KEY = hmac.digest(
-    environment.chatkit_secret.get_secret_value().encode(), b"Django's SECRET_KEY", "sha256"
-).hex()
+
+
+def _secret_key(secret: SecretStr) -> str:
+    # Never the secret itself: what one of them signs, the other must not believe.
+    key = secret.get_secret_value().encode()
+    return hmac.digest(key, b"Django's SECRET_KEY", "sha256").hex()
+
+
+SECRET_KEY = _secret_key(environment.chatkit_secret)
+SECRET_KEY_FALLBACKS = [_secret_key(s) for s in (environment.chatkit_secret_previous,) if s]
 
 INSTALLED_APPS = [
     "app.site",
@@ -26,6 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
 ]
 MIDDLEWARE = [
     "app.site.errors.errors_in_words",
@@ -36,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "app.site.urls"
 TEMPLATES = [
@@ -65,11 +76,26 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# A name is locked for the address that fails, and for no other: else a stranger could lock anybody.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_ENABLED = environment.login_failures > 0
+AXES_FAILURE_LIMIT = environment.login_failures
+AXES_COOLOFF_TIME = timedelta(minutes=environment.login_cooloff_minutes)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "app.site.throttle.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # nobody needs to know who logged in when
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = environment.page_url
 LOGOUT_REDIRECT_URL = "login"
 
 SESSION_COOKIE_DOMAIN = environment.session_cookie_domain
+CSRF_TRUSTED_ORIGINS = environment.csrf_trusted_origins
 SESSION_COOKIE_SECURE = in_production
 CSRF_COOKIE_SECURE = in_production
 # TLS, and what browsers should know of it, is a matter of the proxy in front.
