@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,14 @@ def copy_into_image(stage: Stage, built: Path, image: Path) -> None:
         shutil.copytree(path, image / target, dirs_exist_ok=True, symlinks=True)
 
 
+def is_closed_to_nobody(port: int) -> bool:
+    """Whether nobody's body is not waited for: src/instrumentation.ts is in the image, too."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sender:
+        sender.sendall(b"POST /api/chatkit HTTP/1.1\r\nHost: page\r\nContent-Length: 9\r\n\r\n{")
+        answer = b"".join(iter(lambda: sender.recv(65536), b""))
+    return b" 401 " in answer.partition(b"\r\n")[0]
+
+
 def test_the_image_serves_the_page(installed: Installed, tmp_path: Path) -> None:
     """Slugs: backend-url-baked-in, domain-key. The server is told both, and not the build."""
     project = installed(DEFAULT)
@@ -102,6 +111,7 @@ def test_the_image_serves_the_page(installed: Installed, tmp_path: Path) -> None
             assert "domain_pk_of_the_server" in httpx2.get(page).text
             assert httpx2.get(f"{page}/pitfalls").status_code == 200
             converse(visit(page))
+            assert is_closed_to_nobody(port)
         finally:
             server.terminate()
             server.wait(30)

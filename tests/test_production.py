@@ -78,7 +78,7 @@ def test_the_page_knows_what_is_set_when_it_starts(built: Installed) -> None:
         address = f"http://127.0.0.1:{port}"
         with serving(project, command_of_page, "frontend", env, address):
             document = httpx2.get(address).text
-            httpx2.get(f"{address}/api/status")
+            httpx2.get(f"{address}/api/status", headers=visit(address).headers)
         backend.shutdown()
     assert "domain_pk_of_the_server" in document
     assert "domain_pk_localhost_dev" not in document

@@ -1,8 +1,15 @@
 /** Next.js calls this once, before its server answers anybody. */
 export async function register(): Promise<void> {
-  if (process.env.NEXT_RUNTIME !== "nodejs") return;
-  const { trustedProxies } = await import("@/lib/client-address");
-  const { watchConnections } = await import("@/lib/connections");
-  trustedProxies();
-  watchConnections();
+  if (process.env.NEXT_RUNTIME === "nodejs") {
+    const { trustedProxies } = await import("@/lib/client-address");
+    const { watchConnections } = await import("@/lib/connections");
+    try {
+      trustedProxies();
+    } catch (error) {
+      // Next would go on, and answer nobody.
+      console.error(error instanceof Error ? error.message : error);
+      process.exit(1);
+    }
+    watchConnections();
+  }
 }

@@ -8,7 +8,7 @@ import {
   request,
   type ServerResponse,
 } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
@@ -16,24 +16,27 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { guestCookie, signGuest } from "@/lib/guest";
 import { answerJson, startEvents } from "./fake-backend";
 import { expectBuild } from "./page/built";
-import { type Running, startPage } from "./page/servers";
-import { CHUNK, GUEST, SECRET, stubSecret } from "./page-request";
+import { type Backend, type Running, startPage } from "./page/servers";
+import { CHUNK, claimsOf, GUEST, SECRET, stubSecret } from "./page-request";
 
 // Next's own server is part of what people get: it compresses, reads bodies, and notices who has gone.
 
 const MB = 1024 * 1024;
 const WITHIN_A_SECOND = { timeout: 1000 };
+const PATIENCE = { timeout: 10_000 };
 const FIRST = "data: 0\n\n"; // Next sends no head before the first byte
 
 let page: Running<string>;
 let answer: RequestListener;
+let at: Backend;
 const backend = createServer((asked, response) => answer(asked, response));
 
 beforeAll(async () => {
   expectBuild();
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
   const { port } = backend.address() as AddressInfo;
-  page = await startPage({ address: `http://127.0.0.1:${port}`, secret: SECRET });
+  at = { address: `http://127.0.0.1:${port}`, secret: SECRET };
+  page = await startPage(at);
 }, 120_000);
 afterAll(async () => {
   await page?.stop();
@@ -134,6 +137,76 @@ describe("an upload of 64 MB to a backend that does not take it yet", () => {
     more.emit("taken");
     expect((await answered)[0].statusCode).toBe(200);
     expect(taken).toBe(size);
+  });
+});
+
+describe("request-smuggled", () => {
+  test("an upload that breaks off in the middle is not a shorter one to the backend", async () => {
+    const over = vi.fn();
+    let begun = false;
+    answer = (asked) => {
+      asked.on("end", () => over("whole")).on("error", () => over("broken off"));
+      asked.on("data", () => {
+        begun = true;
+      });
+    };
+    const headers = { "content-type": "multipart/form-data; boundary=b", "content-length": "900" };
+    const file = new Readable({ read() {} });
+    file.push("--b");
+    const { asked, answered } = await ask("/api/attachments", headers, file);
+    answered.catch(() => {});
+    await vi.waitFor(() => expect(begun).toBe(true), PATIENCE);
+    asked.destroy();
+    await vi.waitFor(() => expect(over.mock.calls).toEqual([["broken off"]]), PATIENCE);
+  });
+});
+
+describe("one-request-blocks-all", () => {
+  test.each(["POST /api/attachments", "POST /api/chatkit", "GET /api/attachments/atc_1"])(
+    "%s of nobody is answered before its body is there, and the connection closed",
+    async (line) => {
+      const { port } = new URL(page.at);
+      const socket = connect(Number(port), "127.0.0.1");
+      let said = "";
+      socket.on("data", (data) => {
+        said += data;
+      });
+      socket.write(`${line} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 900\r\n\r\n{`);
+      await once(socket, "close");
+      expect(said).toMatch(/^HTTP\/1\.1 401 /);
+      expect(said).toContain('"slug":"not-signed-in"');
+    },
+  );
+});
+
+describe("free-cookies-spend-the-key", () => {
+  async function addressSeen(forwarded?: string): Promise<unknown> {
+    let claims: ReturnType<typeof claimsOf> | undefined;
+    answer = (asked, response) => {
+      claims = claimsOf(asked);
+      asked.resume();
+      answerJson(response, {});
+    };
+    const { answered } = await ask("/api/chatkit", forwarded ? { "x-forwarded-for": forwarded } : {}, "{}");
+    (await answered)[0].resume();
+    return (await claims)?.address;
+  }
+
+  test("the backend is told the address of the connection, whatever the browser says", async () => {
+    expect(await addressSeen()).toBe("127.0.0.1");
+    expect(await addressSeen("203.0.113.7")).toBe("127.0.0.1");
+  });
+
+  test("or what a trusted proxy says", async () => {
+    const untrusting = page;
+    page = await startPage(at, { TRUSTED_PROXIES: "127.0.0.1" });
+    try {
+      expect(await addressSeen("198.51.100.1, 203.0.113.7")).toBe("203.0.113.7");
+      expect(await addressSeen()).toBe("127.0.0.1");
+    } finally {
+      await page.stop();
+      page = untrusting;
+    }
   });
 });
 

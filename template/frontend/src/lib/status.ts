@@ -1,6 +1,7 @@
 import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
 import { unbuffered } from "@/lib/answers";
+import { answering, type Sender } from "@/lib/at-once";
 import { askBackend } from "@/lib/backend";
 import { backendAddress } from "@/lib/backend-address";
 import { type BackendAnswer, expectJson, handOn, senderOf } from "@/lib/backend-proxy";
@@ -25,8 +26,14 @@ type Said = { status?: unknown; message?: unknown } | null;
  */
 export function answerStatus(request: NextRequest): Promise<Response> {
   return respond(request, async () => {
-    await checkHealth(request);
-    await checkPerson(request);
+    const sender = await senderOf(request);
+    const share = answering.take(sender);
+    try {
+      await checkHealth(request);
+      await checkPerson(request, sender);
+    } finally {
+      share.giveBack();
+    }
     return Response.json({ status: "ok" }, { headers: unbuffered() });
   });
 }
@@ -41,9 +48,8 @@ async function checkHealth(request: NextRequest): Promise<void> {
   );
 }
 
-async function checkPerson(request: NextRequest): Promise<void> {
+async function checkPerson(request: NextRequest, sender: Sender): Promise<void> {
   const { url } = backendAddress("/chatkit");
-  const sender = await senderOf(request);
   const headers = { "content-type": "application/json" };
   const asked = await inTime(request, url, (signal) =>
     handOn(request, sender, "/chatkit", { method: "POST", headers, body: QUESTION, signal }),
