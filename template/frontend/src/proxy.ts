@@ -1,8 +1,8 @@
 import { type NextRequest, NextResponse } from "next/server";
 import { contentSecurityPolicy } from "@/lib/content-security-policy";
-import { GUEST_SECONDS, guestCookie, newGuest, signGuest, verifyGuest } from "@/lib/guest";
+import { Failure } from "@/lib/failure";
+import { GUEST_SECONDS, guestCookie, guestOf, newGuest, schemeOf, signGuest } from "@/lib/guest";
 import { guestsAreWelcome } from "@/lib/identity";
-import { pageOrigin } from "@/lib/page-origin";
 import { REQUEST_ID, requestId } from "@/lib/request-id";
 import { logFailure } from "@/lib/respond";
 
@@ -24,19 +24,20 @@ export async function proxy(request: NextRequest): Promise<Response> {
   try {
     if (guestsAreWelcome()) await welcome(request, response);
   } catch (error) {
-    // The page comes all the same: it asks for its status, and says what is wrong.
-    logFailure(request, error);
+    // The page comes all the same, and takes no cookie away: it asks for its status, and says what is wrong.
+    if (!(error instanceof Failure && error.status < 500)) logFailure(request, error);
   }
   return response;
 }
 
 async function welcome(request: NextRequest, response: NextResponse): Promise<void> {
-  const name = guestCookie();
-  const guest = (await verifyGuest(request.cookies.get(name)?.value)) ?? newGuest();
-  response.cookies.set(name, await signGuest(guest), {
+  const guest = (await guestOf(request)) ?? newGuest();
+  const scheme = schemeOf(request);
+  // Also for who is known: by then the cookie may have another name, or another secret.
+  response.cookies.set(guestCookie(scheme), await signGuest(guest, scheme), {
     httpOnly: true,
     sameSite: "lax",
-    secure: pageOrigin(request).startsWith("https:"),
+    secure: scheme === "https:",
     path: "/",
     maxAge: GUEST_SECONDS,
   });

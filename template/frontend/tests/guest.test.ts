@@ -1,9 +1,10 @@
+import { SignJWT } from "jose";
 import { unstable_doesMiddlewareMatch as doesMatch } from "next/experimental/testing/server";
 import { NextRequest } from "next/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { guestCookie, verifyGuest } from "@/lib/guest";
+import { guestCookie, guestOf, signGuest } from "@/lib/guest";
 import { config, proxy } from "@/proxy";
-import { stubSecret } from "./page-request";
+import { messageOf, post, SECRET, stubSecret } from "./page-request";
 
 beforeEach(stubSecret);
 afterEach(() => {
@@ -14,7 +15,20 @@ afterEach(() => {
 async function open(url = "http://127.0.0.1:3000/", headers: Record<string, string> = {}) {
   const response = await proxy(new NextRequest(url, { headers }));
   const [cookie = "", ...attributes] = response.headers.get("set-cookie")?.split("; ") ?? [];
-  return { cookie, attributes, guest: await verifyGuest(cookie.replace(`${guestCookie()}=`, "")) };
+  const guest = await guestOf(new NextRequest(url, { headers: { ...headers, cookie } }));
+  return { cookie, attributes, guest };
+}
+
+/** A cookie as release 0.1.0 has signed it. */
+async function cookieOfOld(guest: string): Promise<string> {
+  const value = await new SignJWT()
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(guest)
+    .setAudience("guest")
+    .setIssuedAt()
+    .setExpirationTime("365d")
+    .sign(new TextEncoder().encode(SECRET));
+  return `${guestCookie()}=${value}`;
 }
 
 describe("two-guests-in-one-browser", () => {
@@ -53,6 +67,78 @@ describe("two-guests-in-one-browser", () => {
     ["the page's own router, which has the cookie", { "next-router-prefetch": "1" }, false],
   ])("a document fetched in advance by %s", (_, headers, expected) => {
     expect(doesMatch({ config, url: "http://127.0.0.1:3000/", headers })).toBe(expected);
+  });
+});
+
+describe("a site of the same domain cannot plant a history", () => {
+  const HTTPS = "https://chat.example/";
+
+  test("over https the cookie has a name that browsers guard, and no other is believed", async () => {
+    const first = await open(HTTPS);
+    expect(first.cookie).toMatch(/^__Host-chatkit_guest_[0-9a-f]{8}=/);
+    expect(first.attributes).toEqual(expect.arrayContaining(["Path=/", "Secure", "HttpOnly"]));
+    expect(first.attributes.join()).not.toMatch(/domain/i);
+    const planted = first.cookie.replace("__Host-", "");
+    expect((await open(HTTPS, { cookie: planted })).guest).not.toBe(first.guest);
+    // Had from whoever says to us that the page is at http.
+    const { cookie, guest } = await open();
+    expect((await open(HTTPS, { cookie })).guest).not.toBe(guest);
+    expect((await open(HTTPS, { cookie: cookie.replace("chat", "__Host-chat") })).guest).not.toBe(guest);
+  });
+
+  test("a guest of 0.1.0 keeps their history, and gets the new cookie", async () => {
+    const cookie = await cookieOfOld("guest_of_old");
+    const moved = await open(HTTPS, { cookie });
+    expect([moved.guest, moved.cookie]).toEqual(["guest_of_old", expect.stringMatching(/^__Host-/)]);
+    expect((await open(undefined, { cookie })).guest).toBe("guest_of_old");
+    const both = `${cookie}; ${(await open(HTTPS)).cookie}`;
+    expect((await open(HTTPS, { cookie: both })).guest).not.toBe("guest_of_old");
+  });
+
+  test("two cookies of one name are refused with words, and stay as they are", async () => {
+    const cookie = `${guestCookie()}=${await signGuest("guest_a")}; ${guestCookie()}=${await signGuest("guest_b")}`;
+    expect(
+      (await proxy(new NextRequest(HTTPS, { headers: { cookie } }))).headers.get("set-cookie"),
+    ).toBeNull();
+    const response = await post({ type: "threads.list", params: {} }, { cookie });
+    expect(response.status).toBe(401);
+    expect(await messageOf(response)).toContain("Delete the cookies of this site, then reload the page.");
+  });
+
+  test.each(["\u00a0", "\u000b", "%20"])("a name that only looks guarded is another: %j", async (before) => {
+    const { cookie, guest } = await open(HTTPS);
+    expect((await open(HTTPS, { cookie: before + cookie })).guest).not.toBe(guest);
+    expect((await open(HTTPS, { cookie: `\t ${cookie} ` })).guest).toBe(guest);
+  });
+});
+
+describe("secret-rotation-loses-guests", () => {
+  const NEW = "another secret for the tests, longer than 32 characters";
+
+  test.each(["http://127.0.0.1:3000/", "https://chat.example/"])("at %s", async (url) => {
+    const before = await open(url);
+    vi.stubEnv("CHATKIT_SECRET", NEW);
+    expect((await open(url, { cookie: before.cookie })).guest).not.toBe(before.guest);
+    vi.stubEnv("CHATKIT_SECRET_PREVIOUS", SECRET);
+    const during = await open(url, { cookie: before.cookie });
+    expect(during.guest).toBe(before.guest);
+    expect(during.cookie.split("=")[0]).not.toBe(before.cookie.split("=")[0]);
+    vi.stubEnv("CHATKIT_SECRET_PREVIOUS", "");
+    expect((await open(url, { cookie: during.cookie })).guest).toBe(before.guest);
+  });
+
+  test("a guest of 0.1.0 comes along", async () => {
+    const cookie = await cookieOfOld("guest_of_old");
+    vi.stubEnv("CHATKIT_SECRET", NEW);
+    vi.stubEnv("CHATKIT_SECRET_PREVIOUS", SECRET);
+    expect((await open("https://chat.example/", { cookie })).guest).toBe("guest_of_old");
+  });
+
+  test("a previous secret that is too short is named", async () => {
+    const log = vi.spyOn(console, "error").mockImplementation(() => {});
+    vi.stubEnv("CHATKIT_SECRET_PREVIOUS", "short");
+    await proxy(new NextRequest("http://127.0.0.1:3000/"));
+    expect(log.mock.calls.join()).toContain("CHATKIT_SECRET_PREVIOUS is shorter than 32 characters");
   });
 });
 

@@ -13,10 +13,10 @@ export async function newKey(alg = "ES256", kid = alg): Promise<Key> {
 }
 
 /** A token as a provider gives it to somebody called "ada", with what is wrong with it. */
-export function sign(key: Key, claims: object): Promise<string> {
+export function sign(key: Omit<Key, "kid"> & { kid?: string }, claims: object): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT({ sub: "ada", aud: AUDIENCE, iat: now, exp: now + 300, ...claims })
-    .setProtectedHeader({ alg: key.alg, kid: key.kid })
+    .setProtectedHeader({ alg: key.alg, ...(key.kid !== undefined && { kid: key.kid }) })
     .sign(key.privateKey);
 }
 

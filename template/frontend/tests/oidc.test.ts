@@ -51,6 +51,32 @@ describe("a token of the provider", () => {
     expect(await ownerOf(await token({ nbf: now + 60 }))).toBeNull();
   });
 
+  test("is of now: none comes from the future", async () => {
+    const { token } = await provided();
+    const now = Math.floor(Date.now() / 1000);
+    expect(await ownerOf(await token({ iat: now + 4 }))).toBe("oidc:ada");
+    expect(await ownerOf(await token({ iat: now + 60 }))).toBeNull();
+  });
+
+  test("names no key where exactly one fits its algorithm", async () => {
+    const [key, another] = [await newKey("ES256"), await newKey("RS256")];
+    const provider = await loginProvider(key, another);
+    const { kid: _, ...nameless } = key;
+    expect(await ownerOf(await sign(nameless, { iss: provider.issuer }))).toBe("oidc:ada");
+    provider.keys = [key, await newKey("ES256", "next")];
+    vi.stubEnv("OIDC_JWKS_URL", `${provider.issuer}/keys`);
+    expect(await ownerOf(await sign(nameless, { iss: provider.issuer }))).toBeNull();
+  });
+
+  test("is not taken from two cookies of one name", async () => {
+    const { token } = await provided();
+    vi.stubEnv("OIDC_COOKIE", "login");
+    const cookie = `login=${await token()}; login=${await token({ sub: "eve" })}`;
+    const response = await post(LIST, { cookie });
+    expect(response.status).toBe(401);
+    expect(await messageOf(response)).toContain("two cookies");
+  });
+
   test("comes as the bearer, else in the cookie", async () => {
     const { token } = await provided();
     vi.stubEnv("OIDC_COOKIE", "login");
@@ -171,7 +197,7 @@ describe("the provider's keys", () => {
     expect(await ownerOf(await token())).toBe("oidc:ada");
     const next = await newKey("ES256", "next");
     provider.keys = [next];
-    vi.setSystemTime(Date.now() + 60_000);
+    vi.setSystemTime(Date.now() + 5000);
     expect(await ownerOf(await sign(next, { iss: provider.issuer }))).toBe("oidc:ada");
     expect(await ownerOf(await sign(key, { iss: provider.issuer }))).toBeNull();
   });

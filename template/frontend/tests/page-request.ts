@@ -23,7 +23,8 @@ export async function pageRequest(
   { headers, signal, cookie, ...init }: Options & { method?: string; body?: BodyInit | null },
 ): Promise<NextRequest> {
   const sent = new Headers(headers);
-  const cookies = cookie === undefined ? `${guestCookie()}=${await signGuest(GUEST)}` : cookie;
+  const scheme = sent.get("x-forwarded-proto")?.startsWith("https") ? "https:" : "http:";
+  const cookies = cookie === undefined ? `${guestCookie(scheme)}=${await signGuest(GUEST, scheme)}` : cookie;
   if (cookies) sent.set("cookie", cookies);
   return new NextRequest(`http://127.0.0.1:3000${path}`, {
     ...init,

@@ -1,3 +1,4 @@
+import { cookiesOf } from "@/lib/cookies";
 import { setting } from "@/lib/environment";
 
 /**
@@ -6,14 +7,10 @@ import { setting } from "@/lib/environment";
  *
  * @returns A `Cookie` header with the values as the browser sent them, or null when there is nothing to send.
  */
-export function backendCookies({ headers }: Request): string | null {
+export function backendCookies(request: Request): string | null {
   const names = setting("BACKEND_COOKIES")
     .split(",")
     .map((name) => name.trim());
-  const cookies = (headers.get("cookie") ?? "").split(";").map((cookie) => cookie.trim());
-  const passed = cookies.filter((cookie) => {
-    const [name] = cookie.split("=", 1);
-    return name && names.includes(name.trim());
-  });
-  return passed.join("; ") || null;
+  const passed = cookiesOf(request).filter(({ name }) => name && names.includes(name));
+  return passed.map(({ name, value }) => `${name}=${value}`).join("; ") || null;
 }

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { peerAddress } from "@/lib/connections";
+import { setting } from "@/lib/environment";
 import { Failure } from "@/lib/failure";
 
 /**
@@ -16,7 +17,7 @@ export function clientAddress({ headers }: Request): string | null {
   const trusted = trustedProxies();
   const forwarded = headers.get("x-forwarded-for")?.split(",").map(parse) ?? [];
   let client: Address | null = peer;
-  if (!process.env.TRUSTED_PROXIES) warnOfProxy(peer, forwarded.at(-1));
+  if (!setting("TRUSTED_PROXIES")) warnOfProxy(peer, forwarded.at(-1));
   while (client && trusted.check(client.text, client.family) && forwarded.length > 0) {
     client = forwarded.pop() ?? null;
   }
@@ -61,7 +62,7 @@ function networkOf({ text, family }: Address): string {
   return `${new URL(`http://[${network}::]`).hostname.slice(1, -1)}/64`;
 }
 
-let known: { setting: string; list: BlockList } | undefined;
+let known: { listed: string; list: BlockList } | undefined;
 
 /**
  * The servers whose `x-forwarded-for` is believed.
@@ -69,10 +70,10 @@ let known: { setting: string; list: BlockList } | undefined;
  * @throws {Failure} TRUSTED_PROXIES holds something else than addresses.
  */
 export function trustedProxies(): BlockList {
-  const setting = process.env.TRUSTED_PROXIES ?? "";
-  if (known?.setting === setting) return known.list;
+  const listed = setting("TRUSTED_PROXIES");
+  if (known?.listed === listed) return known.list;
   const list = new BlockList();
-  for (const entry of setting.split(",").filter((part) => part.trim())) {
+  for (const entry of listed.split(",").filter((part) => part.trim())) {
     const [written = "", length] = entry.trim().split("/");
     const address = parse(written);
     const bits = address?.family === "ipv4" ? 32 : 128;
@@ -84,6 +85,6 @@ export function trustedProxies(): BlockList {
     }
     list.addSubnet(address.text, prefix, address.family);
   }
-  known = { setting, list };
+  known = { listed, list };
   return list;
 }

@@ -1,11 +1,24 @@
 import { createHash } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
-import { sharedSecret } from "@/lib/secret";
+import type { NextRequest } from "next/server";
+import { cookieOf } from "@/lib/cookies";
+import { pageOrigin } from "@/lib/page-origin";
+import { believedSecrets, sharedSecret } from "@/lib/secret";
 
 /** How long a browser keeps a guest who does not come back. */
 export const GUEST_SECONDS = 365 * 24 * 60 * 60;
 
-const AUDIENCE = "guest";
+// Browsers take a cookie of such a name from this very host only, over https: no site of the same domain can set one, and
+// so make somebody write into a history that it can read.
+const OF_THIS_HOST = "__Host-";
+
+// What a cookie is signed for, by the scheme of the page. A cookie without the prefix could come from any site of the
+// domain, so that none is believed over https but one of release 0.1.0, which had no other. None of these is signed
+// any more, not even for whoever says to us that the page is at http: they end with the year for which they were made.
+const AUDIENCES = { "https:": "guest-host", "http:": "guest-http" } as const;
+const AUDIENCE_OF_OLD = "guest";
+
+type Scheme = keyof typeof AUDIENCES;
 
 /**
  * The name of the cookie that remembers a guest. Cookies know no ports: without a name of its own for each
@@ -13,9 +26,13 @@ const AUDIENCE = "guest";
  *
  * @throws {Failure} The shared secret is missing or too short.
  */
-export function guestCookie(): string {
-  const fingerprint = createHash("sha256").update(sharedSecret()).digest("hex");
-  return `chatkit_guest_${fingerprint.slice(0, 8)}`;
+export function guestCookie(scheme: Scheme = "http:", secret = sharedSecret()): string {
+  return `${scheme === "https:" ? OF_THIS_HOST : ""}${unprefixed(secret)}`;
+}
+
+/** The scheme under which the browser sees the page. */
+export function schemeOf(request: NextRequest): Scheme {
+  return pageOrigin(request).startsWith("https:") ? "https:" : "http:";
 }
 
 /** A guest nobody has met before: 122 random bits, so that none can be guessed and no two are alike. */
@@ -28,26 +45,48 @@ export function newGuest(): string {
  *
  * @throws {Failure} The shared secret is missing or too short.
  */
-export function signGuest(guest: string): Promise<string> {
+export function signGuest(guest: string, scheme: Scheme = "http:"): Promise<string> {
   return new SignJWT()
     .setProtectedHeader({ alg: "HS256" })
     .setSubject(guest)
-    .setAudience(AUDIENCE)
+    .setAudience(AUDIENCES[scheme])
     .setIssuedAt()
     .setExpirationTime(`${GUEST_SECONDS}s`)
     .sign(sharedSecret());
 }
 
 /**
- * The guest in a cookie, or null when the cookie is missing, expired or not ours.
+ * The guest whose cookie a request carries, or null when there is none that is ours and has not expired.
  *
- * @throws {Failure} The shared secret is missing or too short.
+ * @throws {Failure} There are two of one name, or the shared secret is missing or too short.
  */
-export async function verifyGuest(cookie: string | undefined): Promise<string | null> {
-  const secret = sharedSecret();
+export async function guestOf(request: NextRequest): Promise<string | null> {
+  const scheme = schemeOf(request);
+  const secrets = believedSecrets();
+  // In this order: what cannot be planted comes first.
+  const kinds = [
+    ...secrets.map((secret) => ({ name: guestCookie(scheme, secret), secret, audience: AUDIENCES[scheme] })),
+    ...secrets.map((secret) => ({ name: unprefixed(secret), secret, audience: AUDIENCE_OF_OLD })),
+  ];
+  for (const { name, secret, audience } of kinds) {
+    const guest = await verified(cookieOf(request, name), secret, audience);
+    if (guest) return guest;
+  }
+  return null;
+}
+
+function unprefixed(secret: Uint8Array): string {
+  return `chatkit_guest_${createHash("sha256").update(secret).digest("hex").slice(0, 8)}`;
+}
+
+async function verified(
+  cookie: string | undefined,
+  secret: Uint8Array,
+  audience: string,
+): Promise<string | null> {
   if (!cookie) return null;
   try {
-    const { payload } = await jwtVerify(cookie, secret, { algorithms: ["HS256"], audience: AUDIENCE });
+    const { payload } = await jwtVerify(cookie, secret, { algorithms: ["HS256"], audience });
     return payload.sub ?? null;
   } catch (error) {
     if (error instanceof errors.JOSEError) return null;

@@ -1,5 +1,5 @@
 import type { NextRequest } from "next/server";
-import { guestCookie, verifyGuest } from "@/lib/guest";
+import { guestOf } from "@/lib/guest";
 import { oidcOwner, oidcProvider } from "@/lib/oidc";
 
 /**
@@ -11,12 +11,13 @@ import { oidcOwner, oidcProvider } from "@/lib/oidc";
  * back on the guest; or return null to turn guests away, and let `guestsAreWelcome` return false.
  *
  * @returns The owner, or null for "nobody that we know", which is answered with 401.
- * @throws {Failure} The shared secret is missing or too short, or the login provider does not answer.
+ * @throws {Failure} Two cookies say who it is, the shared secret is missing or too short, or the login provider does
+ * not answer.
  */
 export async function identify(request: NextRequest): Promise<string | null> {
   const provider = oidcProvider();
   if (provider) return oidcOwner(request, provider);
-  return verifyGuest(request.cookies.get(guestCookie())?.value);
+  return guestOf(request);
 }
 
 /**

@@ -6,6 +6,8 @@ import { Failure } from "@/lib/failure";
 export type KeySource = { issuer: string; jwksUrl: string };
 
 const PATIENCE_MS = 5000;
+// How often tokens of unknown keys, which anybody can make, have the keys asked for anew. The backend has the same.
+const COOLDOWN_MS = 5000;
 const known = new Map<string, Promise<JWTVerifyGetKey>>();
 
 /**
@@ -26,7 +28,7 @@ export function providerKeys(source: KeySource): Promise<JWTVerifyGetKey> {
 
 async function findKeys({ issuer, jwksUrl }: KeySource): Promise<JWTVerifyGetKey> {
   const url = jwksUrl ? addressIn("OIDC_JWKS_URL", jwksUrl) : await discover(issuer);
-  const keys = createRemoteJWKSet(url, { timeoutDuration: PATIENCE_MS });
+  const keys = createRemoteJWKSet(url, { timeoutDuration: PATIENCE_MS, cooldownDuration: COOLDOWN_MS });
   return async (header, token) => {
     try {
       return await keys(header, token);

@@ -1,5 +1,6 @@
 import { errors, type JWTPayload, jwtVerify } from "jose";
 import type { NextRequest } from "next/server";
+import { cookieOf } from "@/lib/cookies";
 import { setting } from "@/lib/environment";
 import { Failure } from "@/lib/failure";
 import { type KeySource, providerKeys } from "@/lib/oidc-keys";
@@ -40,10 +41,10 @@ export function oidcProvider(): OidcProvider | null {
  * The owner `oidc:<sub>` of the provider's token that a request carries, as its bearer token or in a cookie;
  * or null when it carries none, or one that is expired, meant for somebody else or signed by somebody else.
  *
- * @throws {Failure} The provider's keys are not to be had.
+ * @throws {Failure} The provider's keys are not to be had, or there are two such cookies.
  */
 export async function oidcOwner(request: NextRequest, provider: OidcProvider): Promise<string | null> {
-  const token = bearerToken(request) ?? request.cookies.get(provider.cookie)?.value;
+  const token = bearerToken(request) ?? cookieOf(request, provider.cookie);
   if (!token) return null;
   try {
     const { payload } = await jwtVerify(token, await providerKeys(provider), {
@@ -53,12 +54,19 @@ export async function oidcOwner(request: NextRequest, provider: OidcProvider): P
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
       requiredClaims: ["exp", "sub"],
     });
+    expectPast(payload);
     return ownerOf(payload);
   } catch (error) {
     if (!(error instanceof errors.JOSEError)) throw error;
     console.warn(`A login is refused (request ${requestId(request)}): ${error.message}`);
     return null;
   }
+}
+
+// jose looks at `iat` only where a token must not be old.
+function expectPast(payload: JWTPayload): void {
+  if ((payload.iat ?? 0) <= Date.now() / 1000 + CLOCK_TOLERANCE_SECONDS) return;
+  throw new errors.JWTClaimValidationFailed('"iat" claim is in the future', payload, "iat", "check_failed");
 }
 
 function ownerOf(payload: JWTPayload): string {
