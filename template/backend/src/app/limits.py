@@ -26,6 +26,15 @@ A_WHILE = 5
 """After how many seconds to try again, where nobody knows when something ends."""
 
 
+def sender_of(context: RequestContext) -> str:
+    """Return who sends a request, where a new cookie makes nobody new.
+
+    The guests of one network are one, where it is known.
+    """
+    is_guest = context.owner.startswith(GUEST)
+    return context.address if is_guest and context.address else context.owner
+
+
 @dataclass(frozen=True)
 class _Rate:
     """How often something may be done in a minute."""

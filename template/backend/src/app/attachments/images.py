@@ -1,6 +1,6 @@
 """Has images checked, each in a process that has limits of time and memory.
 
-Whatever an image holds costs whoever sent it: two at most are checked at once, one of a person's.
+Whatever an image holds costs whoever sent it: two at most are checked at once, one of a sender's.
 """
 
 import asyncio
@@ -38,15 +38,15 @@ class ImageChecks:
     def __init__(self) -> None:
         """Begin with none."""
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._of_person = WeakValueDictionary[str, asyncio.Lock]()
+        self._of_sender = WeakValueDictionary[str, asyncio.Lock]()
 
-    async def make_preview(self, mime_type: str, content: BinaryIO, person: str) -> str:
+    async def make_preview(self, mime_type: str, content: BinaryIO, sender: str) -> str:
         """Make sure that a file is the image that it is said to be.
 
         Args:
             mime_type: one for which `app.attachments.content.is_image` holds.
             content: in memory, or a file; read from its beginning, and left there.
-            person: whose images are checked one after the other.
+            sender: whose images are checked one after the other.
 
         Returns:
             Its preview, as a `data:` URL: ChatKit's frame loads no `http:`, and cookies of the page
@@ -56,7 +56,7 @@ class ImageChecks:
             RefusedError: it is something else, it takes too much time or memory, or too many
                 images wait.
         """
-        own_turn = self._of_person.setdefault(person, asyncio.Lock())
+        own_turn = self._of_sender.setdefault(sender, asyncio.Lock())
         try:
             async with asyncio.timeout(WAIT_SECONDS) as waiting, own_turn, self._turn:
                 waiting.reschedule(None)

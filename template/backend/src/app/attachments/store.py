@@ -23,6 +23,7 @@ from app.attachments.sweep import remove
 from app.chatkit_store import ChatKitStore, generate_id
 from app.errors import RefusedError
 from app.identity import RequestContext
+from app.limits import sender_of
 from app.settings import get_settings
 
 MAX_NAME = 255
@@ -96,7 +97,8 @@ class AttachmentStore(BaseStore[RequestContext]):
         mime_type, preview = attachment.mime_type, None
         try:
             if is_image(mime_type):
-                preview = await self._images.make_preview(mime_type, content, context.owner)
+                sender = sender_of(context)
+                preview = await self._images.make_preview(mime_type, content, sender)
             else:
                 await asyncio.to_thread(check_document, mime_type, content)
         except RefusedError:
