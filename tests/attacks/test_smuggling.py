@@ -124,6 +124,8 @@ def nobody_else_notices(page: str, bystander: Chat, attacker: Chat) -> None:
     for _, answers in said:
         assert SECRET.encode() not in answers
         assert thread_id.encode() not in answers
+    # Nothing of thousands of requests that broke off counts as going on.
+    assert attacker.ask("threads.list")["data"] == []
 
 
 def wrong_answers(page: str, headers: dict[str, str], thread_id: str) -> list[str]:

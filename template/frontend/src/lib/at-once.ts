@@ -76,5 +76,5 @@ export const holding = processWide(
 /** Answers of the backend that are waited for, or that are on their way to the browser. */
 export const answering = processWide(
   "answering",
-  () => new AtOnce({ person: 32 }, "Too many answers are on their way"),
+  () => new AtOnce({ person: 32, address: 150 }, "Too many answers are on their way"),
 );
