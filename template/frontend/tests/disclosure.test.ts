@@ -97,6 +97,18 @@ describe("visitors-see-the-inside", () => {
     expect(event?.message).toBe("The assistant is busy. (request r1)");
   });
 
+  test("the panel has the backend's words for a limit", async () => {
+    await fakeBackend((response, { request }) => {
+      if (request.url === "/health") return answerJson(response, { status: "ok" });
+      answerJson(response, { message: "Too many at once. Try again in a minute." }, 429);
+    });
+    const status = await GET(await pageRequest("/api/status", { headers }));
+    expect([status.status, await messageOf(status)]).toEqual([
+      429,
+      "Too many at once. Try again in a minute.",
+    ]);
+  });
+
   test("a refusal says what its person can do", async () => {
     await fakeBackend();
     expect(await messageOf(await post(LIST, { cookie: null }))).toContain("Reload the page");

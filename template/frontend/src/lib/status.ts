@@ -65,6 +65,8 @@ async function expectGood(asked: BackendAnswer, slugOf: (said: Said) => Slug): P
   const said = (await json(answer).catch(() => null)) as Said;
   if (answer.statusCode === 200) return;
   const message = typeof said?.message === "string" ? said.message : `It answered ${answer.statusCode}.`;
+  // By a limit: what it says of that is for whoever asked.
+  if (answer.statusCode === 429) throw new Failure(message, 429, slugOf(said));
   throw new Failure(`The backend at ${withoutSecrets(address.url)} says: ${message}`, 502, slugOf(said));
 }
 
