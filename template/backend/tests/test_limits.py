@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import Chat, Json, message
-from conftest import Server, run_server
+from conftest import Server, alembic, empty_database, environment, run_server
 from sqlalchemy.engine import URL
 from wait import wait_until
 
@@ -204,6 +204,56 @@ def test_uploads_and_announcements_are_limited(database: URL) -> None:
         assert_refused(ada.upload("a.txt", b"text", "text/plain"), "3 files a minute")
         assert_refused(ada.post("attachments.create", **announced), "3 files a minute")
         assert server.someone().upload("a.txt", b"text", "text/plain").status_code == 200
+
+
+MB = 1024 * 1024
+
+
+def announce(person: Chat, size: int) -> httpx2.Response:
+    """Announce a file of a size, and return the response."""
+    return person.post("attachments.create", name="a.txt", size=size, mime_type="text/plain")
+
+
+def test_a_guest_fills_the_disk(database: URL) -> None:
+    """Slug: guest-fills-the-disk. What is announced counts, and deleting makes room again."""
+    words = "Delete conversations with files"
+    with run_server(database, ATTACHMENTS_MAX_MB_PERSON="3") as server:
+        ada, bob = server.someone(), server.someone()
+        sent = ada.upload("a.txt", b"x" * MB, "text/plain").json()["id"]
+        with ada.stream("threads.create", input=message("notice", attachments=[sent])) as events:
+            thread_id = next(events)["thread"]["id"]
+            list(events)
+        announced = announce(ada, MB).json()["id"]
+        assert_refused(announce(ada, MB + 1), words)
+        assert_refused(ada.upload("a.txt", b"x" * (MB + 1), "text/plain"), words)
+        assert announce(ada, -MB).status_code == 400
+        # More comes than was announced.
+        assert_refused(ada.upload("a.txt", b"x" * (2 * MB + 1), "text/plain", announced), words)
+        assert ada.download(announced).status_code == 404
+        with ThreadPoolExecutor(6) as threads:
+            several = threads.map(lambda _: announce(ada, MB).status_code, range(6))
+            assert sum(status == 200 for status in several) <= 2
+        assert bob.upload("b.txt", b"x" * MB, "text/plain").status_code == 200
+        ada.ask("threads.delete", thread_id=thread_id)
+        assert announce(ada, MB // 2).status_code == 200
+
+
+def test_all_together_fill_no_more_than_they_may(tmp_path: Path) -> None:
+    with empty_database(tmp_path) as url:
+        assert alembic("upgrade", "head", env=environment(url)).returncode == 0
+        with run_server(url, tmp_path / "log", ATTACHMENTS_MAX_MB_ALL="2") as server:
+            for _ in range(5):
+                assert announce(server.someone(), MB).status_code == 200
+            announced = (person := server.someone()), announce(person, MB).json()["id"]
+            for _ in range(2):
+                one = server.someone().upload("a.txt", b"x" * MB, "text/plain")
+                assert one.status_code == 200, one.text
+            assert_refused(server.someone().upload("a.txt", b"x", "text/plain"), "no room")
+            assert_refused(announce(server.someone(), 1), "no room")
+            late, attachment_id = announced
+            assert_refused(late.upload("a.txt", b"x", "text/plain", attachment_id), "no room")
+        with run_server(url, tmp_path / "log", ATTACHMENTS_MAX_MB_ALL="2") as server:
+            assert_refused(announce(server.someone(), 1), "no room")
 
 
 @pytest.mark.parametrize("host", ["a b", "x:99999999", "evil.example/x?"])

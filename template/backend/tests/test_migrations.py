@@ -94,6 +94,18 @@ def test_every_migration_can_be_taken_back(empty: URL) -> None:
         succeeds(alembic(*command, env=env))
 
 
+def test_records_of_before_a_migration_stay(empty: URL) -> None:
+    env = environment(empty)
+    succeeds(alembic("upgrade", "chatkit_0002", env=env))
+    now = "'2026-01-01 00:00:00'"
+    run_sql(empty, f"INSERT INTO attachments VALUES ('a', 'ada', NULL, {now}, '{{}}')")
+    for target in ("head", "chatkit_0002"):
+        command = "upgrade" if target == "head" else "downgrade"
+        succeeds(alembic(command, target, env=env))
+        size = "size" if target == "head" else "0"
+        assert run_sql(empty, f"SELECT id, {size} FROM attachments") == [("a", 0)]
+
+
 def test_the_sql_can_be_read_before_it_runs(empty: URL) -> None:
     sql = succeeds(alembic("upgrade", "head", "--sql", env=environment(empty)))
     assert "CREATE TABLE conversations" in sql

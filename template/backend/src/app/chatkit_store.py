@@ -318,6 +318,13 @@ class ChatKitStore(Store[RequestContext]):
                 )
                 await session.merge(row)
 
+    async def add_attachment(
+        self, attachment: Attachment, size: int, context: RequestContext
+    ) -> None:
+        """Store the record of a new attachment that will have so many bytes."""
+        async with write() as session:
+            session.add(_new_attachment(attachment, size, None, context))
+
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the record of an attachment, new or changed.
 
@@ -330,25 +337,21 @@ class ChatKitStore(Store[RequestContext]):
                 return
             if await session.get(models.Attachment, attachment.id) is not None:
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
-            session.add(
-                models.Attachment(
-                    id=attachment.id,
-                    owner=context.owner,
-                    conversation_id=thread_id,
-                    created_at=datetime.now(UTC),
-                    document=attachment.model_dump_json(),
-                )
-            )
+            session.add(_new_attachment(attachment, 0, thread_id, context))
 
-    async def update_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+    async def update_attachment(
+        self, attachment: Attachment, context: RequestContext, size: int | None = None
+    ) -> None:
         """Store the changed record of an attachment; one that was removed does not come back.
+
+        Its size stays as it is, if none is given.
 
         Raises:
             NotFoundError: it was removed, or it is somebody else's.
         """
         async with write() as session:
             thread_id = await _lock_thread(session, attachment.thread_id, context)
-            if not await _changed_attachment(session, attachment, thread_id, context):
+            if not await _changed_attachment(session, attachment, thread_id, context, size):
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
@@ -384,6 +387,17 @@ class ChatKitStore(Store[RequestContext]):
             )
             return result.all()
 
+    async def size_of_attachments(self, context: RequestContext) -> int:
+        """Return how large all attachments of the owner are, in bytes; announced ones too."""
+        table = models.Attachment
+        return await _sum(select(func.sum(table.size)).where(table.owner == context.owner))
+
+    async def size_of_all_attachments(self) -> int:
+        """Return how large all attachments of everybody are whose bytes are there."""
+        table = models.Attachment
+        are_there = table.document.contains('"upload_descriptor":null')
+        return await _sum(select(func.sum(table.size)).where(are_there))
+
     async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
         """Return the ids of everybody's attachments that are older and in no thread."""
         table = models.Attachment
@@ -409,6 +423,7 @@ class ChatKitStore(Store[RequestContext]):
             if row is None:
                 return None
             row.owner = NOBODY
+            row.size = 0
             return _ATTACHMENT.validate_json(row.document)
 
     async def delete_disowned_attachment(self, attachment_id: str) -> None:
@@ -456,20 +471,38 @@ async def _lock_thread(
     return None if await session.scalar(LOCK_THREAD, keys) is None else thread_id
 
 
+def _new_attachment(
+    attachment: Attachment, size: int, thread_id: str | None, context: RequestContext
+) -> models.Attachment:
+    return models.Attachment(
+        id=attachment.id,
+        owner=context.owner,
+        conversation_id=thread_id,
+        created_at=datetime.now(UTC),
+        size=size,
+        document=attachment.model_dump_json(),
+    )
+
+
 async def _changed_attachment(
-    session: AsyncSession, attachment: Attachment, thread_id: str | None, context: RequestContext
+    session: AsyncSession,
+    attachment: Attachment,
+    thread_id: str | None,
+    context: RequestContext,
+    size: int | None = None,
 ) -> bool:
     """Store the record of an attachment where it is there; return whether it is.
 
     One that is in another thread is not: it stays there.
     """
     thread = models.Attachment.conversation_id
+    sizes = {} if size is None else {"size": size}
     return await _found_any(
         session,
         update(models.Attachment)
         .where(models.Attachment.id == attachment.id, models.Attachment.owner == context.owner)
         .where(or_(thread.is_(None), thread == thread_id))
-        .values(conversation_id=thread_id, document=attachment.model_dump_json()),
+        .values(conversation_id=thread_id, document=attachment.model_dump_json(), **sizes),
     )
 
 
@@ -490,6 +523,11 @@ async def _found_any(session: AsyncSession, statement: Update) -> bool:
     """Execute a statement and return whether there was a row for it."""
     connection = await session.connection()
     return (await connection.execute(statement)).rowcount > 0
+
+
+async def _sum(query: Select[int]) -> int:
+    async with read() as session:
+        return int(await session.scalar(query) or 0)  # MySQL's is a Decimal
 
 
 def _found(row: Row | None, message: str) -> Row:

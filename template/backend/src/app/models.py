@@ -135,5 +135,7 @@ class Attachment(Base):
     )
     """The conversation that it was sent in. Without one it is removed once it is a day old."""
     created_at: Mapped[datetime] = mapped_column(MOMENT)
+    size: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """In bytes: what was announced, until they are there."""
     document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""

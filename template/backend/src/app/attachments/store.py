@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from io import SEEK_END
 from typing import BinaryIO
 
 from chatkit.store import AttachmentStore as BaseStore
@@ -19,6 +20,7 @@ from app.attachments import files
 from app.attachments.content import NO_PREVIEW, check_document, is_image
 from app.attachments.form import max_bytes
 from app.attachments.images import ImageChecks
+from app.attachments.room import Room
 from app.attachments.sweep import remove
 from app.chatkit_store import ChatKitStore, generate_id
 from app.errors import RefusedError
@@ -38,6 +40,7 @@ class AttachmentStore(BaseStore[RequestContext]):
     def __init__(self, records: ChatKitStore) -> None:
         """Keep the records in the database."""
         self._records = records
+        self._room = Room(records)
         self._images = ImageChecks()
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
@@ -52,7 +55,8 @@ class AttachmentStore(BaseStore[RequestContext]):
         Where too many wait to be sent, the oldest are removed.
 
         Raises:
-            RefusedError: its type is not taken (415), or it is too large (413).
+            RefusedError: its type is not taken (415), it is too large (413), or there is no room
+                for it (429).
         """
         allowed = get_settings().attachment_types
         if input.mime_type not in allowed:
@@ -60,10 +64,13 @@ class AttachmentStore(BaseStore[RequestContext]):
                 415,
                 f"Files of the type {input.mime_type} are not taken, only {', '.join(allowed)}.",
             )
+        if input.size < 0:
+            raise RefusedError(400, "The size of a file is not below 0.")
         if input.size > max_bytes():
             raise RefusedError(
                 413, f"The file is larger than {get_settings().attachment_max_mb} MB."
             )
+        await self._room.check(input.size)
         attachment_id = self.generate_attachment_id(input.mime_type, context)
         kind = ImageAttachment if is_image(input.mime_type) else FileAttachment
         attachment = kind.model_validate(
@@ -79,10 +86,15 @@ class AttachmentStore(BaseStore[RequestContext]):
             }
         )
         # Bytes without a record would never be found again.
-        await self._records.save_attachment(attachment, context)
+        await self._records.add_attachment(attachment, input.size, context)
         # Counted afterwards: whoever uploads several at once would be under the limit before.
         for surplus in (await self._records.list_unsent_attachments(context))[MAX_UNSENT:]:
             await remove(self._records, surplus)
+        try:
+            await self._room.check_share(context)
+        except RefusedError:
+            await self._records.delete_attachment(attachment_id, context)
+            raise
         return attachment
 
     async def receive(
@@ -91,7 +103,8 @@ class AttachmentStore(BaseStore[RequestContext]):
         """Store the bytes of an attachment, once they are found to be what they should.
 
         Raises:
-            RefusedError: they are something else, and the record is removed; or they came before.
+            RefusedError: they are something else, or there is no room, and the record is removed;
+                or they came before.
             NotFoundError: it was removed while it came.
         """
         mime_type, preview = attachment.mime_type, None
@@ -101,6 +114,9 @@ class AttachmentStore(BaseStore[RequestContext]):
                 preview = await self._images.make_preview(mime_type, content, sender)
             else:
                 await asyncio.to_thread(check_document, mime_type, content)
+            size = content.seek(0, SEEK_END)
+            content.seek(0)
+            await self._room.take(size)
         except RefusedError:
             await remove(self._records, attachment.id)
             raise
@@ -109,11 +125,15 @@ class AttachmentStore(BaseStore[RequestContext]):
         if isinstance(received, ImageAttachment) and preview:
             received.preview_url = AnyUrl(preview)
         try:
-            await self._records.update_attachment(received, context)
+            await self._records.update_attachment(received, context, size)
+            await self._room.check_share(context)  # more may have come than was announced
         except NotFoundError:
             if await self._is_there(attachment.id, context):
                 raise RefusedError(400, "The file was uploaded twice, and is sent.") from None
             await files.delete(attachment.id)
+            raise
+        except RefusedError:
+            await remove(self._records, attachment.id)
             raise
         return received
 

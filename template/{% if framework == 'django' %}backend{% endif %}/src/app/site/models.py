@@ -89,6 +89,7 @@ class Attachment(models.Model):
     owner = models.CharField(max_length=255)
     conversation = models.ForeignKey(Conversation, models.DO_NOTHING, null=True)
     created_at = models.DateTimeField()
+    size = models.BigIntegerField()
     document = models.TextField()
 
     class Meta:
