@@ -192,6 +192,29 @@ def test_a_form_that_is_none_is_refused(
     assert response.json()["message"]
 
 
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+FIELD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+SLOW_FORMS = {
+    "tiny fields": b"\r\n".join([FIELD] * 30),
+    "tiny files": b"\r\n".join([PART] * 30),
+    "half ends": PART + b"\r\n--xy" * 30 + b"\r\n--x--\r\n",
+    "padding": FIELD + b"\r\n--x" + b" " * 100_000,
+    "a long field": FIELD + b"a" * 100_000,
+    "after the file": PART + b"text\r\n--x--\r\n" + b"a" * 100_000,
+}
+
+
+@pytest.mark.parametrize("form", SLOW_FORMS.values(), ids=SLOW_FORMS)
+def test_a_form_that_takes_long_to_read_is_refused(chat: Chat, form: bytes) -> None:
+    """Slug: one-request-blocks-all. Each took seconds at the size that a file may have."""
+    headers = {**chat.headers, "content-type": "multipart/form-data; boundary=x"}
+    response = httpx2.post(chat.file_url(), content=form, headers=headers)
+    assert response.status_code == 413
+    assert "The form has more than" in response.json()["message"]
+    whole = FIELD + b"1\r\n" + PART + b"text\r\n--x--\r\n"
+    assert httpx2.post(chat.file_url(), content=whole, headers=headers).status_code == 200
+
+
 def test_names_cannot_lead_out_of_the_folder(chat: Chat) -> None:
     uploaded = chat.upload("..\\../../etc/pass\nwd.txt", b"Hello", "text/plain").json()
     assert "/" not in uploaded["name"]
