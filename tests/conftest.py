@@ -29,7 +29,7 @@ IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
 BUILT = "frontend/.next"
 LONGEST = "test_check_is_all_of_them"
-SHARING = ("test_model", "test_s3", "test_sabotage_page")
+SHARING = ("test_model", "test_s3", "test_sabotage_page", "test_tokens", "test_words")
 """Modules whose tests share servers."""
 
 
