@@ -51,10 +51,10 @@ NAMES = {
     "..\\..\\a.txt": "a.txt",
     "C:\\Windows\\System32\\a.txt": "a.txt",
     "a\r\nSet-Cookie: chatkit=1\r\n.txt": "Set-Cookie: chatkit=1",
-    "a\0.txt": "a.txt",
+    "a\0.txt": ".txt",
     "\u202etxt.exe": "\u202etxt.exe",
     "a%0d%0aX-Evil: 1.txt": "a%0d%0aX-Evil: 1.txt",
-    "x" * 5000 + ".txt": "x" * 251 + ".txt",
+    "x" * 3000 + ".txt": "x" * 251 + ".txt",
 }
 """What a file is called, and what is left of that; a client that is honest escapes some of it."""
 
