@@ -69,3 +69,14 @@ def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setitem(Settings.model_config, "env_file", file)
     with pytest.raises(StartupError, match="UTF-8"):
         get_settings()
+
+
+def test_any_number_of_turns_lifts_what_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert get_settings().turns_per_minute_guests == 60
+    get_settings.cache_clear()
+    monkeypatch.setenv("TURNS_PER_MINUTE", "0")
+    monkeypatch.setenv("TURNS_PER_MINUTE_GUESTS", "7")
+    settings = get_settings()
+    assert settings.turns_per_minute_guests == 7
+    assert (settings.turns_per_minute_address, settings.turns_at_once) == (0, 0)
+    assert settings.requests_at_once == 0

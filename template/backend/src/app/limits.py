@@ -66,13 +66,13 @@ async def count_turn(context: RequestContext) -> None:
 
 
 async def count_upload(context: RequestContext) -> None:
-    """Count a file that somebody uploads, or announces.
+    """Count a file that somebody uploads, or announces: of guests, for their address.
 
     Raises:
         RefusedError: they have had all of this minute (429); says when to go on.
     """
     most, words = get_settings().uploads_per_minute, "{} files a minute are the most here."
-    await _count([_Rate(most, ("upload", context.owner), words)])
+    await _count([_Rate(most, ("upload", sender_of(context)), words)])
 
 
 @contextmanager

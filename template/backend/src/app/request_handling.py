@@ -48,14 +48,30 @@ async def handle(kind: str, headers: Headers, work: Work, who: Identify = identi
             # So do some frameworks when nobody waits for the answer any more.
             request.over(CLOSED, "stopped")
             raise
-        if isinstance(reply.body, TurnStream):
-            reply.body.when_over(lambda outcome: request.over(reply.status, outcome))
+        body = reply.body
+        if isinstance(body, TurnStream):
+            body.when_over(lambda outcome: request.over(reply.status, outcome))
         else:
             request.over(reply.status, OUTCOMES.get(reply.status // 100, "answered"))
-        if not isinstance(reply.body, bytes):
+        if not isinstance(body, bytes):
+            end = running.pop_all().close
             # A framework may forget a stream that it has not begun to send.
-            weakref.finalize(reply.body, running.pop_all().close)
-    return replace(reply, headers={**reply.headers, "X-Request-Id": request.id})
+            weakref.finalize(body, end)
+            if isinstance(body, TurnStream):
+                body.when_over(lambda _outcome: end())
+            else:
+                body = _until_over(body, end)
+    return replace(reply, body=body, headers={**reply.headers, "X-Request-Id": request.id})
+
+
+async def _until_over(
+    chunks: AsyncIterator[bytes], end: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        end()
 
 
 async def _answer(

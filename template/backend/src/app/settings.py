@@ -43,6 +43,15 @@ def _split(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
+FOLLOWING = (
+    "turns_per_minute_address",
+    "turns_per_minute_guests",
+    "turns_at_once",
+    "turns_at_once_all",
+    "requests_at_once",
+)
+"""The limits that are off with TURNS_PER_MINUTE=0, unless they are set."""
+
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 """Words with commas between them."""
 
@@ -106,7 +115,7 @@ class Settings(BaseSettings):
     turns_at_once_all: int = Field(default=200, ge=0)
     """How many answers to all may."""
 
-    requests_at_once: int = Field(default=32, ge=0)
+    requests_at_once: int = Field(default=100, ge=0)
     """How many requests of a person, of any kind, may be answered at the same time."""
 
     message_max_characters: int = Field(default=50_000, ge=0)
@@ -151,6 +160,15 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not value.strip():
             raise PydanticUseDefault
         return value
+
+    @model_validator(mode="after")
+    def _any_number_of_turns(self) -> "Settings":
+        # Whoever lifted the one limit that there was means any number.
+        if self.turns_per_minute == 0:
+            for name in FOLLOWING:
+                if name not in self.model_fields_set:
+                    setattr(self, name, 0)
+        return self
 
     @field_validator("attachment_types")
     @classmethod
