@@ -11,7 +11,7 @@ const RETRY_AFTER_SECONDS = 5;
 export type Share = { more: (amount: number) => void; giveBack: () => void };
 
 /** What may go on at once for a person, for an address and for all, so that none of them can take all there is. */
-class AtOnce {
+export class AtOnce {
   private readonly taken = new Map<string, number>();
 
   constructor(
@@ -60,10 +60,16 @@ function tooMuch(what: string, whose: string): Failure {
   return new Failure(message, 429, null, RETRY_AFTER_SECONDS);
 }
 
-/** Bodies that are being received, uploads among them: each holds two connections. */
-export const receiving = processWide(
-  "receiving",
-  () => new AtOnce({ person: 10, address: 50, all: 300 }, "Too many messages and files are on their way"),
+/** Messages that are being received. Most have come as a whole by the time that anybody looks. */
+export const messages = processWide(
+  "messages",
+  () => new AtOnce({ person: 100, address: 300, all: 400 }, "Too many messages are on their way"),
+);
+
+/** Files that are being received, each over two connections. */
+export const uploads = processWide(
+  "uploads",
+  () => new AtOnce({ person: 10, address: 50, all: 300 }, "Too many files are on their way"),
 );
 
 /** Bytes of bodies that are held in memory until the backend has answered. */
@@ -76,5 +82,5 @@ export const holding = processWide(
 /** Answers of the backend that are waited for, or that are on their way to the browser. */
 export const answering = processWide(
   "answering",
-  () => new AtOnce({ person: 32, address: 150 }, "Too many answers are on their way"),
+  () => new AtOnce({ person: 100, address: 300 }, "Too many answers are on their way"),
 );

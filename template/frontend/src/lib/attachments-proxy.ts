@@ -1,4 +1,5 @@
 import type { NextRequest } from "next/server";
+import { uploads } from "@/lib/at-once";
 import { answerHeaders, expectJson, handOn, senderOf, webStream } from "@/lib/backend-proxy";
 import { Failure } from "@/lib/failure";
 import { received, throwAway } from "@/lib/request-body";
@@ -19,7 +20,7 @@ export function answerAttachments(request: NextRequest, id?: string): Promise<Re
     if (id !== undefined && !ID.test(id)) throw new Failure("There is no such attachment.", 404);
     const path = id === undefined ? "/attachments" : `/attachments/${id}`;
     const sender = await senderOf(request);
-    const body = request.body && received(request.body, sender);
+    const body = request.body && received(request.body, sender, uploads);
     try {
       const backend = await handOn(request, sender, path, { body });
       const headers = answerHeaders(backend.answer);

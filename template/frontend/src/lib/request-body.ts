@@ -1,6 +1,6 @@
 import { finished, Readable } from "node:stream";
 import { finished as end } from "node:stream/promises";
-import { holding, receiving, type Sender, type Share } from "@/lib/at-once";
+import { type AtOnce, holding, messages, type Sender, type Share } from "@/lib/at-once";
 import { Failure } from "@/lib/failure";
 
 /** The most that one request may carry. Attachments do not come this way; dictated speech does. */
@@ -22,7 +22,7 @@ export async function readBody(request: Request, sender: Sender): Promise<{ body
   let size = 0;
   try {
     // To the end, for browsers look at the answer only after they have sent everything.
-    for await (const chunk of request.body ? received(request.body, sender) : []) {
+    for await (const chunk of request.body ? received(request.body, sender, messages) : []) {
       size += chunk.length;
       if (size > BODY_LIMIT) continue;
       held.more(chunk.length);
@@ -39,10 +39,11 @@ export async function readBody(request: Request, sender: Sender): Promise<{ body
 /**
  * A body as it comes in, read no faster than it is taken.
  *
+ * @param kind What it counts as for as long as it comes.
  * @throws {Failure} Its sender sends too much at once. The stream ends with one when it brings nothing for a while.
  */
-export function received(body: ReadableStream<Uint8Array>, sender: Sender): Readable {
-  const share = receiving.take(sender);
+export function received(body: ReadableStream<Uint8Array>, sender: Sender, kind: AtOnce): Readable {
+  const share = kind.take(sender);
   const stream = Readable.from(pieces(body), { objectMode: false });
   finished(stream, share.giveBack);
   return stream;
