@@ -113,7 +113,7 @@ def test_the_template_stays_small_and_plain(project_of: Installed) -> None:
     assert not [name for name in jinja if Path(name).suffixes[-2:-1] in ([".py"], [".ts"])]
     assert not [name for name in names if '"' in name]
     project = files(project_of(DEFAULT).path)
-    assert len([file for file in project if "tests" not in file.parts]) <= 200
+    assert len([file for file in project if "tests" not in file.parts]) <= 220
 
 
 @pytest.mark.parametrize("name", ["", "-chat", "a/b", "my\nchat", "x" * 64, "{{ 1 }}", 'a"b'])

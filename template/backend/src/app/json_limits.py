@@ -15,9 +15,8 @@ MAX_PARTS = 20_000
 
 # One of them a round, so that matching ends soon whatever comes. A string is taken whole: a bracket
 # in it is none.
-_TOO_MANY_PARTS = re.compile(
-    rb'(?:[^"\[{,:]*+(?:[\[{,:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)){%d}' % (MAX_PARTS + 1), re.DOTALL
-)
+_PART = rb'[^"\[{,:]*+(?:[\[{,:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)'
+_TOO_MANY_PARTS = re.compile(b"(?:%b){" % _PART + str(MAX_PARTS + 1).encode() + b"}", re.DOTALL)
 _SPEECH = b'"audio_base64"'
 _OPENING = re.compile(rb'\s*+:\s*+"')
 
