@@ -75,6 +75,13 @@ describe("domain-key", () => {
   });
 });
 
+test("key-baked-in: the key is that of the moment in which the page is asked for", () => {
+  for (const key of ["domain_pk_of_one_server", "domain_pk_of_another"]) {
+    vi.stubEnv("NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", key);
+    expect(domainKey()).toBe(key);
+  }
+});
+
 test("dev-origin-blocked: the development server lets the address live that `uv run dev` prints", () => {
   expect(nextConfig(DEVELOPMENT).allowedDevOrigins).toContain("127.0.0.1");
 });

@@ -36,7 +36,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
   const { port } = backend.address() as AddressInfo;
   at = { address: `http://127.0.0.1:${port}`, secret: SECRET };
-  page = await startPage(at);
+  page = await startPage(at, { NEXT_PUBLIC_CHATKIT_DOMAIN_KEY: "domain_pk_of_the_server" });
 }, 120_000);
 afterAll(async () => {
   await page?.stop();
@@ -71,6 +71,12 @@ async function converse(headers: OutgoingHttpHeaders = {}) {
   if (!stream) throw new Error("The backend was not asked.");
   return { asked, incoming, stream };
 }
+
+test("the document has the domain's key of the server that runs, and not of the build", async () => {
+  const { answered } = await ask("/");
+  const [document] = await answered;
+  expect((await document.toArray()).join("")).toContain("domain_pk_of_the_server");
+});
 
 describe("a stream", () => {
   test("comes delta by delta to a browser that takes gzip, as all do", async () => {
