@@ -113,8 +113,12 @@ def test_a_website_cannot_ask_in_development(
 def test_this_machine_can_ask_in_development(server: Server, headers: dict[str, str]) -> None:
     chat = Chat(f"{server.address}/chatkit", headers)
     assert chat.post("threads.list").status_code == 200
-    token = {"Authorization": f"Bearer {sign(SECRET)}", "host": "chat.example"}
-    assert Chat(chat.url, token).post("threads.list").status_code == 200
+
+
+def test_a_page_with_a_token_is_no_other_site(server: Server) -> None:
+    headers = {"origin": "https://chat.example", "sec-fetch-site": "cross-site"}
+    person = server.someone()
+    assert Chat(person.url, {**person.headers, **headers}).post("threads.list").is_success
 
 
 @pytest.mark.parametrize("authorization", ["", "Basic YTpi", "Bearer", "Bearer x.y.z"])
