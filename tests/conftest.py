@@ -13,6 +13,7 @@ from deployed import Deployed, deployed
 from filelock import FileLock
 from projects import PACKAGES, Project, build_page, render_committed, share
 from transcript import transcript
+from unlimited import UNLIMITED
 from updating import compiled_once as compiled_once
 from updating import releases as releases
 from variants import DEFAULT, VARIANTS, Variant
@@ -168,16 +169,16 @@ DeployedOf = Callable[[Variant], Deployed]
 
 @pytest.fixture(scope="session")
 def deployed_of(built: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedOf]:
-    """Return a variant's project in production mode, with the limits of a new project.
+    """Return a variant's project in production mode.
 
-    It is shared: a test that needs other settings, or breaks something, runs one of its own.
+    It is shared, and so has no limits: a test that needs some, or breaks something, runs its own.
     """
     with ExitStack() as stack:
 
         @cache
         def get(variant: Variant) -> Deployed:
             folder = tmp_path_factory.mktemp("deployed")
-            return stack.enter_context(deployed(built(variant), folder))
+            return stack.enter_context(deployed(built(variant), folder, UNLIMITED))
 
         yield get
 
