@@ -5,6 +5,7 @@ import { identify } from "@/lib/identity";
 import { proxy } from "@/proxy";
 import { fakeBackend, unusedUrl } from "./fake-backend";
 import { AUDIENCE, loginProvider, newKey, sign } from "./login-provider";
+import { cases } from "./oidc-cases.json";
 import { claimsOf, eventsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const LIST = { type: "threads.list", params: {} };
@@ -161,6 +162,36 @@ describe("nobody is whoever brings a token", () => {
     const [line] = vi.mocked(console.warn).mock.calls.map(String);
     expect(line).toMatch(/request o1.*"aud"/);
     expect(line).not.toContain(sent);
+  });
+});
+
+// The backend's own tests read them too.
+describe("a token is judged as by the backend", () => {
+  type Case = {
+    name: string;
+    key?: string;
+    kid?: string | null;
+    claims?: Record<string, unknown>;
+    believed: boolean;
+  };
+  test.each<Case>(cases)("$name", async ({ key = "rsa", kid = "rsa", claims = {}, believed }) => {
+    const published = [
+      await newKey("RS256", "rsa"),
+      await newKey("ES256", "ec"),
+      await newKey("ES256", "ec-2"),
+    ];
+    const { issuer } = await loginProvider(...published);
+    const signer = published.find((one) => one.kid === key) ?? (await newKey("RS256", "stranger"));
+    const now = Math.floor(Date.now() / 1000);
+    const said = Object.entries(claims).map(([name, value]) => {
+      if (value === null) return [name, undefined];
+      if (name === "aud" && Array.isArray(value)) return [name, [...value, AUDIENCE]];
+      return [name, ["exp", "iat", "nbf"].includes(name) ? now + Number(value) : value];
+    });
+    const { kid: _, ...nameless } = signer;
+    const named = kid === null ? nameless : { ...nameless, kid };
+    const token = await sign(named, { iss: issuer, ...Object.fromEntries(said) });
+    expect(await ownerOf(token)).toBe(believed ? "oidc:ada" : null);
   });
 });
 
