@@ -167,6 +167,12 @@ describe("nobody is whoever brings a token", () => {
 
 // The backend's own tests read them too.
 describe("a token is judged as by the backend", () => {
+  const keys = Promise.all([
+    newKey("RS256", "stranger"),
+    newKey("RS256", "rsa"),
+    newKey("ES256", "ec"),
+    newKey("ES256", "ec-2"),
+  ]);
   type Case = {
     name: string;
     key?: string;
@@ -175,13 +181,9 @@ describe("a token is judged as by the backend", () => {
     believed: boolean;
   };
   test.each<Case>(cases)("$name", async ({ key = "rsa", kid = "rsa", claims = {}, believed }) => {
-    const published = [
-      await newKey("RS256", "rsa"),
-      await newKey("ES256", "ec"),
-      await newKey("ES256", "ec-2"),
-    ];
+    const [stranger, ...published] = await keys;
     const { issuer } = await loginProvider(...published);
-    const signer = published.find((one) => one.kid === key) ?? (await newKey("RS256", "stranger"));
+    const signer = published.find((one) => one.kid === key) ?? stranger;
     const now = Math.floor(Date.now() / 1000);
     const said = Object.entries(claims).map(([name, value]) => {
       if (value === null) return [name, undefined];
