@@ -6,7 +6,7 @@ import re
 from chat import Chat, Json
 
 QUESTIONS = (
-    "Hello",
+    "A hidden note",
     "A widget",
     "A growing widget",
     "A form",
@@ -20,7 +20,7 @@ QUESTIONS = (
     "A correction",
     "An error",
 )
-"""What the demo assistant answers in different ways."""
+"""What the demo assistant answers in different ways, in development and in production alike."""
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
 REQUEST = re.compile(r"\(request [0-9a-f-]+\)")

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from chat import TLS, Chat, message, visit
+from chat import TLS, Chat, message, visit, text_of
 from conftest import DeployedOf
 from deployed import Deployed, commands, migrate, serving
 from ports import free_port
@@ -148,3 +148,10 @@ def test_pitfalls_are_not_for_visitors(deployed_of: DeployedOf) -> None:
     answer = httpx2.get(f"{deployed_of(DEFAULT).page}/pitfalls", verify=TLS)
     assert answer.status_code == 404
     assert "uv run" not in answer.text
+
+
+def test_the_demo_assistant_tells_visitors_nothing_to_set(deployed_of: DeployedOf) -> None:
+    answer = text_of(deployed_of(DEFAULT).visit().say("Who are you?")[-1]["item"])
+    assert "demo assistant" in answer
+    for words in ("OPENAI", ".env", "uv run", "backend/"):
+        assert words not in answer

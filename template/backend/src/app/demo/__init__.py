@@ -9,15 +9,20 @@ from chatkit.types import WidgetItem
 
 from app.demo import pictures, progress, questions, signals, widgets
 from app.demo.speech import Events, say
+from app.disclosure import in_development
 from app.turn import Turn
 
-GREETING = """I am the **demo assistant**: no model is asked, so I only pretend to understand. \
-To get real answers, put your key into `backend/.env.local` and start `uv run dev` again:
+GREETING = """I am the **demo assistant**: no model is asked, so I only pretend to understand."""
+
+ADVICE = """ To get real answers, put your key into `backend/.env.local` and start `uv run dev` again:
 
     OPENAI_API_KEY=…
 
 or `OPENAI_BASE_URL` and `OPENAI_MODEL` for Ollama, vLLM, LM Studio or OpenRouter. Then make the \
-assistant yours in `backend/src/app/assistant.py`.
+assistant yours in `backend/src/app/assistant.py`."""
+"""What only those need to know who run the app."""
+
+OFFER = """
 
 Meanwhile, ask me for a **widget**, a **client tool**, a **form**, **progress**, an **error** or \
 a **long answer**. I also know: growing widget, task, image, sources, notice, effect, correction, \
@@ -51,7 +56,8 @@ async def _greet(turn: Turn) -> Events:
     quoted = " ".join(turn.message_text.split())[:200]
     files = [attachment.name for attachment in turn.message.attachments] if turn.message else []
     seen = f" I see your {', '.join(files)}." if files else ""
-    async for event in say(turn, f"You said: “{quoted}”.{seen}\n\n{GREETING}"):
+    greeting = GREETING + (ADVICE if in_development() else "") + OFFER
+    async for event in say(turn, f"You said: “{quoted}”.{seen}\n\n{greeting}"):
         yield event
 
 
