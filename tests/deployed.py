@@ -104,9 +104,15 @@ class Deployed:
     backend_log: Path
     page_log: Path
 
-    def visit(self) -> Chat:
-        """Open the page as a new browser does, and return the person that it is."""
-        return visit(self.page)
+    def visit(self, address: str | None = None) -> Chat:
+        """Open the page as a new browser does, and return the person that it is.
+
+        With an address it is one of another network, which is limited by itself.
+        """
+        person = visit(self.page)
+        if address is None:
+            return person
+        return Chat(person.url, {**person.headers, "X-Forwarded-For": address})
 
 
 @contextmanager
@@ -145,7 +151,13 @@ def deployed(
             "OPENAI_API_KEY": "",
             **(backend or {}),
         }
-        of_page = {**both, "BACKEND_URL": result.backend, "PORT": str(page_port), **(page or {})}
+        of_page = {
+            **both,
+            "BACKEND_URL": result.backend,
+            "PORT": str(page_port),
+            "TRUSTED_PROXIES": "127.0.0.1",
+            **(page or {}),
+        }
         migrate(project, of_backend)
         health = f"{result.backend}/health"
         stack.enter_context(

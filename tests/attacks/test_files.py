@@ -96,7 +96,7 @@ def is_harmless(answer: httpx2.Response) -> bool:
 
 
 def test_what_is_taken_is_never_a_page_of_ours(site: Deployed) -> None:
-    person = site.visit()
+    person = site.visit("192.0.2.10")
     for name, (content, mime_type) in TAKEN.items():
         uploaded = person.upload(name, content, mime_type)
         assert uploaded.status_code == 200, (name, uploaded.text)
@@ -110,7 +110,7 @@ def test_what_is_taken_is_never_a_page_of_ours(site: Deployed) -> None:
 
 def test_what_is_something_else_is_refused(site: Deployed) -> None:
     """Whatever its sender calls it."""
-    person = site.visit()
+    person = site.visit("192.0.2.11")
     for name, content, mime_type in REFUSED:
         answer = person.upload(name, content, mime_type)
         assert answer.status_code == 415, (name, mime_type, answer.text)
@@ -120,7 +120,7 @@ def test_what_is_something_else_is_refused(site: Deployed) -> None:
 
 def test_names_are_names_and_nothing_else(site: Deployed) -> None:
     """No path, no header, no other name."""
-    person = site.visit()
+    person = site.visit("192.0.2.12")
     for name, known in NAMES.items():
         uploaded = person.upload(name, b"Hello", "text/plain")
         assert uploaded.status_code == 200, (name, uploaded.text)
@@ -137,7 +137,7 @@ def test_names_are_names_and_nothing_else(site: Deployed) -> None:
 
 def test_ids_lead_nowhere_else(site: Deployed) -> None:
     """Neither of this page's paths, nor of the backend's, nor of its files."""
-    person = site.visit()
+    person = site.visit("192.0.2.13")
     mine = person.upload("a.txt", b"Hello", "text/plain").json()["id"]
     for attachment_id in IDS:
         for send in (as_it_is, as_it_is_to_upload):
@@ -158,7 +158,7 @@ def as_it_is(
     lines = [
         f"{start} {path} HTTP/1.1",
         f"Host: {page.netloc}",
-        f"Cookie: {person.headers['Cookie']}",
+        *(f"{name}: {value}" for name, value in person.headers.items()),
         "Content-Type: multipart/form-data; boundary=b",
         f"Content-Length: {len(body)}",
         "Connection: close",
@@ -177,7 +177,7 @@ def as_it_is_to_upload(site: Deployed, person: Chat, attachment_id: str) -> tupl
 
 def test_a_form_cannot_smuggle_headers(site: Deployed) -> None:
     """Its own header lines, written by hand as no client does."""
-    person = site.visit()
+    person = site.visit("192.0.2.14")
     for disposition in (
         b'form-data; name="file"; filename="a.txt"; filename*=UTF-8\'\'..%2Fb.html',
         b'form-data; name="file"; filename="a.txt\\"; x=\\"b.txt"',

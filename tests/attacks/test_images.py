@@ -45,7 +45,7 @@ def upload(person: Chat, image: Path) -> httpx2.Response:
 
 
 def test_every_image_is_shown_or_refused_with_words(deployed_of: DeployedOf, images: Path) -> None:
-    person = deployed_of(DEFAULT).visit()
+    person = deployed_of(DEFAULT).visit("192.0.2.3")
     assert {image.name for image in images.iterdir()} == OUTCOMES.keys() | {SLOW}
     for name, statuses in OUTCOMES.items():
         response = upload(person, images / name)

@@ -17,7 +17,7 @@ def at_once(person: Chat, *requests: tuple[str, Json]) -> list[httpx2.Response]:
 
 def test_a_file_is_sent_or_removed(deployed_of: DeployedOf) -> None:
     """Never a message that refers to a file that is gone."""
-    person = deployed_of(DEFAULT).visit()
+    person = deployed_of(DEFAULT).visit("192.0.2.4")
     for number in range(ROUNDS):
         file_id = person.upload("a.txt", b"Hello", "text/plain").json()["id"]
         sent, removed = at_once(
@@ -35,7 +35,7 @@ def test_a_file_is_sent_or_removed(deployed_of: DeployedOf) -> None:
 
 
 def test_a_conversation_is_gone_with_what_was_just_written(deployed_of: DeployedOf) -> None:
-    person = deployed_of(DEFAULT).visit()
+    person = deployed_of(DEFAULT).visit("192.0.2.4")
     for number in range(ROUNDS):
         thread_id = person.say("notice")[0]["thread"]["id"]
         file_id = person.upload("a.txt", b"Hello", "text/plain").json()["id"]

@@ -51,4 +51,6 @@ def _without_speech(body: bytes) -> bytes:
     # Base64 has no backslash. Behind one the quotation mark would not be the end of the string.
     if end < 0 or body.find(b"\\", start, end) >= 0:
         return body
+    if start + len(body) - end > MAX_TEXT_BYTES:  # too large all the same, and long to copy
+        return body
     return body[:start] + body[end:]

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from io import BytesIO
 
 from chatkit.store import NotFoundError
 from sqlalchemy.exc import SQLAlchemyError
@@ -132,10 +133,10 @@ async def read_body(body: AsyncIterator[bytes], limit: int) -> bytes:
     Raises:
         RefusedError: it is larger than `limit` bytes, or it breaks off.
     """
-    whole = bytearray()  # a list of tiny chunks would take many times their size
+    whole = BytesIO()  # a list of tiny chunks would take many times their size
     async for chunk in limited(body, limit):
-        whole += chunk
-    return bytes(whole)
+        whole.write(chunk)
+    return whole.getvalue()
 
 
 async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
