@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from chat import TLS, Chat, message, visit, text_of
+from chat import TLS, Chat, message, text_of, visit
 from conftest import DeployedOf
 from deployed import Deployed, commands, migrate, serving
 from ports import free_port

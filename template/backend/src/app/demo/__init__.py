@@ -14,7 +14,8 @@ from app.turn import Turn
 
 GREETING = """I am the **demo assistant**: no model is asked, so I only pretend to understand."""
 
-ADVICE = """ To get real answers, put your key into `backend/.env.local` and start `uv run dev` again:
+ADVICE = """ To get real answers, put your key into `backend/.env.local` and start `uv run dev` \
+again:
 
     OPENAI_API_KEY=…
 
