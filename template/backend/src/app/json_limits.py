@@ -13,9 +13,9 @@ MAX_TEXT_BYTES = 512 * 1024
 MAX_PARTS = 20_000
 """How many brackets, commas, colons and strings it may have."""
 
-# One of them a round, so that matching ends soon whatever comes. A string is taken whole: a bracket
-# in it is none.
-_PART = rb'[^"\[{,:]*+(?:[\[{,:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)'
+# One of them a round, and none is tried again (+), so that matching ends soon whatever comes. A
+# string is taken whole: a bracket in it is none.
+_PART = rb'[^"\[{,:]*+(?:[\[{,:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?+)'
 _TOO_MANY_PARTS = re.compile(b"(?:%b){" % _PART + str(MAX_PARTS + 1).encode() + b"}", re.DOTALL)
 _SPEECH = b'"audio_base64"'
 _OPENING = re.compile(rb'\s*+:\s*+"')
