@@ -123,6 +123,15 @@ def test_json_that_takes_long_to_parse_is_refused(chat: Chat, body: str, words: 
     assert chat.post("threads.get_by_id", thread_id='[]{},:\\"' * 20_000).status_code == 404
 
 
+@pytest.mark.parametrize("rest", ["7" * 400_000, " " * 400_000, '"' + "\\a" * 200_000])
+def test_json_with_many_strings_is_soon_answered(chat: Chat, rest: str) -> None:
+    """Slug: one-request-blocks-all. Whatever comes behind them, or does not."""
+    body = '{"type": "x", "a": [' + '"a",' * 4_000 + rest
+    headers = {**chat.headers, "content-type": "application/json"}
+    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30, verify=TLS)
+    assert response.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("kind", "params", "words"),
     [
