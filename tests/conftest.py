@@ -1,19 +1,16 @@
 """Every variant, rendered and installed once for all tests."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 from backend import migrate, run_backend
 from chat import Json
-from deployed import Deployed, deployed
 from filelock import FileLock
 from projects import PACKAGES, Project, build_page, render_committed, share
 from transcript import transcript
-from unlimited import UNLIMITED
 from updating import compiled_once as compiled_once
 from updating import releases as releases
 from variants import DEFAULT, VARIANTS, Variant
@@ -30,8 +27,11 @@ IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
 BUILT = "frontend/.next"
 LONGEST = "test_check_is_all_of_them"
-SHARING = ("test_model", "test_s3", "test_sabotage_page", "test_tokens", "test_words")
+SHARING = ("test_model", "test_s3", "test_sabotage_page")
 """Modules whose tests share servers."""
+
+ATTACKS = "tests/attacks/"
+"""Where the tests of all modules do."""
 
 
 def variant_of(nodeid: str) -> str | None:
@@ -62,8 +62,11 @@ class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no type
     def _split_scope(self, nodeid: str) -> str:
         module = Path(nodeid.partition("::")[0]).stem
         variant = variant_of(nodeid)
-        # Those inside WSL are compared with those outside.
-        return variant.removesuffix("-wsl") if variant else module if module in SHARING else nodeid
+        if variant:  # those inside WSL are compared with those outside
+            return variant.removesuffix("-wsl")
+        if nodeid.startswith(ATTACKS):
+            return ATTACKS
+        return module if module in SHARING else nodeid
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -162,25 +165,6 @@ def built(installed: Installed, made: Made) -> Installed:
         return project
 
     return get
-
-
-DeployedOf = Callable[[Variant], Deployed]
-
-
-@pytest.fixture(scope="session")
-def deployed_of(built: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedOf]:
-    """Return a variant's project in production mode.
-
-    It is shared, and so has no limits: a test that needs some, or breaks something, runs its own.
-    """
-    with ExitStack() as stack:
-
-        @cache
-        def get(variant: Variant) -> Deployed:
-            folder = tmp_path_factory.mktemp("deployed")
-            return stack.enter_context(deployed(built(variant), folder, UNLIMITED))
-
-        yield get
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import Chat
-from conftest import DeployedOf
 from deployed import Deployed
 from variants import DEFAULT
+
+from attacks.conftest import DeployedOf
 
 SCRIPT = "<script>alert(document.domain)</script>"
 SVG = f'<svg xmlns="http://www.w3.org/2000/svg">{SCRIPT}</svg>'.encode()

@@ -1,8 +1,9 @@
 """What held against attacks still holds: in production mode, in front of the page's server."""
 
 import pytest
-from conftest import DeployedOf
 from variants import BY_FRAMEWORK, Variant
+
+from attacks.conftest import DeployedOf
 
 
 @pytest.mark.parametrize("variant", BY_FRAMEWORK, ids=str)

@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import Chat
-from conftest import DeployedOf
 from deployed import Deployed
 from forked import IN_PROJECT
 from running import server_of
 from tokens import SignedHeaders
 from variants import DEFAULT
 from wait import wait_until
+
+from attacks.conftest import DeployedOf
 
 SLOW = "one_scan_a_thousand_times.jpeg"
 OUTCOMES = {

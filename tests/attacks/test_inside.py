@@ -16,10 +16,11 @@ from typing import Any
 import httpx2
 import pytest
 from chat import TLS, Chat, message, text_of, visit
-from conftest import DeployedOf
 from deployed import Deployed, commands, migrate, serving
 from ports import free_port
 from variants import DEFAULT
+
+from attacks.conftest import DeployedOf
 
 INSIDE = re.compile(
     r"127\.0\.0\.1:|localhost|ECONN|CHATKIT_SECRET|BACKEND_URL|\.env|uv run|alembic|/health"

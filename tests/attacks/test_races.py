@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 from chat import Chat, Json, message
-from conftest import DeployedOf
 from variants import DEFAULT
+
+from attacks.conftest import DeployedOf
 
 ROUNDS = 5
 

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import TLS, Chat
-from conftest import DeployedOf
 from ports import free_port
 from projects import clean_environment
 from required import require
 from running import is_up
 from variants import BY_FRAMEWORK, DEFAULT, Variant
 from wait import wait_until
+
+from attacks.conftest import DeployedOf
 
 REQUESTS = 1000
 """What the bystander asks in all."""

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import TLS, Chat
-from conftest import DeployedOf
 from deployed import Deployed
 from tokens import sign
 from variants import DEFAULT
+
+from attacks.conftest import DeployedOf
 
 NOW = int(time.time())
 Forge = Callable[[str], str]

@@ -8,10 +8,12 @@ from pathlib import Path
 import httpx2
 import pytest
 from chat import TLS, Chat, visit
-from conftest import DeployedOf, Installed
+from conftest import Installed
 from deployed import commands, migrate, serving
 from ports import free_port
 from variants import DEFAULT
+
+from attacks.conftest import DeployedOf
 
 BEHIND_TLS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example.com"}
 

@@ -1,0 +1,1 @@
+"""Attacks on projects that run as in production."""
