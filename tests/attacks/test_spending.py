@@ -17,7 +17,8 @@ OF_AN_ADDRESS = 30
 
 @pytest.fixture(scope="module")
 def site(built: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    with deployed(built(DEFAULT), tmp_path_factory.mktemp("spending")) as running:
+    nobody = {"TRUSTED_PROXIES": ""}
+    with deployed(built(DEFAULT), tmp_path_factory.mktemp("spending"), page=nobody) as running:
         yield running
 
 
