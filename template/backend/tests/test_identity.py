@@ -53,7 +53,7 @@ STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     ids=str,
 )
 def test_a_wrong_token_is_refused(server: Server, changes: dict[str, Any]) -> None:
-    """Slug: page-tokens-live-shortly. One whose life is longer than the longest is wrong too."""
+    """One whose life is longer than the longest is wrong too."""
     chat = server.chat(sign(**{"secret": SECRET} | changes))
     for response in (chat.post("threads.list"), chat.download("atc_none")):
         assert response.status_code == 401
