@@ -71,6 +71,8 @@ class ServedStore(ChatKitStore):
     was deleted in another tab, or swept away.
     """
 
+    needs_files = True
+
     async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
         """Return a thread, and remember it.
 

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from chatkit.store import NotFoundError, Store, StoreItemType
 from chatkit.types import (
@@ -74,6 +74,9 @@ def generate_id(item_type: StoreItemType) -> str:
 
 class ChatKitStore(Store[RequestContext]):
     """Conversations, their items and the records of attachments."""
+
+    needs_files: ClassVar[bool] = False
+    """Whether a message is stored with all of its files or not at all."""
 
     def generate_thread_id(self, context: RequestContext) -> str:
         """Return a new id for a thread."""
@@ -229,11 +232,9 @@ class ChatKitStore(Store[RequestContext]):
     ) -> None:
         """Store a new item at the end of its thread; one that is there already is replaced.
 
-        A new message comes with its files: all or nothing.
-
         Raises:
-            NotFoundError: the thread is not there, or somebody else's; or one of the files is not
-                there any more.
+            NotFoundError: the thread is not there, or somebody else's; or, where they are needed,
+                one of a message's files.
         """
         await self.save_item(thread_id, item, context)
 
@@ -265,7 +266,7 @@ class ChatKitStore(Store[RequestContext]):
                 if not may_be_new:
                     raise NotFoundError(f"Item {item.id} not found in thread {thread_id}.")
                 await session.execute(ADD_ITEM, _new_item(thread_id, item, last + 1))
-                if isinstance(item, UserMessageItem):
+                if isinstance(item, UserMessageItem) and self.needs_files:
                     await _take_files(session, thread_id, item, context)
             elif not _reopens(_ITEM.validate_json(stored), item):
                 await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))
