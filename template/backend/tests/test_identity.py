@@ -117,7 +117,7 @@ def test_this_machine_can_ask_in_development(server: Server, headers: dict[str, 
 
 def test_a_page_with_a_token_is_no_other_site(server: Server) -> None:
     headers = {"origin": "https://chat.example", "sec-fetch-site": "cross-site"}
-    person = server.someone()
+    person = server.someone("somebody")  # who asks without the page in between
     assert Chat(person.url, {**person.headers, **headers}).post("threads.list").is_success
 
 

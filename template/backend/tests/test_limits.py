@@ -246,7 +246,7 @@ def test_all_together_fill_no_more_than_they_may(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["a b", "x:99999999", "evil.example/x?"])
 def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
     """Upload addresses are made of it, where there is no page in between."""
-    headers = {**server.someone().headers, "host": host}
+    headers = {**server.someone("somebody").headers, "host": host}
     response = Chat(f"{server.address}/chatkit", headers).post("threads.list")
     assert response.status_code == 400
 
