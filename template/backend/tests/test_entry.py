@@ -162,7 +162,7 @@ def test_a_connection_that_breaks_off_leaves_a_line_in_the_log(
     backend: Server, log: Path, path: str, content_type: str, start: bytes, kind: str
 ) -> None:
     before = log.read_text().count("\n")
-    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
     address = urlsplit(backend.address)
     with socket.create_connection((address.hostname, address.port)) as broken:
         broken.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + start)
