@@ -31,7 +31,7 @@ from forked import IN_PROJECT as OF_TESTS
 from running import server_of
 
 from bench.report import Figure, conclude
-from bench.serving import install, python
+from bench.serving import IN_PROJECT, install, python
 
 ROUNDS = 3
 REQUESTS = 15
@@ -246,7 +246,8 @@ def main() -> None:
         images.mkdir()
         project.run(python(project), str(OF_TESTS / "images.py"), str(images))
         database = Path(folder) / "hostile.db"
-        settings = {"DATABASE_URL": f"sqlite:///{database}"}
+        # The assistant of the other measurements lies there; without a key the demo's answers.
+        settings = {"DATABASE_URL": f"sqlite:///{database}", "PYTHONPATH": str(IN_PROJECT)}
         seen: dict[tuple[str, str], list[float]] = defaultdict(list)
         with deployed(project, Path(folder), backend=settings) as site:
             cookie, thread_id = long_conversation(site, database)
