@@ -14,9 +14,9 @@ import jwt
 import pytest
 from chat import Chat
 from conftest import SECRET, Server, environment, run_server
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 from serving import start_serving
 from sqlalchemy.engine import URL
@@ -25,7 +25,7 @@ from wait import wait_until
 
 from app.settings import BACKEND
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 AUDIENCE = "the-client-id"
 ANOTHER_SECRET = "another secret of 32 characters, or more"
@@ -196,26 +196,39 @@ class Provider:
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"
 
     def rotate(self, name: str) -> None:
-        """Have new keys from now on: one of RSA with this name, and two others."""
-        self.keys = {name: new_key("rsa"), "ec": new_key("ec"), "ec-2": new_key("ec")}
+        """Have new keys from now on: one of RSA with this name, and others of each kind."""
+        self.keys = {
+            **{name: new_key("rsa"), "ec": new_key("ec"), "ec-2": new_key("ec")},
+            **{"ed": ed25519.Ed25519PrivateKey.generate(), "any": new_key("rsa")},
+        }
         self.newest = name
 
     def public(self, name: str) -> dict[str, Any]:
         key = self.keys[name].public_key()
         if isinstance(key, rsa.RSAPublicKey):
-            return RSAAlgorithm.to_jwk(key, as_dict=True) | {"kid": name, "alg": "RS256"}
+            jwk = RSAAlgorithm.to_jwk(key, as_dict=True)
+            return jwk | {"kid": name} | ({} if name == "any" else {"alg": "RS256"})
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return OKPAlgorithm.to_jwk(key, as_dict=True) | {"kid": name}
         return ECAlgorithm.to_jwk(key, as_dict=True) | {"kid": name, "alg": "ES256"}
 
-    def token(self, key: PrivateKey | None = None, kid: str | None = "", **changes: Any) -> str:
+    def token(
+        self,
+        key: PrivateKey | None = None,
+        kid: str | None = "",
+        algorithm: str = "RS256",
+        **changes: Any,
+    ) -> str:
         """Return a token, of the newest key unless another one is given."""
         now = int(time.time())
         usual = {"sub": "ada", "iss": self.issuer, "aud": AUDIENCE, "iat": now, "exp": now + 60}
         said = {name: value for name, value in (usual | changes).items() if value is not None}
         key = key or self.keys[self.newest]
         headers = {} if kid is None else {"kid": kid or self.newest}
-        algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
         # `jwt.encode` refuses claims that are none.
-        return jwt.PyJWS().encode(json.dumps(said).encode(), key, algorithm, headers)
+        signatures = jwt.PyJWS()
+        signatures.register_algorithm("Ed25519", OKPAlgorithm())
+        return signatures.encode(json.dumps(said).encode(), key, algorithm, headers)
 
 
 def new_key(kind: str) -> PrivateKey:
@@ -272,7 +285,12 @@ def test_a_token_of_a_provider_is_judged_as_by_the_page(
         claims["aud"] = [AUDIENCE if one == "AUDIENCE" else one for one in claims["aud"]]
     keys = provider.keys | {"rsa": provider.keys[provider.newest], "stranger": STRANGER}
     names = {"rsa": provider.newest}
-    token = provider.token(keys[case.get("key", "rsa")], kid and names.get(kid, kid), **claims)
+    token = provider.token(
+        keys[case.get("key", "rsa")],
+        kid and names.get(kid, kid),
+        case.get("algorithm", "RS256"),
+        **claims,
+    )
     response = with_login.chat(token).post("threads.list")
     assert response.status_code == (200 if case["believed"] else 401), response.text
     if not case["believed"]:
@@ -299,6 +317,14 @@ def test_a_public_key_is_no_secret(with_login: Server, provider: Provider, algor
     signature = hmac.digest(pem, said.encode(), f"sha{algorithm[2:]}")
     forged = f"{said}.{base64url_encode(signature).decode()}"
     assert with_login.chat(forged).post("threads.list").status_code == 401
+
+
+def test_a_key_without_a_name_changes_too(with_login: Server, provider: Provider) -> None:
+    """Nothing in its token tells that it has."""
+    provider.rotate("third")
+    del provider.keys["any"]  # so that one key fits
+    chat = with_login.chat(provider.token(kid=None))
+    wait_until(lambda: chat.post("threads.list").status_code == 200)
 
 
 def test_a_login_that_does_not_answer_is_said(database: URL, tmp_path: Path) -> None:

@@ -4,7 +4,13 @@ import { answerJson, listen } from "./fake-backend";
 
 export const AUDIENCE = "this-app";
 
-type Key = { alg: string; kid: string; privateKey: CryptoKey; publicKey: CryptoKey; jwk: JWK };
+export type Key = {
+  alg: string;
+  kid?: string | undefined;
+  privateKey: CryptoKey;
+  publicKey: CryptoKey;
+  jwk: JWK;
+};
 
 /** A new pair of keys, whose id is the algorithm's name unless another is given. */
 export async function newKey(alg = "ES256", kid = alg): Promise<Key> {
@@ -13,7 +19,7 @@ export async function newKey(alg = "ES256", kid = alg): Promise<Key> {
 }
 
 /** A token as a provider gives it to somebody called "ada", with what is wrong with it. */
-export function sign(key: Omit<Key, "kid"> & { kid?: string }, claims: object): Promise<string> {
+export function sign(key: Key, claims: object): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT({ sub: "ada", aud: AUDIENCE, iat: now, exp: now + 300, ...claims })
     .setProtectedHeader({ alg: key.alg, ...(key.kid !== undefined && { kid: key.kid }) })

@@ -1,10 +1,10 @@
-import { exportSPKI, SignJWT } from "jose";
+import { exportJWK, exportSPKI, importJWK, SignJWT } from "jose";
 import { NextRequest } from "next/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { identify } from "@/lib/identity";
 import { proxy } from "@/proxy";
 import { fakeBackend, unusedUrl } from "./fake-backend";
-import { AUDIENCE, loginProvider, newKey, sign } from "./login-provider";
+import { AUDIENCE, type Key, loginProvider, newKey, sign } from "./login-provider";
 import { cases } from "./oidc-cases.json";
 import { claimsOf, eventsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
@@ -143,7 +143,7 @@ describe("nobody is whoever brings a token", () => {
     const none = Buffer.from(JSON.stringify({ alg: "none", kid: key.kid })).toString("base64url");
     expect(await ownerOf(`${none}.${payload}.`)).toBeNull();
     const forged = await new SignJWT({ sub: "ada", aud: AUDIENCE, iss: provider.issuer })
-      .setProtectedHeader({ alg: "HS256", kid: key.kid })
+      .setProtectedHeader({ alg: "HS256", kid: "ES256" })
       .setExpirationTime("5m")
       .sign(new TextEncoder().encode(await exportSPKI(key.publicKey)));
     expect(await ownerOf(forged)).toBeNull();
@@ -172,15 +172,23 @@ describe("a token is judged as by the backend", () => {
     newKey("RS256", "rsa"),
     newKey("ES256", "ec"),
     newKey("ES256", "ec-2"),
+    newKey("EdDSA", "ed").then(ofAnyAlgorithm),
+    newKey("RS256", "any").then(ofAnyAlgorithm),
   ]);
+  function ofAnyAlgorithm(key: Key): Key {
+    const { alg: _, ...jwk } = key.jwk;
+    return { ...key, jwk };
+  }
   type Case = {
     name: string;
     key?: string;
     kid?: string | null;
+    algorithm?: string;
     claims?: Record<string, unknown>;
     believed: boolean;
   };
-  test.each<Case>(cases)("$name", async ({ key = "rsa", kid = "rsa", claims = {}, believed }) => {
+  test.each<Case>(cases)("$name", async (judged) => {
+    const { key = "rsa", kid = "rsa", algorithm: alg = "RS256", claims = {}, believed } = judged;
     const [stranger, ...published] = await keys;
     const { issuer } = await loginProvider(...published);
     const signer = published.find((one) => one.kid === key) ?? stranger;
@@ -190,8 +198,8 @@ describe("a token is judged as by the backend", () => {
       if (name === "aud" && Array.isArray(value)) return [name, [...value, AUDIENCE]];
       return [name, ["exp", "iat", "nbf"].includes(name) ? now + Number(value) : value];
     });
-    const { kid: _, ...nameless } = signer;
-    const named = kid === null ? nameless : { ...nameless, kid };
+    const privateKey = (await importJWK(await exportJWK(signer.privateKey), alg)) as CryptoKey;
+    const named = { ...signer, alg, privateKey, kid: kid ?? undefined };
     const token = await sign(named, { iss: issuer, ...Object.fromEntries(said) });
     expect(await ownerOf(token)).toBe(believed ? "oidc:ada" : null);
   });
@@ -232,6 +240,22 @@ describe("the provider's keys", () => {
     provider.keys = [next];
     vi.setSystemTime(Date.now() + 5000);
     expect(await ownerOf(await sign(next, { iss: provider.issuer }))).toBe("oidc:ada");
+    expect(await ownerOf(await sign(key, { iss: provider.issuer }))).toBeNull();
+  });
+
+  test("may change without a name: the new one is found all the same", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const nameless = async () => {
+      const { kid: _, ...key } = await newKey("RS256");
+      return key;
+    };
+    const [key, next] = [await nameless(), await nameless()];
+    const provider = await loginProvider();
+    for (const current of [key, next]) {
+      provider.keys = [current];
+      expect(await ownerOf(await sign(current, { iss: provider.issuer }))).toBe("oidc:ada");
+      vi.setSystemTime(Date.now() + 5000);
+    }
     expect(await ownerOf(await sign(key, { iss: provider.issuer }))).toBeNull();
   });
 

@@ -31,6 +31,8 @@ async function findKeys({ issuer, jwksUrl }: KeySource): Promise<JWTVerifyGetKey
   const keys = createRemoteJWKSet(url, { timeoutDuration: PATIENCE_MS, cooldownDuration: COOLDOWN_MS });
   return async (header, token) => {
     try {
+      // Nothing in a token that names no key tells whether the provider has changed its key.
+      if (header.kid === undefined && keys.jwks() && !keys.coolingDown) await keys.reload();
       return await keys(header, token);
     } catch (error) {
       const isOfTheToken =
