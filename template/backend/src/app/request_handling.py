@@ -113,6 +113,14 @@ def _attachments_url(identity: Identity, headers: Headers) -> str:
     return f"{scheme}://{host}/attachments"
 
 
+def failure_outside(headers: Headers, error: Exception) -> Reply:
+    """Answer a request that failed outside of `handle`, such as at an address of your own."""
+    with logged_request("other", headers) as request:
+        reply = refusal(*explain_failure(error, request.id))
+        request.over(reply.status, "failed")
+    return replace(reply, headers={"X-Request-Id": request.id})
+
+
 def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
     """Log what failed, and return a status and a sentence for the person."""
     logger.error("The request failed", exc_info=error)

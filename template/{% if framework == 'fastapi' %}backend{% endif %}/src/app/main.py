@@ -12,6 +12,7 @@ from app.attachments import endpoint as attachments
 from app.health import check_health
 from app.lifecycle import running
 from app.replies import Reply, http_error
+from app.request_handling import failure_outside
 from app.settings import get_settings
 
 
@@ -69,9 +70,9 @@ async def refuse(_request: Request, error: HTTPException) -> Response:
 
 
 @app.exception_handler(Exception)
-async def fail(_request: Request, _error: Exception) -> Response:
-    """Say that something failed; the server logs what."""
-    return _response(http_error(500))
+async def fail(request: Request, error: Exception) -> Response:
+    """Say that something failed; the log says what."""
+    return _response(failure_outside(request.headers, error))
 
 
 def _response(reply: Reply) -> Response:

@@ -1,6 +1,5 @@
 """The Litestar application."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,9 +15,8 @@ from app.attachments import endpoint as attachments
 from app.health import check_health
 from app.lifecycle import running
 from app.replies import Reply, http_error
+from app.request_handling import failure_outside
 from app.settings import get_settings
-
-logger = logging.getLogger("app.main")
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -67,10 +65,9 @@ def refuse(_request: AnyRequest, error: HTTPException) -> Response[Any]:
     return _response(http_error(error.status_code, error.headers))
 
 
-def fail(_request: AnyRequest, error: Exception) -> Response[Any]:
+def fail(request: AnyRequest, error: Exception) -> Response[Any]:
     """Say that something failed; the log says what."""
-    logger.error("The request failed", exc_info=error)
-    return _response(http_error(500))
+    return _response(failure_outside(request.headers, error))
 
 
 def _response(reply: Reply) -> Response[Any]:

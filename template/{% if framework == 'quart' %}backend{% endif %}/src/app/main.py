@@ -10,6 +10,7 @@ from app.attachments import endpoint as attachments
 from app.health import check_health
 from app.lifecycle import running
 from app.replies import Reply, http_error
+from app.request_handling import failure_outside
 
 app = Quart(__name__, static_folder=None)
 app.config.update(
@@ -61,8 +62,14 @@ async def health() -> tuple[dict[str, str], int]:
 
 @app.errorhandler(HTTPException)
 async def refuse(error: HTTPException) -> Response:
-    """Say what is wrong with a request, or that it failed; Quart logs why."""
+    """Say what is wrong with a request that has no route."""
     return _response(http_error(error.code or 500, dict(error.get_headers())))
+
+
+@app.errorhandler(Exception)
+async def fail(error: Exception) -> Response:
+    """Say that something failed; the log says what."""
+    return _response(failure_outside(request.headers, error))
 
 
 def _response(reply: Reply) -> Response:

@@ -14,6 +14,7 @@ from app.attachments import endpoint as attachments
 from app.health import check_health
 from app.lifecycle import running
 from app.replies import Reply, http_error
+from app.request_handling import failure_outside
 
 
 @asynccontextmanager
@@ -58,9 +59,9 @@ async def refuse(_request: Request, error: Exception) -> Response:
     return _response(http_error(error.status_code, error.headers))
 
 
-async def fail(_request: Request, _error: Exception) -> Response:
-    """Say that something failed; the server logs what."""
-    return _response(http_error(500))
+async def fail(request: Request, error: Exception) -> Response:
+    """Say that something failed; the log says what."""
+    return _response(failure_outside(request.headers, error))
 
 
 def _response(reply: Reply) -> Response:

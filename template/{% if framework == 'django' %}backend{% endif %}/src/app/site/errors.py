@@ -6,7 +6,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
-from app.replies import http_error
+from app.disclosure import went_wrong
+from app.replies import Reply, http_error, refusal
+from app.request_handling import naming_request
+from app.request_log import logged_request
 from app.site.responses import response_of
 
 JSON = "application/json"
@@ -24,12 +27,20 @@ def errors_in_words(get_response: Next) -> Next:
     """Say in JSON what Django says in HTML, to whoever does not ask for HTML."""
 
     async def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = await get_response(request)
-        if response.status_code < 400 or response.headers.get("Content-Type") == JSON:
-            return response
-        if prefers_html(request):
-            return response
-        allowed = {name: value for name, value in response.items() if name == "Allow"}
-        return response_of(http_error(response.status_code, allowed))
+        # So that what Django logs meanwhile has the request's id too.
+        with logged_request("page", request.headers) as logged:
+            response = await get_response(request)
+        is_error = response.status_code >= 400 and response.headers.get("Content-Type") != JSON
+        if is_error and not prefers_html(request):
+            response = response_of(_error_in_words(response, logged.id))
+        response.headers.setdefault("X-Request-Id", logged.id)
+        return response
 
     return middleware
+
+
+def _error_in_words(response: HttpResponseBase, request_id: str) -> Reply:
+    if response.status_code == 500:
+        return refusal(500, naming_request(went_wrong(), request_id))
+    allowed = {name: value for name, value in response.items() if name == "Allow"}
+    return http_error(response.status_code, allowed)
