@@ -38,11 +38,25 @@ def test_an_empty_variable_means_the_default_and_wins_over_the_file(
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"APP_ENV": "prod"}, "APP_ENV"),
+        ({"APP_ENV": "prod"}, "APP_ENV is \"prod\": set 'development' or 'production'."),
         ({"OPENAI_BASE_URL": "localhost:11434", "OPENAI_MODEL": "x"}, "http://"),
         ({"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}, "OPENAI_MODEL"),
-        ({"HISTORY_ITEMS": "many"}, "HISTORY_ITEMS"),
-        ({"TURNS_PER_MINUTE": "-1"}, "TURNS_PER_MINUTE"),
+        ({"HISTORY_ITEMS": "many"}, 'HISTORY_ITEMS is "many": set a whole number from 1 to 1000.'),
+        ({"HISTORY_ITEMS": "0"}, 'HISTORY_ITEMS is "0": set a whole number from 1 to 1000.'),
+        ({"DATABASE_POOL_SIZE": "0"}, 'DATABASE_POOL_SIZE is "0": set a whole number from 1 on.'),
+        (
+            {"TURNS_PER_MINUTE": "abc"},
+            'TURNS_PER_MINUTE is "abc": set a whole number, 0 for no limit.',
+        ),
+        (
+            {"TURNS_PER_MINUTE": "-1"},
+            'TURNS_PER_MINUTE is "-1": set a whole number, 0 for no limit.',
+        ),
+        (
+            {"TRUSTED_PROXIES": "10.0.0.1, nonsense"},
+            'TRUSTED_PROXIES has "nonsense", which is no address, and no range like 10.0.0.0/8',
+        ),
+        ({"TRUSTED_PROXIES": "10.0.0.0/99"}, 'TRUSTED_PROXIES has "10.0.0.0/99"'),
         ({"ATTACHMENT_TYPES": "text/plain, text/html"}, "text/html"),
         ({"OIDC_ISSUER": "https://login.example.com"}, "OIDC_AUDIENCE"),
     ],
@@ -56,6 +70,13 @@ def test_a_wrong_value_is_named(
         get_settings()
     assert words in str(refused.value)
     assert str(ENV_FILE) in str(refused.value)
+
+
+def test_a_range_of_proxies_may_be_named_by_any_address_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1, 10.1.2.3/8, fd00::5/8")
+    assert get_settings().trusted_proxies == ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"]
 
 
 def test_every_setting_is_described() -> None:

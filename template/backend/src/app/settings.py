@@ -1,10 +1,12 @@
 """The settings of the backend, from the environment and from backend/.env.local."""
 
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -12,7 +14,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticUseDefault
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import StartupError
@@ -54,6 +57,19 @@ FOLLOWING = (
 
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 """Words with commas between them."""
+
+
+def _network(word: str) -> str:
+    try:
+        return str(ip_network(word, strict=False))
+    except ValueError:
+        raise ValueError(
+            f'has "{word}", which is no address, and no range like 10.0.0.0/8'
+        ) from None
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An address, or a range of them."""
 
 
 class Settings(BaseSettings):
@@ -142,7 +158,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1)
     """How many connections a process has to a database server at most."""
 
-    trusted_proxies: Words = []
+    trusted_proxies: Annotated[list[Network], NoDecode, BeforeValidator(_split)] = []
     """Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks."""
 
     oidc_issuer: str | None = None
@@ -214,11 +230,55 @@ class Settings(BaseSettings):
         return self.openai_api_key is None and self.openai_base_url is None
 
 
-def _sentence(name: str, message: str) -> str:
-    if not name:
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """Read settings of a kind.
+
+    Raises:
+        StartupError: a value is wrong; names the variable and the file, and shows no value but that
+            of a number or of a choice.
+    """
+    try:
+        return kind()
+    except (UnicodeDecodeError, OSError) as error:
+        raise StartupError(
+            f"{ENV_FILE} cannot be read: {error}. Save it as plain text in UTF-8."
+        ) from None
+    except ValidationError as error:
+        problems = [
+            _in_words(problem, kind.model_fields) for problem in error.errors(include_url=False)
+        ]
+        raise StartupError(
+            "The settings are wrong:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+            + f"\nMend them in {ENV_FILE}, or in the environment, which wins over that file."
+        ) from None
+
+
+def _in_words(problem: ErrorDetails, fields: dict[str, FieldInfo]) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
         return message
-    variable = name.upper()
-    return f"{variable} {message[0].lower()}{message[1:]}"
+    name = str(problem["loc"][0])
+    if wanted := _wanted(problem, fields[name]):
+        return f'{name.upper()} is "{problem["input"]}": set {wanted}.'
+    return f"{name.upper()} {message[0].lower()}{message[1:]}"
+
+
+def _wanted(problem: ErrorDetails, field: FieldInfo) -> str | None:
+    if problem["type"] == "literal_error":
+        return str(problem["ctx"]["expected"])
+    if field.annotation is not int:
+        return None
+    least, most = (
+        next((getattr(bound, name) for bound in field.metadata if hasattr(bound, name)), None)
+        for name in ("ge", "le")
+    )
+    if most is not None:
+        return f"a whole number from {least} to {most}"
+    return "a whole number, 0 for no limit" if least == 0 else f"a whole number from {least} on"
 
 
 @cache
@@ -226,24 +286,6 @@ def get_settings() -> Settings:
     """Return the settings, read once.
 
     Raises:
-        StartupError: a value is wrong; names the variable and the file, never the value.
+        StartupError: a value is wrong; see `read_settings`.
     """
-    try:
-        return Settings()
-    except (UnicodeDecodeError, OSError) as error:
-        raise StartupError(
-            f"{ENV_FILE} cannot be read: {error}. Save it as plain text in UTF-8."
-        ) from None
-    except ValidationError as error:
-        problems = [
-            _sentence(
-                str(problem["loc"][0]) if problem["loc"] else "",
-                problem["msg"].removeprefix("Value error, "),
-            )
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        raise StartupError(
-            "The settings are wrong:\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
-            + f"\nMend them in {ENV_FILE}, or in the environment, which wins over that file."
-        ) from None
+    return read_settings(Settings)

@@ -6,12 +6,11 @@ from datetime import timedelta
 from pydantic import SecretStr
 
 from app.database import database_url
-from app.settings import get_settings
+from app.settings import read_settings
 from app.site.databases import django_database
 from app.site.environment import DjangoSettings
 
-get_settings()  # says in words what is wrong
-environment = DjangoSettings()
+environment = read_settings(DjangoSettings)
 in_production = environment.app_env == "production"
 
 DEBUG = not in_production
