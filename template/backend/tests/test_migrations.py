@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from conftest import alembic, empty_database, environment, run_server, run_sql
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
+from wait import wait_until
 
 from app.database import alembic_config, create_engine
 from app.models import Base
@@ -180,6 +181,16 @@ def test_migrations_not_run(empty: URL) -> None:
         assert chat.say("Hello")[-1]["type"] == "thread.item.done"
         assert server.sql("SELECT title FROM conversations") == [("Hello",)]
         assert len(server.sql("SELECT type FROM messages")) == 2
+
+
+def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with run_server(empty, log, APP_ENV="production"):
+        wait_until(lambda: "could not be removed" in log.read_text())
+    said = log.read_text()
+    assert "What nobody needs could not be removed. The database is not migrated." in said
+    assert "in production `uv run --no-dev alembic upgrade head`" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("trouble", ["no folder", "no database", "another branch"])

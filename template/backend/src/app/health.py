@@ -15,7 +15,10 @@ COLLISION = re.compile("database is locked|[Dd]eadlock|could not serialize|Lock 
 """What they say of changes at once that cannot both be made."""
 
 NOT_MIGRATED = "The database is not migrated."
-MIGRATE = "Run `uv run dev`, which migrates, or `uv run alembic upgrade head` in backend/."
+MIGRATE = (
+    "Run `uv run dev`, which migrates, or in production `uv run --no-dev alembic upgrade head` in "
+    "backend/."
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 from chatkit.types import ThreadMetadata
+from pydantic import SecretStr
 
 from app import oidc
 from app.errors import RefusedError, StartupError
@@ -76,21 +77,26 @@ def check_secret(settings: Settings) -> None:
     """
     if settings.app_env == "development":
         return
-    secrets = {"CHATKIT_SECRET": settings.chatkit_secret}
-    if settings.chatkit_secret_previous:
-        secrets["CHATKIT_SECRET_PREVIOUS"] = settings.chatkit_secret_previous
-    for name, value in secrets.items():
-        if problem := _problem_of(value.get_secret_value()):
-            raise StartupError(
-                f"{name} {problem}. Make one with: "
-                'python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
-                f"and set it for both sides, here in the environment or in {ENV_FILE}."
-            )
+    if problem := _problem_of(settings.chatkit_secret):
+        raise StartupError(
+            f"CHATKIT_SECRET {problem}. Make one with: "
+            'python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
+            f"and set it for both sides, here in the environment or in {ENV_FILE}."
+        )
+    previous = settings.chatkit_secret_previous
+    if previous and (problem := _problem_of(previous)):
+        raise StartupError(
+            f"CHATKIT_SECRET_PREVIOUS {problem}. Unset it, or set the whole secret that was "
+            f"CHATKIT_SECRET before, here in the environment or in {ENV_FILE}."
+        )
 
 
-def _problem_of(secret: str) -> str | None:
+def _problem_of(setting: SecretStr) -> str | None:
+    secret = setting.get_secret_value()
+    if not secret:
+        return "is missing"
     if len(secret) < SECRET_CHARACTERS:
-        return f"is missing or shorter than {SECRET_CHARACTERS} characters"
+        return f"is shorter than {SECRET_CHARACTERS} characters"
     if secret.lower().startswith(DEFAULT_SECRETS) or len(set(secret)) < SECRET_CHARACTERS // 4:
         return "is not random"
     return None
@@ -156,8 +162,8 @@ def _of_the_page(token: str, settings: Settings) -> Identity:
         raise RefusedError(
             401,
             "Not signed in: the token is refused.",
-            inside=f"{error}. CHATKIT_SECRET must be the same in frontend/.env.local and "
-            "backend/.env.local.",
+            inside=f"{error}. CHATKIT_SECRET must be the same on both sides: in the environment, "
+            "or in frontend/.env.local and backend/.env.local.",
         ) from None
     return Identity(claims["sub"], claims.get("origin"), claims.get("address"))
 

@@ -4,9 +4,12 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.exc import DBAPIError
+
 from app.attachments import files
 from app.chatkit_store import ChatKitStore
 from app.database import overwrite_deleted
+from app.health import explain_database_error
 
 logger = logging.getLogger("app.attachments")
 
@@ -15,6 +18,8 @@ KEEP = timedelta(days=1)
 
 INTERVAL_SECONDS = 3600.0
 
+NOT_REMOVED = "What nobody needs could not be removed"
+
 
 async def sweep_for_ever(store: ChatKitStore) -> None:
     """Sweep now and every hour, until it is cancelled."""
@@ -22,8 +27,10 @@ async def sweep_for_ever(store: ChatKitStore) -> None:
         try:
             await sweep(store, datetime.now(UTC) - KEEP)
             await overwrite_deleted()
-        except Exception:  # a database that does not answer now may do so in an hour
-            logger.exception("What nobody needs could not be removed")
+        except (DBAPIError, OSError) as error:  # a database that fails now may answer in an hour
+            logger.error("%s. %s", NOT_REMOVED, explain_database_error(error))
+        except Exception:
+            logger.exception(NOT_REMOVED)
         await asyncio.sleep(INTERVAL_SECONDS)
 
 

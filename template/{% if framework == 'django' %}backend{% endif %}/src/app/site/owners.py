@@ -56,7 +56,10 @@ async def _logged_in(request: HttpRequest) -> str | None:
             user = await request.auser()
         except DatabaseError as error:
             why = explain_database_error(error)
-            migrate = "Django's tables are made by `uv run manage.py migrate`."
+            migrate = (
+                "Django's tables are made by `uv run manage.py migrate`, in production by "
+                "`uv run --no-dev manage.py migrate`."
+            )
             raise RefusedError(503, why, inside=migrate) from None
         finally:
             # Not at the end of the request, as Django does: an answer may take minutes.
