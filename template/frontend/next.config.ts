@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
 import { PHASE_PRODUCTION_BUILD } from "next/constants";
+import { DEVELOPMENT_HOSTS } from "./src/lib/development-hosts";
 import { expectDomainKey } from "./src/lib/domain-key";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
@@ -23,7 +24,7 @@ const config: NextConfig = {
   ...(process.env.BUILD_STANDALONE === "1" && { output: "standalone" }),
   // The page is opened at 127.0.0.1, which counts as cross-origin to the "localhost" of the dev server:
   // without this nothing would hydrate.
-  allowedDevOrigins: ["127.0.0.1"],
+  allowedDevOrigins: DEVELOPMENT_HOSTS,
   // Next would write an AGENTS.md into the project, and `copier update` refuses a changed working tree.
   agentRules: false,
   // Next's badge would lie on the box in which people write.

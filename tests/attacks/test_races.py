@@ -1,9 +1,11 @@
 """What one person does in two tabs at once ends as if one had come after the other."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import httpx2
-from chat import Chat, Json, message
+from chat import TLS, Chat, Json, message
 from variants import DEFAULT
 
 from attacks.conftest import DeployedOf
@@ -53,3 +55,34 @@ def test_a_conversation_is_gone_with_what_was_just_written(deployed_of: Deployed
         # What was not sent may still be sent elsewhere.
         left = 404 if added.status_code == 200 else 200
         assert person.download(file_id).status_code == left, number
+
+
+def test_a_file_is_as_large_as_it_is_counted(deployed_of: DeployedOf) -> None:
+    """Slug: guest-fills-the-disk. A large one comes to an end when a small one is sent already."""
+    person = deployed_of(DEFAULT).visit("192.0.2.5")
+    about = {"name": "a.txt", "size": 1, "mime_type": "text/plain"}
+    file_id = person.ask("attachments.create", **about)["id"]
+    url = person.file_url(file_id)
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    form += b"%b\r\n--b--\r\n"
+    headers = {**person.headers, "Content-Type": "multipart/form-data; boundary=b"}
+    begun, may_end = Event(), Event()
+
+    def large() -> Iterator[bytes]:
+        whole = form % (b"L" * 1_000_000)
+        yield whole[:500_000]
+        begun.set()
+        may_end.wait(60)
+        yield whole[500_000:]
+
+    with ThreadPoolExecutor(1) as another_tab:
+        slow = another_tab.submit(httpx2.post, url, content=large(), headers=headers, verify=TLS)
+        assert begun.wait(60)
+        small = httpx2.post(url, content=form % b"s", headers=headers, verify=TLS)
+        assert small.status_code == 200, small.text
+        person.post("threads.create", input=message("notice", attachments=[file_id]))
+        may_end.set()
+        refused = slow.result(60)
+    assert refused.status_code == 400, refused.text
+    assert "uploaded already" in refused.json()["message"]
+    assert person.download(file_id).content == b"s"

@@ -25,6 +25,21 @@ def open_page(page: str, **headers: str) -> dict[str, str]:
     return dict(answer.cookies.items())
 
 
+@pytest.mark.parametrize("path", ["/", "/none", "/_global-error", "/_not-found", "/index.html"])
+def test_nobody_else_gets_a_guests_cookie(deployed_of: DeployedOf, path: str) -> None:
+    """Slug: planted-guest. Some documents are made by the build, to be kept for a year."""
+    answer = httpx2.get(deployed_of(DEFAULT).page + path, headers=BEHIND_TLS, verify=TLS)
+    if "set-cookie" in answer.headers:
+        assert "no-store" in answer.headers["cache-control"]
+        assert "s-maxage" not in answer.headers["cache-control"]
+
+
+def test_a_form_of_another_site_takes_no_guest_away(deployed_of: DeployedOf) -> None:
+    """Slug: planted-guest. The browser sends it without the cookie."""
+    answer = httpx2.post(deployed_of(DEFAULT).page, data={"a": "b"}, headers=BEHIND_TLS, verify=TLS)
+    assert "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize("path", ["chatkit", "attachments", "attachments/atc_1"])
 def test_another_page_changes_nothing_in_a_persons_name(deployed_of: DeployedOf, path: str) -> None:
     """Slug: cross-site-post."""

@@ -662,26 +662,49 @@ def test_a_file_is_sent_once_though_two_messages_have_it(
     run(work())
 
 
-def test_a_file_that_is_uploaded_twice_and_sent_stays(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_uploaded_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slug: guest-fills-the-disk. Larger bytes are not written over those that are counted."""
     owner, server, save = RequestContext("somebody-impatient"), ChatKitServer(), files.save
 
     async def work() -> None:
         announced = await announced_file(server, owner)
 
+        async def refuse_another() -> None:
+            with pytest.raises(RefusedError, match="uploaded already"):
+                await server.attachments.receive(announced, io.BytesIO(b"x" * 9999), owner)
+
         async def save_slowly(attachment_id: str, content: BinaryIO) -> None:
-            monkeypatch.setattr(files, "save", save)
-            await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
-            sent = message("Look", attachments=[announced.id])
-            await events_of(server, owner, "threads.create", input=sent)
+            await refuse_another()
             await save(attachment_id, content)
 
         monkeypatch.setattr(files, "save", save_slowly)
-        with pytest.raises(RefusedError, match="uploaded twice"):
+        await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+        await refuse_another()
+        sent = message("Look", attachments=[announced.id])
+        await events_of(server, owner, "threads.create", input=sent)
+        await refuse_another()
+        assert bytes_of(announced.id).read_bytes() == b"Hello"
+        assert await server.store.size_of_attachments(owner) == 5
+
+    run(work())
+
+
+def test_a_file_that_could_not_be_stored_may_be_sent_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, server, save = RequestContext("somebody-patient"), ChatKitServer(), files.save
+
+    async def fail(attachment_id: str, content: BinaryIO) -> None:
+        monkeypatch.setattr(files, "save", save)
+        raise OSError("The disk is full.")
+
+    async def work() -> None:
+        announced = await announced_file(server, owner)
+        monkeypatch.setattr(files, "save", fail)
+        with pytest.raises(OSError, match="full"):
             await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
-        assert bytes_of(announced.id).exists()
-        assert (await server.store.load_attachment(announced.id, owner)).thread_id
+        await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+        assert bytes_of(announced.id).read_bytes() == b"Hello"
 
     run(work())
 

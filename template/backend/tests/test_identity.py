@@ -62,6 +62,14 @@ def test_a_wrong_token_is_refused(server: Server, changes: dict[str, Any]) -> No
         assert "CHATKIT_SECRET" in response.json()["message"]
 
 
+@pytest.mark.parametrize("end", [" ", "\0", "\ufffd", chr(0xD83D), "a" * 255])
+def test_nobody_has_a_name_that_may_be_anothers(server: Server, end: str) -> None:
+    """Not every database tells it apart, or takes it at all."""
+    response = server.chat(sign(SECRET, sub=f"ada{end}")).post("threads.list")
+    assert response.status_code == 401
+    assert "Not signed in" in response.json()["message"]
+
+
 def test_a_secret_is_changed_half_by_half(database: URL) -> None:
     """Slug: secret-rotation-loses-guests. What either secret has signed is believed meanwhile."""
     new = secrets.token_urlsafe(32)

@@ -22,12 +22,17 @@ export async function proxy(request: NextRequest): Promise<Response> {
   response.headers.set(POLICY, policy);
   response.headers.set(REQUEST_ID, requestId(request));
   try {
-    if (guestsAreWelcome()) await welcome(request, response);
+    if (isRead(request) && guestsAreWelcome()) await welcome(request, response);
   } catch (error) {
     // The page comes all the same, and takes no cookie away: it asks for its status, and says what is wrong.
     if (!(error instanceof Failure && error.status < 500)) logFailure(request, error);
   }
   return response;
+}
+
+// A form of another site comes without our cookie: whoever sends it would be made a new guest, and lose their history.
+function isRead({ method }: NextRequest): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 async function welcome(request: NextRequest, response: NextResponse): Promise<void> {
@@ -41,6 +46,8 @@ async function welcome(request: NextRequest, response: NextResponse): Promise<vo
     path: "/",
     maxAge: GUEST_SECONDS,
   });
+  // Documents that the build has made may be kept by anybody on the way, by what Next says of them.
+  response.headers.set("cache-control", "private, no-store");
 }
 
 // Documents only: no API, no files, and nothing that the page's own router fetches in advance. A document that

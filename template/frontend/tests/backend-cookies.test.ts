@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GET } from "@/app/api/attachments/[id]/route";
 import { guestCookie, signGuest } from "@/lib/guest";
 import { fakeBackend } from "./fake-backend";
-import { claimsOf, GUEST, pageRequest, post, stubSecret } from "./page-request";
+import { claimsOf, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const LIST = { type: "threads.list", params: {} };
 
@@ -42,6 +42,22 @@ describe("cookies for the backend", () => {
   test("do not go along when the browser has none of them", async () => {
     vi.stubEnv("BACKEND_COOKIES", "sessionid");
     expect(await passedOn("a=1")).toBeUndefined();
+  });
+
+  test("may be those of this host alone, without another name for the setting", async () => {
+    vi.stubEnv("BACKEND_COOKIES", "sessionid, __Host-tenant");
+    const sent = "__Host-sessionid=own; tenant=planted; __Host-tenant=t; sessionid=planted";
+    expect(await passedOn(sent)).toBe("__Host-sessionid=own; sessionid=planted; __Host-tenant=t");
+  });
+
+  test("are refused where there are two of one name: one may be planted", async () => {
+    vi.stubEnv("BACKEND_COOKIES", "sessionid");
+    const backend = await fakeBackend();
+    const cookie = `${guestCookie()}=${await signGuest(GUEST)}; sessionid=s; sessionid=planted`;
+    const response = await post(LIST, { cookie });
+    expect(response.status).toBe(401);
+    expect(await messageOf(response)).toContain("two cookies");
+    expect(backend.received).toEqual([]);
   });
 
   test("go along with files", async () => {

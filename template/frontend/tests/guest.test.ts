@@ -45,6 +45,20 @@ describe("two-guests-in-one-browser", () => {
     expect(guestCookie()).not.toBe(ours);
   });
 
+  test("a form of another site, which comes without the cookie, does not take it away", async () => {
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+      const response = await proxy(new NextRequest("http://127.0.0.1:3000/", { method }));
+      expect(response.headers.get("set-cookie")).toBeNull();
+    }
+    const response = await proxy(new NextRequest("http://127.0.0.1:3000/", { method: "HEAD" }));
+    expect(response.headers.get("set-cookie")).not.toBeNull();
+  });
+
+  test("nobody on the way keeps a document with a guest in it for others", async () => {
+    const response = await proxy(new NextRequest("http://127.0.0.1:3000/"));
+    expect(response.headers.get("cache-control")).toBe("private, no-store");
+  });
+
   test("a forged cookie gets a new guest", async () => {
     const forged = await open("http://127.0.0.1:3000/", {
       cookie: `${guestCookie()}=eyJhbGciOiJub25lIn0.e30.`,
@@ -97,12 +111,19 @@ describe("a site of the same domain cannot plant a history", () => {
 
   test("two cookies of one name are refused with words, and stay as they are", async () => {
     const cookie = `${guestCookie()}=${await signGuest("guest_a")}; ${guestCookie()}=${await signGuest("guest_b")}`;
-    expect(
-      (await proxy(new NextRequest(HTTPS, { headers: { cookie } }))).headers.get("set-cookie"),
-    ).toBeNull();
+    const opened = await proxy(new NextRequest("http://127.0.0.1:3000/", { headers: { cookie } }));
+    expect(opened.headers.get("set-cookie")).toBeNull();
     const response = await post({ type: "threads.list", params: {} }, { cookie });
     expect(response.status).toBe(401);
     expect(await messageOf(response)).toContain("Delete the cookies of this site, then reload the page.");
+  });
+
+  test("two old cookies keep nobody out over https, as both may be planted", async () => {
+    const [one, another] = [await cookieOfOld("guest_a"), await cookieOfOld("guest_b")];
+    expect((await open(HTTPS, { cookie: `${one}; ${another}` })).guest).toMatch(/^guest_[0-9a-f-]{36}$/);
+    const own = (await open(HTTPS)).cookie;
+    const guest = (await open(HTTPS, { cookie: own })).guest;
+    expect((await open(HTTPS, { cookie: `${one}; ${own}; ${another}` })).guest).toBe(guest);
   });
 
   test.each(["\u00a0", "\u000b", "%20"])("a name that only looks guarded is another: %j", async (before) => {

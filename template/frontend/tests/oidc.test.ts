@@ -92,6 +92,7 @@ describe("a token of the provider", () => {
     );
     vi.stubEnv("OIDC_COOKIE", "");
     expect(await identify(inCookie)).toBeNull();
+    expect(await identify(await pageRequest("/api/chatkit", { cookie: `=${await token()}` }))).toBeNull();
   });
 
   test("makes the owner whom the backend is told, and goes no further itself", async () => {

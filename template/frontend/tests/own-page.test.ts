@@ -30,6 +30,7 @@ const FORWARDED = {
 
 describe.each(Object.entries(ROUTES))("to %s", (path, route) => {
   async function send(headers: Record<string, string>) {
+    vi.stubEnv("NODE_ENV", "production");
     const backend = await fakeBackend();
     const response = await route(await pageRequest(path, { method: "POST", headers, body: "{}" }));
     return { response, reached: backend.received.length };
@@ -62,6 +63,32 @@ describe.each(Object.entries(ROUTES))("to %s", (path, route) => {
     expect(await messageOf(response)).toContain("Open the page of this chat");
     expect(console.warn).toHaveBeenCalledOnce();
   });
+
+  test("what anybody writes into the origin is not written into the log", async () => {
+    await send({ ...HOST, origin: "https://name:s3cret@evil.example/?token=k3y" });
+    expect(vi.mocked(console.warn).mock.calls.join()).toMatch(/the browser says evil\.example,/);
+  });
+});
+
+describe("rebinding-reaches-development: in development the page answers", () => {
+  async function statusAs(host: string) {
+    await fakeBackend();
+    const headers = { host, origin: `http://${host}`, "sec-fetch-site": "same-origin" };
+    return POST_CHAT(await pageRequest("/api/chatkit", { method: "POST", headers, body: "{}" }));
+  }
+
+  test.each(["localhost:3000", "127.0.0.1:3000", "[::1]:3000", "172.20.0.1:3000"])("at %s", async (host) => {
+    expect((await statusAs(host)).status).toBe(200);
+  });
+
+  test.each(["evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example", "x y"])(
+    "not at %s, which may lead elsewhere in a moment",
+    async (host) => {
+      const response = await statusAs(host);
+      expect(response.status).toBe(403);
+      expect(await messageOf(response)).toContain("DEVELOPMENT_HOSTS");
+    },
+  );
 });
 
 test("a link to a file may stand anywhere", async () => {

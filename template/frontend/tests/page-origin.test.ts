@@ -31,6 +31,11 @@ test.each([
     "https://a.example",
   ],
   ["no path that is smuggled in", { host: "a.example/path" }, "http://a.example"],
+  [
+    "the host that the browser asked for, where the server in front of it says none",
+    { host: "a.example", "x-forwarded-host": "a b" },
+    "http://a.example",
+  ],
   ["no host that is none", { "x-forwarded-host": "a b" }, "http://localhost:3000"],
   ["no scheme but the two", { "x-forwarded-proto": "javascript", host: "a.example" }, "http://a.example"],
 ])("the page's origin is %s", (_, headers: Record<string, string>, expected) => {

@@ -208,9 +208,20 @@ def test_cookies_are_safe_in_production(in_production: Server, site: Server) -> 
     answer = browser.send("/accounts/login/", username="ada", password=PASSWORD)
     assert answer.headers["location"] == "/"
     cookies = answer.headers.get_list("set-cookie")
-    [session] = [cookie for cookie in cookies if cookie.startswith("sessionid=")]
-    for word in ("HttpOnly", "SameSite=Lax", "Secure"):
+    [session] = [cookie for cookie in cookies if cookie.startswith("__Host-sessionid=")]
+    for word in ("HttpOnly", "SameSite=Lax", "Secure", "Path=/"):
         assert word in session
+    assert "Domain" not in session
+
+
+def test_a_session_planted_by_another_site_of_the_domain_is_nobodys(
+    in_production: Server, site: Server, ada: Browser
+) -> None:
+    """Slug: planted-guest. It can set a cookie of the old name alone."""
+    planted = with_session(in_production.someone(), ada)
+    thread_id = planted.say("Hello")[0]["thread"]["id"]
+    [(owner,)] = site.sql(f"SELECT owner FROM conversations WHERE id = '{thread_id}'")
+    assert not owner.startswith("user:")
 
 
 def test_what_the_admin_looks_like_is_served_in_production(in_production: Server) -> None:

@@ -58,6 +58,9 @@ MAX_PAGE_SIZE = 2 * 1024 * 1024
 NOBODY = ""
 """The owner of attachments that are about to be deleted."""
 
+CLAIMED = {"upload": "begun"}
+"""The metadata of an announced attachment whose bytes are on their way; a browser never has it."""
+
 Row = TypeVar("Row")
 Entry = TypeVar("Entry", ThreadMetadata, ThreadItem)
 
@@ -340,20 +343,44 @@ class ChatKitStore(Store[RequestContext]):
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
             session.add(_new_attachment(attachment, 0, thread_id, context))
 
-    async def update_attachment(
-        self, attachment: Attachment, context: RequestContext, size: int | None = None
-    ) -> None:
+    async def update_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the changed record of an attachment; one that was removed does not come back.
-
-        Its size stays as it is, if none is given.
 
         Raises:
             NotFoundError: it was removed, or it is somebody else's.
         """
         async with write() as session:
             thread_id = await _lock_thread(session, attachment.thread_id, context)
-            if not await _changed_attachment(session, attachment, thread_id, context, size):
+            if not await _changed_attachment(session, attachment, thread_id, context):
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
+
+    async def claim_attachment(
+        self, attachment_id: str, size: int, context: RequestContext
+    ) -> bool:
+        """Let one upload alone bring the bytes of an attachment, and note how many they are.
+
+        Returns:
+            Whether it is this one. If not, they came before, or are on their way.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        table = models.Attachment
+        async with write() as session:
+            row = await session.scalar(
+                select(table)
+                .where(table.id == attachment_id, table.owner == context.owner)
+                .with_for_update()
+            )
+            if row is None:
+                raise NotFoundError(f"Attachment {attachment_id} not found.")
+            attachment = _ATTACHMENT.validate_json(row.document)
+            if attachment.upload_descriptor is None or attachment.metadata == CLAIMED:
+                return False
+            attachment.metadata = CLAIMED
+            row.document = attachment.model_dump_json()
+            row.size = size
+            return True
 
     async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
         """Return the record of an attachment.
@@ -490,20 +517,18 @@ async def _changed_attachment(
     attachment: Attachment,
     thread_id: str | None,
     context: RequestContext,
-    size: int | None = None,
 ) -> bool:
     """Store the record of an attachment where it is there; return whether it is.
 
     One that is in another thread is not: it stays there.
     """
     thread = models.Attachment.conversation_id
-    sizes = {} if size is None else {"size": size}
     return await _found_any(
         session,
         update(models.Attachment)
         .where(models.Attachment.id == attachment.id, models.Attachment.owner == context.owner)
         .where(or_(thread.is_(None), thread == thread_id))
-        .values(conversation_id=thread_id, document=attachment.model_dump_json(), **sizes),
+        .values(conversation_id=thread_id, document=attachment.model_dump_json()),
     )
 
 

@@ -1,5 +1,6 @@
 """Who is asking."""
 
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,6 +25,10 @@ LOCAL_OWNER = "local"
 LONGEST_LIFE_SECONDS = 300
 """How long a token of the page's server is believed, whatever it says itself."""
 
+OWNER_CHARACTERS = 255
+NOT_KEPT = re.compile(r"[\0\ud800-\udfff\ufffd]| $")
+"""What not every database tells apart from other names, or takes at all."""
+
 SECRET_CHARACTERS = 32
 DEFAULT_SECRETS = ("change", "secret", "example", "default", "your-")
 """What secrets begin with that were copied from somewhere."""
@@ -39,6 +44,15 @@ class Identity:
     """Where their browser sees the page, such as `https://chat.example.com`."""
     address: str | None = None
     """The network address of their browser, if it is known; of IPv6 the network of a site (/64)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could be taken for another's.
+
+        Raises:
+            RefusedError: it is too long, or has signs that not every database keeps (401).
+        """
+        if len(self.owner) > OWNER_CHARACTERS or NOT_KEPT.search(self.owner):
+            raise RefusedError(401, "Not signed in: the owner's name cannot be kept.")
 
 
 Identify = Callable[[Headers], Awaitable[Identity]]

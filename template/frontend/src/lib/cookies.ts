@@ -1,5 +1,11 @@
 import { Failure } from "@/lib/failure";
 
+/**
+ * How the name of a cookie begins that browsers take from this very host only, over https: no site of the same domain
+ * can set one, and so make somebody write into a history that it can read.
+ */
+export const OF_THIS_HOST = "__Host-";
+
 /** A cookie as a browser sent it. */
 export type Cookie = { name: string; value: string };
 

@@ -1,16 +1,12 @@
 import { createHash } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import type { NextRequest } from "next/server";
-import { cookieOf } from "@/lib/cookies";
+import { cookieOf, cookiesOf, OF_THIS_HOST } from "@/lib/cookies";
 import { pageOrigin } from "@/lib/page-origin";
 import { believedSecrets, sharedSecret } from "@/lib/secret";
 
 /** How long a browser keeps a guest who does not come back. */
 export const GUEST_SECONDS = 365 * 24 * 60 * 60;
-
-// Browsers take a cookie of such a name from this very host only, over https: no site of the same domain can set one, and
-// so make somebody write into a history that it can read.
-const OF_THIS_HOST = "__Host-";
 
 // What a cookie is signed for, by the scheme of the page. A cookie without the prefix could come from any site of the
 // domain, so that none is believed over https but one of release 0.1.0, which had no other. None of these is signed
@@ -63,13 +59,14 @@ export function signGuest(guest: string, scheme: Scheme = "http:"): Promise<stri
 export async function guestOf(request: NextRequest): Promise<string | null> {
   const scheme = schemeOf(request);
   const secrets = believedSecrets();
-  // In this order: what cannot be planted comes first.
-  const kinds = [
-    ...secrets.map((secret) => ({ name: guestCookie(scheme, secret), secret, audience: AUDIENCES[scheme] })),
-    ...secrets.map((secret) => ({ name: unprefixed(secret), secret, audience: AUDIENCE_OF_OLD })),
-  ];
-  for (const { name, secret, audience } of kinds) {
-    const guest = await verified(cookieOf(request, name), secret, audience);
+  for (const secret of secrets) {
+    const guest = await verified(cookieOf(request, guestCookie(scheme, secret)), secret, AUDIENCES[scheme]);
+    if (guest) return guest;
+  }
+  // Last, since they can be planted. Two of a name are none: whoever plants them keeps nobody out.
+  for (const secret of secrets) {
+    const [old, another] = cookiesOf(request).filter(({ name }) => name === unprefixed(secret));
+    const guest = another ? null : await verified(old?.value, secret, AUDIENCE_OF_OLD);
     if (guest) return guest;
   }
   return null;

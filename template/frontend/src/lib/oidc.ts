@@ -13,6 +13,8 @@ export type OidcProvider = KeySource & { audience: string; cookie: string };
 const ALGORITHMS = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split(" ");
 const CLOCK_TOLERANCE_SECONDS = 5;
 const SUBJECT_CHARACTERS = 200;
+// Not every database tells such names apart from others. The backend refuses them too.
+const NOT_KEPT = /[\0\p{Surrogate}\u{fffd}]| $/u;
 
 /**
  * The provider of the login, or null when OIDC_ISSUER is not set.
@@ -44,7 +46,7 @@ export function oidcProvider(): OidcProvider | null {
  * @throws {Failure} The provider's keys are not to be had, or there are two such cookies.
  */
 export async function oidcOwner(request: NextRequest, provider: OidcProvider): Promise<string | null> {
-  const token = bearerToken(request) ?? cookieOf(request, provider.cookie);
+  const token = bearerToken(request) ?? (provider.cookie && cookieOf(request, provider.cookie));
   if (!token) return null;
   try {
     const { payload } = await jwtVerify(token, await providerKeys(provider), {
@@ -73,7 +75,12 @@ function ownerOf(payload: JWTPayload): string {
   // Not `string | undefined` as jose's types say: it is whatever the token holds.
   const subject: unknown = payload.sub;
   // By code points, as the backend counts.
-  if (typeof subject === "string" && subject !== "" && [...subject].length <= SUBJECT_CHARACTERS) {
+  if (
+    typeof subject === "string" &&
+    subject !== "" &&
+    [...subject].length <= SUBJECT_CHARACTERS &&
+    !NOT_KEPT.test(subject)
+  ) {
     return `oidc:${subject}`;
   }
   throw new errors.JWTClaimValidationFailed('unexpected "sub" claim value', payload, "sub", "check_failed");

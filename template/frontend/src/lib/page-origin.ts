@@ -6,9 +6,9 @@ import type { NextRequest } from "next/server";
  */
 export function pageOrigin(request: NextRequest): string {
   const scheme = forwarded(request, "proto") ?? request.nextUrl.protocol;
-  const host = forwarded(request, "host") ?? request.headers.get("host") ?? request.nextUrl.host;
-  const address = `${scheme.startsWith("https") ? "https" : "http"}://${host}`;
-  return URL.canParse(address) ? new URL(address).origin : request.nextUrl.origin;
+  const hosts = [forwarded(request, "host"), request.headers.get("host"), request.nextUrl.host];
+  const addresses = hosts.map((host) => `${scheme.startsWith("https") ? "https" : "http"}://${host ?? ""}`);
+  return new URL(addresses.find((address) => URL.canParse(address)) ?? request.nextUrl).origin;
 }
 
 // Each server on the way adds its own to the end: the first is the one that the browser met.

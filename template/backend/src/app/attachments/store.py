@@ -104,37 +104,44 @@ class AttachmentStore(BaseStore[RequestContext]):
 
         Raises:
             RefusedError: they are something else, or there is no room, and the record is removed;
-                or they came before.
+                or they came before, or are on their way.
             NotFoundError: it was removed while it came.
         """
-        mime_type, preview = attachment.mime_type, None
+        size = content.seek(0, SEEK_END)
+        content.seek(0)
+        # Bytes that came beside others would be written over those, and be counted by nobody.
+        if not await self._records.claim_attachment(attachment.id, size, context):
+            raise RefusedError(400, f"The file of {attachment.id} is uploaded already.")
         try:
-            if is_image(mime_type):
-                sender = sender_of(context)
-                preview = await self._images.make_preview(mime_type, content, sender)
-            else:
-                await asyncio.to_thread(check_document, mime_type, content)
-            size = content.seek(0, SEEK_END)
-            content.seek(0)
+            received = await self._check(attachment, content, context)
             await self._room.take(size)
+            await self._room.check_share(context)  # more may have come than was announced
+            await files.save(attachment.id, content)
+            await self._records.update_attachment(received, context)
         except RefusedError:
             await remove(self._records, attachment.id)
             raise
-        await files.save(attachment.id, content)
-        received = attachment.model_copy(update={"upload_descriptor": None})
-        if isinstance(received, ImageAttachment) and preview:
-            received.preview_url = AnyUrl(preview)
-        try:
-            await self._records.update_attachment(received, context, size)
-            await self._room.check_share(context)  # more may have come than was announced
         except NotFoundError:
-            if await self._is_there(attachment.id, context):
-                raise RefusedError(400, "The file was uploaded twice, and is sent.") from None
             await files.delete(attachment.id)
             raise
-        except RefusedError:
-            await remove(self._records, attachment.id)
+        except Exception:
+            # It may be sent again, when what failed is well.
+            await self._records.update_attachment(attachment, context)
             raise
+        return received
+
+    async def _check(
+        self, attachment: Attachment, content: BinaryIO, context: RequestContext
+    ) -> Attachment:
+        """Return the record of a file that has come, with its preview if it is an image."""
+        received = attachment.model_copy(update={"upload_descriptor": None})
+        if isinstance(received, ImageAttachment):
+            sender = sender_of(context)
+            preview = await self._images.make_preview(attachment.mime_type, content, sender)
+            received.preview_url = AnyUrl(preview)
+        else:
+            await asyncio.to_thread(check_document, attachment.mime_type, content)
+        content.seek(0)
         return received
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:

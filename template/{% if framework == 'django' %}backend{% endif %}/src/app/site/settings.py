@@ -94,6 +94,9 @@ LOGIN_REDIRECT_URL = environment.page_url
 LOGOUT_REDIRECT_URL = "login"
 
 SESSION_COOKIE_DOMAIN = environment.session_cookie_domain
+if in_production and not SESSION_COOKIE_DOMAIN:
+    # Browsers take it from this very host only: no other site of the domain can plant a session.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
 CSRF_TRUSTED_ORIGINS = environment.csrf_trusted_origins
 SESSION_COOKIE_SECURE = in_production
 CSRF_COOKIE_SECURE = in_production
