@@ -13,12 +13,25 @@ from conftest import Installed
 from filelock import FileLock
 from pitfall_tests import keep_pictures
 from projects import Project
-from variants import BY_DATABASE, DEFAULT, FRAMEWORKS, ROOT, RUN, VARIANTS, WHOLE, Variant
+from variants import (
+    BY_DATABASE,
+    DEFAULT,
+    FRAMEWORKS,
+    ROOT,
+    RUN,
+    STARTED,
+    VARIANTS,
+    WHOLE,
+    Variant,
+)
 
 THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
 OF_VARIANTS = {"attachments", "conversation", "errors", "items", "requests"}
-"""Tests of a project whose outcome depends on framework and database."""
+"""Tests of a project whose outcome depends on framework and database.
+
+The first with each framework and the first with each database run all of them. The others converse.
+"""
 
 OF_FRAMEWORKS = {"entry", "identity", "limits", "main", "streaming"}
 """Those whose outcome depends on the framework alone. They speak HTTP, too."""
@@ -99,8 +112,8 @@ def test_its_own_checks_pass(
         project.run("uv", "run", *check, cwd="backend")
     with types_cache(common, variant) as env:
         project.run("uv", "run", "mypy", cwd="backend", env=env)
-    tests = set(OF_VARIANTS)
-    if variant in WHOLE:
+    tests = set(OF_VARIANTS if variant in WHOLE else {"conversation"})
+    if variant in STARTED:
         tests |= OF_FRAMEWORKS
     if variant in BY_DATABASE:
         tests |= OF_DATABASES

@@ -70,7 +70,10 @@ One with each framework and database, as WSL changes only comments (test_quality
 """
 
 STARTED = VARIANTS if EVERY_VARIANT else COVERING
-"""Those that are started by `uv run dev` too, and into which the guide's pitfalls are put back."""
+"""One with each framework: started by `uv run dev` too, tested in what is the framework's alone.
+
+Into these the guide's pitfalls are put back.
+"""
 
 WHOLE = VARIANTS if EVERY_VARIANT else [one for one in RUN if one in (*BY_DATABASE, *COVERING)]
 """Those whose own tests are all run that could depend on the answers, and through the page."""
