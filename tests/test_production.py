@@ -85,13 +85,16 @@ def test_the_page_knows_what_is_set_when_it_starts(built: Installed) -> None:
     assert asked == ["/health"]
 
 
-def test_without_a_secret_the_backend_refuses_in_words(installed: Installed) -> None:
-    project = installed(DEFAULT)
+@pytest.mark.parametrize("side", ["backend", "frontend"])
+def test_without_a_secret_no_side_starts(built: Installed, side: str) -> None:
+    project = built(DEFAULT)
+    command = dict(zip(["backend", "frontend"], commands(project), strict=True))[side]
     env = {"APP_ENV": "", "CHATKIT_SECRET": "", "DATABASE_URL": "sqlite:///chat.db"}
-    result = project.run("uv", "run", "serve", cwd="backend", env=env, check=False)
+    result = project.run(*command.split(), cwd=side, env=env | {"PORT": "0"}, check=False)
     assert result.returncode != 0
     assert "CHATKIT_SECRET" in result.stderr
     assert "Traceback" not in result.stderr
+    assert "    at " not in result.stderr
 
 
 @pytest.mark.parametrize(

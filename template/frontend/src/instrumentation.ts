@@ -1,10 +1,10 @@
 /** Next.js calls this once, before its server answers anybody. */
 export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME === "nodejs") {
-    const { trustedProxies } = await import("@/lib/client-address");
+    const { expectSettings } = await import("@/lib/start");
     const { watchConnections } = await import("@/lib/connections");
     try {
-      trustedProxies();
+      expectSettings();
     } catch (error) {
       // Next would go on, and answer nobody.
       console.error(error instanceof Error ? error.message : error);

@@ -44,6 +44,7 @@ describe("visitors-see-the-inside", () => {
     vi.stubEnv("BACKEND_URL", `http://svc:secret@${host}/?key=k3y`);
     expect(await told()).toEqual([NOT_NOW, NOT_NOW, NOT_NOW]);
     expect(logged()).toContain(`No answer from the backend at http://${host}/chatkit (ECONNREFUSED)`);
+    expect(logged()).toContain("Start it with `uv run --no-dev serve`, and set BACKEND_URL");
     expect(logged()).toContain("Pitfall: backend-down.");
     expect(logged()).not.toMatch(/svc|secret@|k3y/);
   });
@@ -58,6 +59,7 @@ describe("visitors-see-the-inside", () => {
     vi.stubEnv(name, value);
     expect(await messageOf(await POST(request))).toBe(NOT_NOW);
     expect(logged()).toContain(name);
+    expect(logged()).not.toContain("uv run dev");
     expect(logged()).not.toMatch(/svc|ret@|k3y|"short"/);
   });
 

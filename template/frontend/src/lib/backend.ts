@@ -2,7 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { Readable } from "node:stream";
 import type { BackendAddress } from "@/lib/backend-address";
-import { withoutSecrets } from "@/lib/disclosure";
+import { isDevelopment, withoutSecrets } from "@/lib/disclosure";
 import { Failure } from "@/lib/failure";
 import { upload } from "@/lib/upload";
 
@@ -53,7 +53,7 @@ export function askBackend(
           ? error
           : new Failure(
               `No answer from the backend at ${withoutSecrets(url)} (${code ?? message}). The address comes from ${source}. ` +
-                "Start both sides with `uv run dev`.",
+                howToStart(),
               502,
               "backend-down",
             ),
@@ -62,4 +62,9 @@ export function askBackend(
     if (isUpload) upload(body, asked);
     else asked.end(body);
   });
+}
+
+function howToStart(): string {
+  if (isDevelopment()) return "Start both sides with `uv run dev`.";
+  return "Start it with `uv run --no-dev serve`, and set BACKEND_URL to where it listens.";
 }

@@ -126,13 +126,6 @@ test.describe("blank-screen", () => {
     await person.expectProblem("502");
   });
 
-  test("env-file-lost: the page's server has no secret", async ({ newPerson, startOtherPage }) => {
-    const person = await newPerson();
-    await person.page.goto(await startOtherPage({ CHATKIT_SECRET: "" }));
-    await expectPanel(person, "env-file-lost", NOT_NOW_WITH_ID);
-    await person.expectProblem("502");
-  });
-
   test("not-signed-in: a browser that keeps no cookies", async ({ newPerson, address }) => {
     const person = await newPerson();
     await person.page.route(address, async (route) => {
