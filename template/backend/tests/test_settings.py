@@ -7,6 +7,9 @@ import pytest
 from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, Settings, get_settings
 
+LISTENING = ("BACKEND_HOST", "BACKEND_PORT", "FRONTEND_HOST", "FRONTEND_PORT", "PORT")
+"""What is read from the environment alone."""
+
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -81,7 +84,8 @@ def test_a_range_of_proxies_may_be_named_by_any_address_in_it(
 
 def test_every_setting_is_described() -> None:
     text = (BACKEND.parent / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in text] == []
+    fields = [name.upper() for name in Settings.model_fields]
+    assert [name for name in [*fields, *LISTENING] if f"`{name}`" not in text] == []
 
 
 def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
