@@ -5,6 +5,7 @@ import base64
 import contextlib
 import io
 import json
+import random
 import re
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -325,6 +326,17 @@ def test_images_of_every_kind_have_a_preview(chat: Chat, image: bytes, mime_type
         pixel = preview.convert("L").getpixel((160, 100))
         assert isinstance(pixel, int)
         assert abs(pixel - 155) < 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_preview_is_small_whatever_the_image(chat: Chat, mode: str) -> None:
+    """It is stored in each message that the file is sent with."""
+    pixels = random.Random(1).randbytes(320 * 320 * len(mode))
+    noise = saved(Image.frombytes(mode, (320, 320), pixels), "PNG")
+    url = chat.upload("noise.png", noise, "image/png").json()["preview_url"]
+    assert len(url) < 22_000
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) as preview:
+        assert preview.width >= 80
 
 
 def progressive_jpeg(scans: int) -> bytes:

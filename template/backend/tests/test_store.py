@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -192,14 +193,14 @@ def test_a_page_is_full_after_so_many_bytes(run: Run, order: str, limit: int) ->
     async def work() -> None:
         thread = await new_thread()
         sizes = [full * 2, *([full // 3] * 8), *([1] * 30), full * 2, full - 1]
-        stored = [user_message(thread, "x" * size) for size in sizes]
+        stored = [user_message(thread, "ä" * (size // 2)) for size in sizes]
         for item in stored:
             await STORE.add_thread_item(thread.id, item, ADA)
         expected = [item.id for item in stored][:: 1 if order == "asc" else -1]
         seen, after, pages = list[str](), None, 0
         while len(seen) < len(expected):
             page = await STORE.load_thread_items(thread.id, after, limit, order, ADA)
-            read = [len(item.model_dump_json()) for item in page.data]
+            read = [len(item.model_dump_json().encode()) for item in page.data]
             assert sum(read[:-1]) < full
             assert 0 < len(read) <= limit
             seen += [item.id for item in page.data]
@@ -208,6 +209,27 @@ def test_a_page_is_full_after_so_many_bytes(run: Run, order: str, limit: int) ->
             assert page.has_more == (after is not None) == (len(seen) < len(expected))
         assert seen == expected
         assert limit < 9999 or pages < 8
+
+    run(work())
+
+
+@pytest.mark.parametrize("limit", [20, 9999])
+def test_what_fits_on_no_page_is_not_read(run: Run, limit: int) -> None:
+    """Slug: one-request-blocks-all. Some megabytes each would fill the memory, a few at a time."""
+    count = 20
+
+    async def work() -> None:
+        thread = await new_thread()
+        for _ in range(count):
+            await STORE.add_thread_item(thread.id, user_message(thread, "x" * 1024**2), ADA)
+        tracemalloc.start()
+        try:
+            page = await STORE.load_thread_items(thread.id, None, limit, "asc", ADA)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (len(page.data), page.has_more) == (2, True)
+        assert peak < count // 2 * 1024**2
 
     run(work())
 

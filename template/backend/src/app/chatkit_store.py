@@ -21,7 +21,18 @@ from chatkit.types import (
     UserMessageItem,
 )
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Select, Update, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    Update,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -49,11 +60,8 @@ PREFIXES: dict[StoreItemType, str] = {
 MAX_PAGE = 9999
 """What ChatKit's page asks for when it opens the history."""
 
-USUAL_PAGE = 20
-"""How many entries may be read without a look at their sizes: ChatKit's usual page."""
-
-MAX_PAGE_SIZE = 2 * 1024 * 1024
-"""After how many characters of documents a page is full, whatever its limit."""
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""After how many bytes of documents a page is full, whatever its limit."""
 
 NOBODY = ""
 """The owner of attachments that are about to be deleted."""
@@ -169,8 +177,8 @@ class ChatKitStore(Store[RequestContext]):
             if after is not None:
                 row = await session.scalar(_conversation(after, context))
                 cursor = _found(row, f"Thread {after} not found.").number
-            rows, has_more = await _fetch(session, query, table.number, cursor, order, limit)
-        return _page([_to_thread(row) for row in rows], has_more)
+            found, has_more = await _fetch(session, query, table.number, cursor, order, limit)
+        return _page([_to_thread(one) for one in found], has_more)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
         """Delete a thread and its items; without effect where there is none."""
@@ -209,8 +217,8 @@ class ChatKitStore(Store[RequestContext]):
             if after is not None:
                 row = await session.get(table, (thread_id, after))
                 cursor = _found(row, f"Item {after} not found in thread {thread_id}.").position
-            rows, has_more = await _fetch(session, query, table.position, cursor, order, limit)
-        return _page([_to_item(row) for row in rows], has_more)
+            found, has_more = await _fetch(session, query, table.position, cursor, order, limit)
+        return _page([_to_item(one) for one in found], has_more)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
         """Return an item of a thread.
@@ -228,7 +236,7 @@ class ChatKitStore(Store[RequestContext]):
                     models.Conversation.owner == context.owner,
                 )
             )
-        return _to_item(_found(row, f"Item {item_id} not found in thread {thread_id}."))
+        return _to_item(_found(row, f"Item {item_id} not found in thread {thread_id}.").document)
 
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
@@ -287,7 +295,7 @@ class ChatKitStore(Store[RequestContext]):
             row = await session.get(models.Message, (thread_id, item_id))
             if row is None:
                 return
-            item = _to_item(row)
+            item = _to_item(row.document)
             await session.delete(row)
             for attachment in item.attachments if isinstance(item, UserMessageItem) else []:
                 if await session.scalar(_message_with(attachment.id, thread_id)) is None:
@@ -569,8 +577,8 @@ async def _fetch(
     cursor: int | None,
     order: str,
     limit: int,
-) -> tuple[Sequence[Any], bool]:
-    """Return the rows after the cursor, and whether there are more: one row too many tells.
+) -> tuple[Sequence[str], bool]:
+    """Return the documents after the cursor, and whether there are more.
 
     They are as many as fit into a page, but for one, which is there however large it is.
     """
@@ -578,33 +586,42 @@ async def _fetch(
         query = query.where(key < cursor if order == "desc" else key > cursor)
     query = query.order_by(key.desc() if order == "desc" else key)
     limit = max(1, min(limit, MAX_PAGE))
-    if limit > USUAL_PAGE:
-        # Counted before they are read: thousands of large ones would fill the memory.
-        document = key.class_.document
-        length = func.length if session.get_bind().dialect.name == "sqlite" else func.octet_length
-        sizes = query.with_only_columns(length(document)).limit(limit)
-        limit = max(1, _fitting((await session.scalars(sizes)).all()))
-    rows = (await session.scalars(query.limit(limit + 1))).all()
-    count = min(limit, _fitting([len(row.document) for row in rows]))
-    return rows[:count], len(rows) > count
+    # Measured before they are read: 20 large ones would fill the memory too.
+    document = key.class_.document
+    sizes = query.with_only_columns(key, _bytes_of(document, session)).limit(limit + 1)
+    measured = (await session.execute(sizes)).all()
+    if not measured:
+        return [], False
+    count = _fitting([size for _, size in measured[:limit]])
+    # Named by their ends, not by their number: others may write meanwhile.
+    low, high = sorted((measured[0][0], measured[count - 1][0]))
+    page = query.with_only_columns(document).where(key >= low, key <= high)
+    documents = (await session.scalars(page)).all()
+    return documents, len(measured) > count and len(documents) > 0
+
+
+def _bytes_of(text: InstrumentedAttribute[str], session: AsyncSession) -> ColumnElement[int]:
+    if session.get_bind().dialect.name == "sqlite":  # older ones have no octet_length
+        return func.length(cast(text, LargeBinary))
+    return func.octet_length(text)
 
 
 def _fitting(sizes: Sequence[int]) -> int:
     """Return how many entries of these sizes fill a page."""
     totals = list(accumulate(sizes))
-    return min(len(totals), bisect_left(totals, MAX_PAGE_SIZE) + 1)
+    return min(len(totals), bisect_left(totals, MAX_PAGE_BYTES) + 1)
 
 
 def _page(data: list[Entry], has_more: bool) -> Page[Entry]:
     return Page(data=data, has_more=has_more, after=data[-1].id if has_more else None)
 
 
-def _to_thread(row: models.Conversation) -> ThreadMetadata:
-    return ThreadMetadata.model_validate_json(row.document)
+def _to_thread(document: str) -> ThreadMetadata:
+    return ThreadMetadata.model_validate_json(document)
 
 
-def _to_item(row: models.Message) -> ThreadItem:
-    return _ITEM.validate_json(row.document)
+def _to_item(document: str) -> ThreadItem:
+    return _ITEM.validate_json(document)
 
 
 def _columns_of_thread(thread: ThreadMetadata) -> dict[str, Any]:

@@ -13,7 +13,12 @@ import warnings
 from contextlib import suppress
 from typing import BinaryIO
 
-PREVIEW_PIXELS = 320
+PREVIEW_BYTES = 16 * 1024
+"""What a preview has at most: it is stored in each message that its file is sent with."""
+
+PREVIEWS = ((320, 70), (320, 40), (160, 40), (80, 20))
+"""Pixels and quality: of most photos the first is small enough, of noise only the last."""
+
 MAX_PIXELS = 50_000_000
 MEMORY_BYTES = 1024 * 1024 * 1024
 """What a WebP of MAX_PIXELS takes, and some more. No other format takes half of it."""
@@ -59,11 +64,16 @@ def make_preview(image_format: str, content: BinaryIO) -> bytes:
         image: Image.Image = opened
         if image.mode == "I;16":  # which Pillow neither reduces nor converts as one expects
             image = image.point(lambda value: value / 256).convert("L")
-        image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
+        image.thumbnail((PREVIEWS[0][0], PREVIEWS[0][0]))
         with suppress(Exception):  # many a camera and editor writes EXIF that is none
             image = ImageOps.exif_transpose(image)
+        image = image.convert("RGBA")
+    for pixels, quality in PREVIEWS:
+        image.thumbnail((pixels, pixels))
         small = io.BytesIO()
-        image.convert("RGBA").save(small, "WEBP", quality=70)
+        image.save(small, "WEBP", quality=quality, alpha_quality=quality)
+        if small.tell() <= PREVIEW_BYTES:
+            break
     return small.getvalue()
 
 
