@@ -443,6 +443,22 @@ def test_a_file_that_is_removed_while_it_is_fetched_comes_whole(run: Run) -> Non
     run(work())
 
 
+def test_a_file_that_is_fetched_slowly_is_held_in_small_pieces(run: Run) -> None:
+    """Slug: one-request-blocks-all."""
+
+    async def work() -> None:
+        file = await forgotten_file(RequestContext("ada"))
+        content = random.Random(1).randbytes(3_000_000)
+        bytes_of(file.id).write_bytes(content)
+        found = await files.stream(file.id)
+        assert found
+        chunks = [chunk async for chunk in found[1]]
+        assert b"".join(chunks) == content
+        assert max(map(len, chunks)) <= 256 * 1024
+
+    run(work())
+
+
 async def forgotten_file(owner: RequestContext) -> FileAttachment:
     """Store a file that its owner has not sent yet."""
     attachment = FileAttachment(id=generate_id("attachment"), name="a", mime_type="text/plain")

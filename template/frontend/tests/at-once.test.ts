@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { GET as download } from "@/app/api/attachments/[id]/route";
 import { POST as upload } from "@/app/api/attachments/route";
 import { POST as chat } from "@/app/api/chatkit/route";
 import { isStreamingRequest } from "@/lib/answers";
@@ -9,6 +10,7 @@ import { claimsOf, messageOf, pageRequest, post, stubSecret } from "./page-reque
 
 const FORM = { "content-type": "multipart/form-data; boundary=b" };
 const MB = 1024 * 1024;
+const A = { params: Promise.resolve({ id: "a" }) };
 
 let guests = 0;
 beforeEach(() => {
@@ -132,6 +134,36 @@ describe("one-request-blocks-all", () => {
     expect(next.status).toBe(200);
     open.at(-1)?.();
     await next.text();
+  });
+
+  test("a person is sent twenty-four files at once, an address sixty, and the next when one is over", async () => {
+    const open: (() => void)[] = [];
+    await rawBackend((request, response) => {
+      request.resume();
+      response.writeHead(200, { "content-type": "text/plain", "content-disposition": "attachment" });
+      response.write("a");
+      open.push(() => response.end());
+    });
+    const someone = (peer: string) => async () => {
+      const cookie = await somebody();
+      return () => asFrom(peer, async () => download(await pageRequest("/api/attachments/a", { cookie }), A));
+    };
+    const [here, there] = [someone("203.0.113.7"), someone("203.0.113.8")];
+    const first = await here();
+    const files = await Promise.all(Array.from({ length: 24 }, first));
+    expect(new Set(files.map(({ status }) => status))).toEqual(new Set([200]));
+    const words = "Too many downloads are on their way at once, for you: wait a moment, and try again.";
+    await expectTooMuch(await first(), words);
+    for (const count of [24, 12])
+      files.push(...(await Promise.all(Array.from({ length: count }, await here()))));
+    await expectTooMuch(await (await here())(), words.replace("you", "your network"));
+    files.push(await (await there())());
+    open[0]?.();
+    await files[0]?.text();
+    const next = await first();
+    expect(next.status).toBe(200);
+    for (const end of open) end();
+    await Promise.all([...files.slice(1), next].map((file) => file.text()));
   });
 
   test("a body that brings nothing for thirty seconds is given up", async () => {

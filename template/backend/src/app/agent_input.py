@@ -24,6 +24,7 @@ from openai.types.responses import (
 
 from app.attachments import files
 from app.attachments.content import is_image
+from app.settings import MB
 
 MAX_TEXT = 200_000
 """How many characters of an attached text the model is sent."""
@@ -82,7 +83,7 @@ class AgentInput(ThreadItemConverter):
 
         In place of one that is gone, or too much, the model is told so.
         """
-        found = await files.stream(attachment.id)
+        found = await files.stream(attachment.id, MB)
         if found is None:
             return _text(f"The person attached the file {attachment.name}, which is gone.")
         size, chunks = found

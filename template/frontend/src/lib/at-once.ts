@@ -84,3 +84,9 @@ export const answering = processWide(
   "answering",
   () => new AtOnce({ person: 100, address: 300 }, "Too many answers are on their way"),
 );
+
+/** Files that are on their way to the browser, however slowly it reads: more than the 20 that a message has at most. */
+export const downloads = processWide(
+  "downloads",
+  () => new AtOnce({ person: 24, address: 60, all: 300 }, "Too many downloads are on their way"),
+);

@@ -1,5 +1,5 @@
 import type { NextRequest } from "next/server";
-import { uploads } from "@/lib/at-once";
+import { answering, downloads, uploads } from "@/lib/at-once";
 import { answerHeaders, expectJson, handOn, senderOf, webStream } from "@/lib/backend-proxy";
 import { Failure } from "@/lib/failure";
 import { received, throwAway } from "@/lib/request-body";
@@ -22,7 +22,8 @@ export function answerAttachments(request: NextRequest, id?: string): Promise<Re
     const sender = await senderOf(request);
     const body = request.body && received(request.body, sender, uploads);
     try {
-      const backend = await handOn(request, sender, path, { body });
+      const counted = request.method === "POST" ? answering : downloads;
+      const backend = await handOn(request, sender, path, { body }, counted);
       const headers = answerHeaders(backend.answer);
       // What people have uploaded never becomes a page of our own origin.
       const isDownload = /^attachment\b/.test(headers.get("content-disposition") ?? "");

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { NextRequest } from "next/server";
-import { answering, type Sender } from "@/lib/at-once";
+import { type AtOnce, answering, type Sender } from "@/lib/at-once";
 import { askBackend, type BackendRequest } from "@/lib/backend";
 import { type BackendAddress, backendAddress } from "@/lib/backend-address";
 import { backendCookies } from "@/lib/backend-cookies";
@@ -53,6 +53,7 @@ export async function senderOf(request: NextRequest): Promise<Sender> {
  * Hands a request on to one of the backend's endpoints in the name of its sender.
  *
  * @param asked What to ask instead of what the request asks.
+ * @param counted What the answer counts as, until it has reached the browser.
  * @throws {Failure} No answer came, or too many are on their way to this sender.
  */
 export async function handOn(
@@ -60,6 +61,7 @@ export async function handOn(
   sender: Sender,
   path: string,
   asked: Pick<BackendRequest, "body"> & Partial<BackendRequest>,
+  counted: AtOnce = answering,
 ): Promise<BackendAnswer> {
   const address = backendAddress(path);
   const headers: Record<string, string> = {
@@ -71,7 +73,7 @@ export async function handOn(
   if (cookies !== null) headers.cookie = cookies;
   const { method = request.method, signal = request.signal, body } = asked;
   if (body === null) delete headers["content-type"];
-  const share = answering.take(sender);
+  const share = counted.take(sender);
   try {
     const answer = await askBackend(address, { method, headers, body, signal });
     answer.on("close", share.giveBack).on("error", () => {

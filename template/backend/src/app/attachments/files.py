@@ -16,7 +16,10 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 from app.errors import StartupError
 from app.settings import BACKEND, ENV_FILE, get_settings
 
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+"""How much is read at a time. A download holds about three of them, however slowly it is read; an
+S3 store is asked for each, and would be slow with much smaller ones."""
+
 DEFAULT_FOLDER = ".attachments"
 
 RETRY = timedelta(seconds=10)
@@ -76,7 +79,9 @@ async def save(attachment_id: str, content: BinaryIO) -> None:
         (Path(store.prefix) / attachment_id).chmod(0o600)
 
 
-async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:
+async def stream(
+    attachment_id: str, chunk_bytes: int = CHUNK_BYTES
+) -> tuple[int, AsyncIterator[bytes]] | None:
     """Return the size of an attachment in bytes, and its chunks; None if they are gone.
 
     Each chunk is a request of its own: one for all would be over after half a minute, and a file
@@ -84,20 +89,19 @@ async def stream(attachment_id: str) -> tuple[int, AsyncIterator[bytes]] | None:
     """
     try:
         file = await obstore.open_reader_async(
-            get_file_store(), attachment_id, buffer_size=CHUNK_BYTES
+            get_file_store(), attachment_id, buffer_size=chunk_bytes
         )
         # Opening it reads nothing yet: a file may be removed before its first chunk is read.
-        first = await file.read(CHUNK_BYTES)
+        first = bytes(await file.read(chunk_bytes))
     except FileNotFoundError:
         return None
 
-    async def chunks() -> AsyncIterator[bytes]:
-        chunk = first
+    async def chunks(chunk: bytes) -> AsyncIterator[bytes]:
         while chunk:
-            yield bytes(chunk)
-            chunk = await file.read(CHUNK_BYTES)
+            yield chunk
+            chunk = bytes(await file.read(chunk_bytes))
 
-    return file.size, chunks()
+    return file.size, chunks(first)
 
 
 async def delete(attachment_id: str) -> None:
