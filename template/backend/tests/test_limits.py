@@ -243,6 +243,33 @@ def test_all_together_fill_no_more_than_they_may(tmp_path: Path) -> None:
             assert_refused(announce(server.someone(), 1), "no room")
 
 
+def test_guests_of_an_address_fill_a_share_of_the_disk(database: URL) -> None:
+    """Slug: guest-fills-the-disk. A new cookie is a new guest, with the share of a person."""
+    here, there = "203.0.113.9", "2001:db8:1:2::/64"
+
+    def assert_refused_for_a_day(response: httpx2.Response) -> None:
+        assert response.status_code == 429, response.text
+        assert "3 MB of files a day" in response.json()["message"]
+        assert 23 * 3600 < int(response.headers["retry-after"]) <= 24 * 3600
+
+    def send(person: Chat) -> httpx2.Response:
+        return person.upload("a.txt", b"x" * MB, "text/plain")
+
+    with run_server(database, ATTACHMENTS_MAX_MB_ADDRESS="3") as server:
+        late = guest(server, here)
+        announced = announce(late, MB).json()["id"]
+        assert guest(server, here).upload("a.pdf", b"x" * MB, "application/pdf").status_code == 415
+        with ThreadPoolExecutor(6) as threads:
+            statuses = threads.map(lambda _: send(guest(server, here)).status_code, range(6))
+            assert sorted(statuses) == [200] * 3 + [429] * 3
+        assert_refused_for_a_day(send(guest(server, here)))
+        assert_refused_for_a_day(announce(guest(server, here), MB))
+        assert_refused_for_a_day(late.upload("a.txt", b"x" * MB, "text/plain", announced))
+        assert late.download(announced).status_code == 404
+        for person in (guest(server, there), guest(server), server.someone(address=here)):
+            assert send(person).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["a b", "x:99999999", "evil.example/x?"])
 def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
     """Upload addresses are made of it, where there is no page in between."""

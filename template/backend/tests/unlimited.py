@@ -11,6 +11,7 @@ UNLIMITED = dict.fromkeys(
         "MESSAGE_MAX_CHARACTERS",
         "UPLOADS_PER_MINUTE",
         "ATTACHMENTS_MAX_MB_PERSON",
+        "ATTACHMENTS_MAX_MB_ADDRESS",
         "ATTACHMENTS_MAX_MB_ALL",
     ),
     "0",

@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     attachments_max_mb_person: int = Field(default=500, ge=0)
     """How large all files of a person may be together."""
 
+    attachments_max_mb_address: int = Field(default=2_000, ge=0)
+    """How many MB of files the guests of one network address may upload in a day together."""
+
     attachments_max_mb_all: int = Field(default=20_000, ge=0)
     """How large all files of all may be together."""
 

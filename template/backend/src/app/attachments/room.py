@@ -1,19 +1,27 @@
 """How many bytes of files there may be: a guest could fill the disk."""
 
 import asyncio
+import math
 import time
+
+from limits import RateLimitItemPerDay
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 
 from app.chatkit_store import ChatKitStore
 from app.errors import RefusedError
 from app.identity import RequestContext
+from app.limits import sender_of
 from app.settings import MB, get_settings
 
 A_WHILE = 60
 """For how many seconds a count of all is believed, and when to try again."""
 
+HOUR = 3600
+
 
 class Room:
-    """What a person and all together may still keep."""
+    """What a person, the guests of an address and all together may still upload."""
 
     def __init__(self, records: ChatKitStore) -> None:
         """Count the records in the database."""
@@ -21,6 +29,7 @@ class Room:
         self._counting = asyncio.Lock()
         self._taken = 0
         self._counted_until = 0.0
+        self._of_address = FixedWindowRateLimiter(MemoryStorage())
 
     async def check_share(self, context: RequestContext) -> None:
         """Make sure that a person keeps no more than they may.
@@ -40,12 +49,14 @@ class Room:
                 A_WHILE,
             )
 
-    async def check(self, size: int) -> None:
+    async def check(self, size: int, context: RequestContext) -> None:
         """Make sure that there is room for a file.
 
         Raises:
-            RefusedError: the files of all fill it (429).
+            RefusedError: the files of all fill it, or the guests of an address have sent all that
+                they may in a day (429).
         """
+        await self._count_for_address(size, context, is_there=False)
         most = get_settings().attachments_max_mb_all
         if most == 0:
             return
@@ -61,11 +72,33 @@ class Room:
                 inside=f"All files together may have {most} MB (ATTACHMENTS_MAX_MB_ALL).",
             )
 
-    async def take(self, size: int) -> None:
+    async def take(self, size: int, context: RequestContext) -> None:
         """Count a file that has come.
 
         Raises:
             RefusedError: there is no room for it (429).
         """
-        await self.check(size)
+        await self.check(size, context)
+        await self._count_for_address(size, context, is_there=True)
         self._taken += size
+
+    async def _count_for_address(self, size: int, context: RequestContext, is_there: bool) -> None:
+        """Count a file, once it is there: a new cookie is a new person with a share of their own.
+
+        Raises:
+            RefusedError: it would be more than may come from an address in a day (429).
+        """
+        most, sender = get_settings().attachments_max_mb_address, sender_of(context)
+        if most == 0 or sender == context.owner:
+            return
+        limit = RateLimitItemPerDay(most * MB)
+        count = self._of_address.hit if is_there else self._of_address.test
+        if not await count(limit, sender, cost=size):
+            window = await self._of_address.get_window_stats(limit, sender)
+            seconds = max(1, math.ceil(window.reset_time - time.time()))
+            raise RefusedError(
+                429,
+                f"{most} MB of files a day are the most for the guests of one network. "
+                f"Go on in {math.ceil(seconds / HOUR)} h.",
+                seconds,
+            )

@@ -70,7 +70,7 @@ class AttachmentStore(BaseStore[RequestContext]):
             raise RefusedError(
                 413, f"The file is larger than {get_settings().attachment_max_mb} MB."
             )
-        await self._room.check(input.size)
+        await self._room.check(input.size, context)
         attachment_id = self.generate_attachment_id(input.mime_type, context)
         kind = ImageAttachment if is_image(input.mime_type) else FileAttachment
         attachment = kind.model_validate(
@@ -114,7 +114,7 @@ class AttachmentStore(BaseStore[RequestContext]):
             raise RefusedError(400, f"The file of {attachment.id} is uploaded already.")
         try:
             received = await self._check(attachment, content, context)
-            await self._room.take(size)
+            await self._room.take(size, context)
             await self._room.check_share(context)  # more may have come than was announced
             await files.save(attachment.id, content)
             await self._records.update_attachment(received, context)
