@@ -66,6 +66,12 @@ test("it is not known where a trusted server forwards no address", () => {
   expect(addressOf("10.0.0.1", "203.0.113.7, unknown", "10.0.0.1")).toBeNull();
 });
 
+test("of thousands of addresses that a browser wrote none is parsed", () => {
+  const parsed = vi.spyOn(globalThis, "URL");
+  expect(addressOf("10.0.0.1", `${"::1,".repeat(3900)}203.0.113.7`, "10.0.0.1")).toBe("203.0.113.7");
+  expect(parsed.mock.calls.filter(([url]) => String(url).includes("[::1]"))).toEqual([]);
+});
+
 test.each(["proxy.example", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/a", "fd00::/129"])(
   "TRUSTED_PROXIES=%s is refused with words",
   (trusted) => {

@@ -15,11 +15,12 @@ export function clientAddress({ headers }: Request): string | null {
   const peer = parse(peerAddress() ?? "");
   if (!peer) return null;
   const trusted = trustedProxies();
-  const forwarded = headers.get("x-forwarded-for")?.split(",").map(parse) ?? [];
+  // Read no further than needed: there may be thousands that a browser wrote.
+  const forwarded = headers.get("x-forwarded-for")?.split(",") ?? [];
   let client: Address | null = peer;
-  if (!setting("TRUSTED_PROXIES")) warnOfProxy(peer, forwarded.at(-1));
+  if (!setting("TRUSTED_PROXIES")) warnOfProxy(peer, parse(forwarded.at(-1) ?? peer.text));
   while (client && trusted.check(client.text, client.family) && forwarded.length > 0) {
-    client = forwarded.pop() ?? null;
+    client = parse(forwarded.pop() ?? "");
   }
   return client && networkOf(client);
 }
