@@ -2,6 +2,7 @@
 
 import asyncio
 import binascii
+import json
 
 from chatkit.store import Store
 from chatkit.types import (
@@ -31,7 +32,7 @@ from app.errors import RefusedError
 from app.identity import RequestContext
 from app.settings import get_settings
 
-MAX_ITEMS = 100
+MAX_ITEMS = 20
 """How many items one piece of feedback may be about."""
 
 MAX_FILES = 20
@@ -56,32 +57,34 @@ def check_length(request: ChatKitReq) -> None:
     match request:
         case ThreadsCreateReq(params=params) | ThreadsAddUserMessageReq(params=params):
             message = params.input
-            written: object = [message.content, message.quoted_text, message.inference_options]
+            written: list[object] = [
+                *message.content,
+                message.quoted_text,
+                message.inference_options,
+            ]
         case ThreadsAddClientToolOutputReq(params=output):
-            written = output.result
+            written = [output.result]
         case ThreadsAddStructuredInputReq(params=form):
-            written = form.input.answers
+            written = [*form.input.answers, *form.input.answers.values()]
         case ThreadsCustomActionReq(params=action) | ThreadsSyncCustomActionReq(params=action):
             written = [action.action.type, action.action.payload]
         case _:
             return
-    most, length = get_settings().message_max_characters, _length_of(written)
+    most, length = get_settings().message_max_characters, sum(map(_length_of, written))
     if most and length > most:
         raise RefusedError(413, f"That is {length} characters long, and {most} are the most here.")
 
 
 def _length_of(written: object) -> int:
-    """Return the length of all that somebody wrote, wherever in it."""
+    """Return how long something is for the model, which is sent as JSON what is no text."""
     match written:
+        case None:
+            return 0
         case str():
             return len(written)
-        case list():
-            return sum(map(_length_of, written))
-        case dict():
-            return sum(len(name) + _length_of(value) for name, value in written.items())
         case BaseModel():
             return sum(_length_of(value) for name, value in written if name != "type")
-    return 0
+    return len(json.dumps(written, ensure_ascii=False))
 
 
 async def check_request(
