@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-from chat import visit
+from chat import Json, message, visit
 from deployed import Deployed, deployed
 from forked import IN_PROJECT as OF_TESTS
 from running import server_of
@@ -55,6 +55,12 @@ NUMBERS = count(1)
 
 SPAWN = multiprocessing.get_context("spawn")
 LISTS = b"[" + b",".join([b"[]"] * 3_400_000) + b"]"
+EMPTY_LISTS: list[list[int]] = [[]] * 4900
+"""As many as a body may hold, in 20 KB."""
+
+CONNECTIONS = 10
+FLOOD = 100
+DENSE_MESSAGES = 21
 SLOW_UPLOADS = 1100
 UNREAD = 20
 ITEMS = 9999
@@ -98,6 +104,27 @@ def again_and_again(page: str, begun: Event, attack: Callable[[Browser], int]) -
             begun.set()
             while attack(browser) != 429:
                 pass
+
+
+def flood(
+    page: str, begun: Event, connections: int, cookie: str | None, kind: str, params: Json
+) -> None:
+    """Ask for the same over many connections, whatever is answered."""
+    headers = {"Cookie": cookie or visit(page).headers["Cookie"], "X-Forwarded-For": ATTACKER}
+    body = json.dumps({"type": kind, "params": params})
+
+    def ask() -> None:
+        while True:
+            with suppress(OSError, HTTPException):
+                connection = HTTPConnection(urlsplit(page).netloc, timeout=120)
+                while True:
+                    connection.request("POST", "/api/chatkit", body, {**headers, **JSON})
+                    connection.getresponse().read()
+
+    for _ in range(connections):
+        threading.Thread(target=ask, daemon=True).start()
+    begun.set()
+    time.sleep(3600)
 
 
 def send_lists(page: str, begun: Event) -> None:
@@ -178,6 +205,18 @@ def long_conversation(site: Deployed, database: Path) -> tuple[str, str]:
     return person.headers["Cookie"], thread_id
 
 
+def dense_conversation(site: Deployed) -> tuple[str, str]:
+    """Return the cookie of somebody and the id of their conversation, of thousands of lists."""
+    person = site.visit(f"203.0.113.{next(NUMBERS)}")
+    tag = {"type": "input_tag", "id": "", "text": "notice", "data": {"": EMPTY_LISTS}}
+    dense = message("", content=[tag])
+    thread_id: str = person.say("notice")[0]["thread"]["id"]
+    for _ in range(DENSE_MESSAGES):
+        params = {"thread_id": thread_id, "input": dense}
+        assert person.post("threads.add_user_message", **params).status_code == 200
+    return person.headers["Cookie"], thread_id
+
+
 @contextmanager
 def going_on(page: str, attack: Callable[..., None], *arguments: object) -> Iterator[None]:
     """Let an attack go on until the end of the block."""
@@ -251,6 +290,9 @@ def main() -> None:
         seen: dict[tuple[str, str], list[float]] = defaultdict(list)
         with deployed(project, Path(folder), backend=settings) as site:
             cookie, thread_id = long_conversation(site, database)
+            dense, dense_id = dense_conversation(site)
+            output = {"thread_id": "x", "result": EMPTY_LISTS}
+            page_of_lists = {"thread_id": dense_id, "limit": ITEMS}
             attacks: dict[str, tuple[Callable[..., None], tuple[object, ...]]] = {
                 "10 MB of lists": (send_lists, ()),
                 "10 MB of lists beside speech": (send_metadata, ()),
@@ -259,6 +301,12 @@ def main() -> None:
                 "a large WebP": (send_image, (images / "black_of_49_megapixels.webp",)),
                 "1,100 slow uploads": (upload_slowly, ()),
                 "20 unread answers": (read_nothing, (cookie, thread_id)),
+                "dense lists": (
+                    flood,
+                    (CONNECTIONS, None, "threads.add_client_tool_output", output),
+                ),
+                "a dense page": (flood, (CONNECTIONS, dense, "items.list", page_of_lists)),
+                "100 readers": (flood, (FLOOD, None, "threads.list", {"limit": ITEMS})),
             }
             measure(site.page)  # what is loaded at the first request is
             watch = Watch(site)

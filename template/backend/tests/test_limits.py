@@ -1,8 +1,11 @@
 """How much one person may ask for, and how a request is found in the log."""
 
+import asyncio
 import json
 import secrets
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +13,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from chat import Chat, Json, message
-from conftest import Server, alembic, empty_database, environment, run_server
+from conftest import Run, Server, alembic, empty_database, environment, run_server
 from sqlalchemy.engine import URL
 from wait import wait_until
+
+from app.endpoint import answer
+from app.headers import Headers
+from app.identity import Identity
 
 SECRET = "j8Zr2LqWn5Xv9Tb3Yc6Hd1Kf4Mg7Ps0A"
 
@@ -152,20 +159,27 @@ def test_what_is_written_has_an_end(database: URL) -> None:
         thread_id = ada.say("x" * 100)[0]["thread"]["id"]
         parts = [{"type": "input_text", "text": "x" * 60}] * 2
         tag = {"type": "input_tag", "id": "1", "text": "a", "data": {"a": [{"b": LONG}]}}
-        answer = {"answers": {"1": {"values": [LONG]}}}
+        # What is no text is sent to the model as JSON.
+        digits, nothing = {"a": [10**50] * 2}, [None] * 20
+        number = {**tag, "data": digits}
+        form = {"answers": {"1": {"values": [LONG]}}}
         action = {"type": "demo.click", "payload": {"a": LONG}}
         here, item = {"thread_id": thread_id}, {"item_id": "msg_none"}
         attempts: list[tuple[str, Json]] = [
             ("threads.create", {"input": message(LONG)}),
             ("threads.create", {"input": message("", content=parts)}),
             ("threads.create", {"input": message("", content=[tag])}),
+            ("threads.create", {"input": message("", content=[number])}),
             ("threads.create", {"input": message("", quoted_text=LONG)}),
             ("threads.create", {"input": message("", inference_options={"model": LONG})}),
             ("threads.add_user_message", {**here, "input": message(LONG)}),
             ("threads.add_client_tool_output", {**here, "result": {"a": [LONG]}}),
-            ("threads.add_structured_input", {**here, **item, "input": answer}),
+            ("threads.add_client_tool_output", {**here, "result": digits}),
+            ("threads.add_client_tool_output", {**here, "result": nothing}),
+            ("threads.add_structured_input", {**here, **item, "input": form}),
             ("threads.custom_action", {**here, "action": action}),
             ("threads.sync_custom_action", {**here, "action": action}),
+            ("threads.sync_custom_action", {**here, "action": {**action, "payload": digits}}),
         ]
         for kind, params in attempts:
             response = ada.post(kind, **params)
@@ -174,6 +188,84 @@ def test_what_is_written_has_an_end(database: URL) -> None:
         assert len(ada.ask("threads.list")["data"]) == 1
         assert len(ada.items(thread_id)) == 2
         assert ada.say("not counted as turns", thread_id)
+
+
+async def list_threads(owner: str, address: str | None = None) -> None:
+    """Ask for the history, in this process."""
+
+    async def who(_: Headers) -> Identity:
+        return Identity(owner, address=address)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"type": "threads.list", "params": {}}'
+
+    reply = await answer({"content-type": "application/json"}, body(), who)
+    assert reply.status == 200, reply.body
+
+
+def test_a_flood_puts_two_before_a_bystander(run: Run) -> None:
+    """Slug: one-request-blocks-all. A new cookie for each request makes the guest no other."""
+    done: list[str] = []
+
+    async def ask(owner: str, address: str) -> None:
+        await list_threads(owner, address)
+        done.append(address)
+
+    async def work() -> None:
+        flood = [ask(f"guest_{number}", "192.0.2.1") for number in range(20)]
+        await asyncio.gather(*flood, ask("guest_bystander", "192.0.2.2"))
+
+    run(work())
+    assert done.index("192.0.2.2") <= 2
+    assert len(done) == 21
+
+
+def test_who_hangs_up_leaves_the_line(run: Run) -> None:
+    """Wherever their requests are then."""
+
+    async def work() -> None:
+        for steps in range(50):
+            requests = [asyncio.create_task(list_threads("ada")) for _ in range(5)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            for request in requests:
+                request.cancel()
+            await asyncio.gather(*requests, return_exceptions=True)
+        async with asyncio.timeout(30):
+            await asyncio.gather(*[list_threads("ada") for _ in range(5)])
+
+    run(work())
+
+
+STARTED = """
+import asyncio, gc
+from app.main import app
+
+async def start():
+    said = asyncio.Queue()
+    heard = asyncio.Queue()
+    heard.put_nowait({"type": "lifespan.startup"})
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    life = asyncio.create_task(app(scope, heard.get, said.put))
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    print(gc.get_freeze_count(), len(gc.get_objects()))
+    heard.put_nowait({"type": "lifespan.shutdown"})
+    await life
+
+asyncio.run(start())
+"""
+
+
+def test_a_few_kilobytes_make_nobody_look_for_garbage_in_the_whole_app(database: URL) -> None:
+    """Slug: one-request-blocks-all. What is there at the start is looked through no more."""
+    command = [sys.executable, "-c", STARTED]
+    started = subprocess.run(
+        command, env=environment(database), capture_output=True, text=True, check=False
+    )
+    assert started.returncode == 0, started.stderr
+    frozen, others = map(int, started.stdout.split())
+    assert frozen > 100_000
+    assert others < 10_000
 
 
 def test_uploads_and_announcements_are_limited(database: URL) -> None:

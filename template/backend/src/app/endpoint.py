@@ -19,7 +19,7 @@ from app.errors import RefusedError
 from app.headers import Headers
 from app.identity import Identify, RequestContext, identify
 from app.json_limits import MAX_TEXT_BYTES, check_json, too_much_text
-from app.limits import count_turn, count_upload, running_turn_of
+from app.limits import count_turn, count_upload, in_line, running_turn_of
 from app.replies import Reply, failed_stream, json_reply, refusal, stream_reply
 from app.request_checks import check_length
 from app.request_handling import explain_failure, handle, read_body
@@ -42,29 +42,44 @@ async def answer(headers: Headers, body: AsyncIterator[bytes], who: Identify = i
     """Answer a request of ChatKit's page. Every failure has a `message` for the person."""
 
     async def work(context: RequestContext) -> Reply:
-        request = await _read(headers, body)
-        name_request(request.type)
-        try:
-            return await _answer(request, context)
-        except (RefusedError, NotFoundError):
-            raise
-        except Exception as error:
-            # ChatKit refuses what does not fit the conversation with a plain ValueError.
-            if type(error) is ValueError:
-                return refusal(400, f"{error}.")
-            if is_streaming_req(request):
-                _, message = explain_failure(error, context.request_id)
-                return failed_stream(message)
-            raise
+        said = await _receive(headers, body)
+
+        async def soon_done() -> Reply | ChatKitReq:
+            request = _parse(said)
+            name_request(request.type)
+            return request if _is_turn(request) else await _answer(request, context)
+
+        done = await in_line(context, soon_done)
+        return done if isinstance(done, Reply) else await _answer(done, context)
 
     return await handle("chatkit", headers, work, who)
 
 
+def _is_turn(request: ChatKitReq) -> bool:
+    """Whether a model may be asked, which takes its time and has limits of its own."""
+    return is_streaming_req(request) or isinstance(
+        request, InputTranscribeReq | ThreadsSyncCustomActionReq
+    )
+
+
 async def _answer(request: ChatKitReq, context: RequestContext) -> Reply:
+    try:
+        return await _answer_within_limits(request, context)
+    except (RefusedError, NotFoundError):
+        raise
+    except Exception as error:
+        # ChatKit refuses what does not fit the conversation with a plain ValueError.
+        if type(error) is ValueError:
+            return refusal(400, f"{error}.")
+        if is_streaming_req(request):
+            _, message = explain_failure(error, context.request_id)
+            return failed_stream(message)
+        raise
+
+
+async def _answer_within_limits(request: ChatKitReq, context: RequestContext) -> Reply:
     with ExitStack() as running:
-        if is_streaming_req(request) or isinstance(
-            request, InputTranscribeReq | ThreadsSyncCustomActionReq
-        ):
+        if _is_turn(request):
             check_length(request)
             running.enter_context(running_turn_of(context))
             await count_turn(context)
@@ -79,14 +94,17 @@ async def _answer(request: ChatKitReq, context: RequestContext) -> Reply:
     return json_reply(result.json)
 
 
-async def _read(headers: Headers, body: AsyncIterator[bytes]) -> ChatKitReq:
+async def _receive(headers: Headers, body: AsyncIterator[bytes]) -> bytes:
     media_type = (headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise RefusedError(
             415,
             f"Send JSON, with the header Content-Type: application/json. For example: {EXAMPLE}",
         )
-    said = await read_body(body, MAX_BODY_BYTES)
+    return await read_body(body, MAX_BODY_BYTES)
+
+
+def _parse(said: bytes) -> ChatKitReq:
     check_json(said)
     try:
         request = parse_request(said)

@@ -10,8 +10,11 @@ from app.errors import RefusedError
 MAX_TEXT_BYTES = 512 * 1024
 """What JSON may carry besides recorded speech."""
 
-MAX_PARTS = 20_000
-"""How many brackets, commas, colons and strings it may have."""
+MAX_PARTS = 10_000
+"""How many brackets, commas, colons and strings it may have.
+
+A table of 2,500 cells has as many, with the names of its columns in each row.
+"""
 
 # One of them a round, and none is tried again (+), so that matching ends soon whatever comes. A
 # string is taken whole: a bracket in it is none.

@@ -3,13 +3,16 @@
 All is counted in this process: in each worker and on each machine anew.
 """
 
+import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
@@ -24,6 +27,17 @@ GUEST = "guest_"
 
 A_WHILE = 5
 """After how many seconds to try again, where nobody knows when something ends."""
+
+IN_HAND = 2
+"""How many requests of a sender are worked on at a time."""
+
+REST = 4
+"""How many times as long as a request has kept everybody waiting its place stays empty.
+
+So one sender has two fifths of the event loop at most.
+"""
+
+Result = TypeVar("Result")
 
 
 def sender_of(context: RequestContext) -> str:
@@ -104,6 +118,62 @@ def running_request_of(context: RequestContext) -> Iterator[None]:
         f"requests of {context.owner}", most, f"{most} requests at once are the most here."
     ):
         yield
+
+
+class Lines:
+    """A line for each sender: what is too much at a time waits, and nobody else's behind it."""
+
+    def __init__(self, places: int) -> None:
+        """Let so many of a sender's be worked on at a time."""
+        self._places = places
+        self._of_sender = WeakValueDictionary[str, asyncio.Semaphore]()
+
+    def of(self, sender: str) -> asyncio.Semaphore:
+        """Return a sender's line. It is there as long as somebody holds it."""
+        return self._of_sender.setdefault(sender, asyncio.Semaphore(self._places))
+
+
+_lines = Lines(IN_HAND)
+
+
+async def in_line(
+    context: RequestContext, work: Callable[[], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Do what is soon done, when the requests of its sender that came before leave a place.
+
+    All share one event loop, and a flood of one sender's would put hundreds before a bystander's.
+    """
+    line = _lines.of(sender_of(context))
+    await line.acquire()
+    busy = _Timed(work())
+    try:
+        return await busy
+    finally:
+        asyncio.get_running_loop().call_later(busy.seconds * REST, line.release)
+
+
+class _Timed(Generator[Any, None, Result]):
+    """Something to wait for, which knows for how long it has kept the event loop itself."""
+
+    def __init__(self, work: Coroutine[Any, Any, Result]) -> None:
+        self._work = work
+        self.seconds = 0.0
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self
+
+    def send(self, value: None) -> Any:
+        return self._step(self._work.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._step(self._work.throw, *error)
+
+    def _step(self, go_on: Callable[..., Any], *value: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return go_on(*value)
+        finally:
+            self.seconds += time.perf_counter() - start
 
 
 _running = Counter[str]()
