@@ -249,6 +249,9 @@ def test_a_widget_changes_without_a_message(chat: Chat) -> None:
         assert refused.status_code == 400
         assert "widget" in refused.json()["message"]
     assert chat.ask("threads.sync_custom_action", **params) == {}
+    for kind in ("threads.sync_custom_action", "threads.custom_action"):
+        refused = chat.post(kind, thread_id=thread_id, action={})
+        assert (refused.status_code, refused.json()["message"]) == (400, "The action has no type.")
 
 
 def test_what_nobody_asked_for_is_refused(chat: Chat) -> None:
