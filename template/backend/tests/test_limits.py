@@ -1,23 +1,19 @@
 """How much one person may ask for, and how a request is found in the log."""
 
 import asyncio
-import io
 import json
 import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from http.client import HTTPConnection
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from chat import Chat, Json, message
 from conftest import Run, Server, alembic, empty_database, environment, run_server
-from PIL import Image
 from sqlalchemy.engine import URL
 from wait import wait_until
 
@@ -239,32 +235,6 @@ def test_who_hangs_up_leaves_the_line(run: Run) -> None:
             await asyncio.gather(*[list_threads("ada") for _ in range(5)])
 
     run(work())
-
-
-def test_an_image_whose_sender_hangs_up_leaves_the_line(database: URL, tmp_path: Path) -> None:
-    """It would be checked for nobody, and take the place of another request until then."""
-    log, image = tmp_path / "log", io.BytesIO()
-    Image.new("L", (7000, 7000)).save(image, "PNG")
-    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
-    form = f"{head}Content-Type: image/png\r\n\r\n".encode() + image.getvalue() + b"\r\n--b--\r\n"
-    owner = secrets.token_hex(8)
-    announced = f"SELECT id FROM attachments WHERE owner = '{owner}'"
-    with run_server(database, log, APP_ENV="production") as server, ExitStack() as stack:
-        ada = server.someone(owner)
-        headers = {**ada.headers, "Content-Type": "multipart/form-data; boundary=b"}
-        for _ in range(5):
-            connection = HTTPConnection(urlsplit(ada.url).netloc)
-            stack.enter_context(closing(connection))
-            connection.request("POST", "/attachments", form, headers)
-        wait_until(lambda: len(server.sql(announced)) == 5)
-        stack.close()
-
-        def outcomes() -> list[object]:
-            everything = [json.loads(line) for line in log.read_text().splitlines()]
-            return [line["outcome"] for line in everything if "outcome" in line]
-
-        wait_until(lambda: len(outcomes()) == 5)
-        assert outcomes().count("stopped") >= 4
 
 
 STARTED = """

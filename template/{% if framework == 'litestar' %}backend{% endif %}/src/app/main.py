@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response, get, post
@@ -13,7 +12,6 @@ from litestar.response import Stream
 
 from app import endpoint
 from app.attachments import endpoint as attachments
-from app.hang_ups import Answer, unless_gone
 from app.health import check_health
 from app.lifecycle import running
 from app.replies import Reply, http_error
@@ -39,14 +37,14 @@ async def chatkit(request: AnyRequest) -> Response[Any]:
 @post("/attachments", status_code=200)
 async def upload(request: AnyRequest) -> Response[Any]:
     """Take a file."""
-    return await _take(request, partial(attachments.upload, request.headers))
+    return _response(await attachments.upload(request.headers, request.stream()))
 
 
 @post("/attachments/{attachment_id:str}", status_code=200)
 async def upload_announced(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
     """Take a file that was announced before."""
-    taken = partial(attachments.upload_announced, attachment_id, request.headers)
-    return await _take(request, taken)
+    body = request.stream()
+    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
 
 
 @get("/attachments/{attachment_id:str}")
@@ -70,10 +68,6 @@ def refuse(_request: AnyRequest, error: HTTPException) -> Response[Any]:
 def fail(request: AnyRequest, error: Exception) -> Response[Any]:
     """Say that something failed; the log says what."""
     return _response(failure_outside(request.headers, error))
-
-
-async def _take(request: AnyRequest, answer: Answer) -> Response[Any]:
-    return _response(await unless_gone(request.receive, request.stream(), answer))
 
 
 def _response(reply: Reply) -> Response[Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,7 +11,6 @@ from starlette.routing import Route
 
 from app import endpoint
 from app.attachments import endpoint as attachments
-from app.hang_ups import Answer, unless_gone
 from app.health import check_health
 from app.lifecycle import running
 from app.replies import Reply, http_error
@@ -33,14 +31,14 @@ async def chatkit(request: Request) -> Response:
 
 async def upload(request: Request) -> Response:
     """Take a file."""
-    return await _take(request, partial(attachments.upload, request.headers))
+    return _response(await attachments.upload(request.headers, request.stream()))
 
 
 async def upload_announced(request: Request) -> Response:
     """Take a file that was announced before."""
     attachment_id: str = request.path_params["attachment_id"]
-    taken = partial(attachments.upload_announced, attachment_id, request.headers)
-    return await _take(request, taken)
+    body = request.stream()
+    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
 
 
 async def download(request: Request) -> Response:
@@ -64,10 +62,6 @@ async def refuse(_request: Request, error: Exception) -> Response:
 async def fail(request: Request, error: Exception) -> Response:
     """Say that something failed; the log says what."""
     return _response(failure_outside(request.headers, error))
-
-
-async def _take(request: Request, answer: Answer) -> Response:
-    return _response(await unless_gone(request.receive, request.stream(), answer))
 
 
 def _response(reply: Reply) -> Response:
