@@ -239,18 +239,12 @@ def test_who_hangs_up_leaves_the_line(run: Run) -> None:
 
 STARTED = """
 import asyncio, gc
+from app.lifecycle import running
 from app.main import app
 
 async def start():
-    said = asyncio.Queue()
-    heard = asyncio.Queue()
-    heard.put_nowait({"type": "lifespan.startup"})
-    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    life = asyncio.create_task(app(scope, heard.get, said.put))
-    assert (await said.get())["type"] == "lifespan.startup.complete"
-    print(gc.get_freeze_count(), len(gc.get_objects()))
-    heard.put_nowait({"type": "lifespan.shutdown"})
-    await life
+    async with running():
+        print(gc.get_freeze_count(), len(gc.get_objects()))
 
 asyncio.run(start())
 """

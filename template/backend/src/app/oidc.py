@@ -9,6 +9,7 @@ import json
 import math
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from urllib.request import urlopen
@@ -32,8 +33,9 @@ KINDS: dict[str, type[RSAAlgorithm | ECAlgorithm | OKPAlgorithm]] = {
     "OKP": OKPAlgorithm,
 }
 
-# PyJWT knows this algorithm by its older name `EdDSA` alone.
-jwt.register_algorithm("Ed25519", OKPAlgorithm())
+# PyJWT knows this algorithm by its older name `EdDSA` alone; by both, where this is loaded anew.
+with suppress(ValueError):
+    jwt.register_algorithm("Ed25519", OKPAlgorithm())
 
 MAX_SUBJECT = 200
 """Characters, so that the owner fits into its column."""
