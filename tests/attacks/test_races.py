@@ -58,7 +58,7 @@ def test_a_conversation_is_gone_with_what_was_just_written(deployed_of: Deployed
 
 
 def test_a_file_is_as_large_as_it_is_counted(deployed_of: DeployedOf) -> None:
-    """Slug: guest-fills-the-disk. A large one comes to an end when a small one is sent already."""
+    """A large one comes to an end when a small one is sent already."""
     person = deployed_of(DEFAULT).visit("192.0.2.5")
     about = {"name": "a.txt", "size": 1, "mime_type": "text/plain"}
     file_id = person.ask("attachments.create", **about)["id"]

@@ -691,7 +691,7 @@ def test_a_file_is_sent_once_though_two_messages_have_it(
 
 
 def test_a_file_is_uploaded_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slug: guest-fills-the-disk. Larger bytes are not written over those that are counted."""
+    """Larger bytes are not written over those that are counted."""
     owner, server, save = RequestContext("somebody-impatient"), ChatKitServer(), files.save
 
     async def work() -> None:
