@@ -37,6 +37,9 @@ REST = 4
 So one sender has two fifths of the event loop at most.
 """
 
+REST_SECONDS = 0.03
+"""How long it stays empty at least, where others of its sender wait: the page's server rests too."""
+
 Result = TypeVar("Result")
 
 
@@ -149,7 +152,8 @@ async def in_line(
     try:
         return await busy
     finally:
-        asyncio.get_running_loop().call_later(busy.seconds * REST, line.release)
+        rest = max(busy.seconds * REST, REST_SECONDS if line.locked() else 0)
+        asyncio.get_running_loop().call_later(rest, line.release)
 
 
 class _Timed(Generator[Any, None, Result]):
