@@ -38,7 +38,7 @@ So one sender has two fifths of the event loop at most.
 """
 
 REST_SECONDS = 0.03
-"""How long it stays empty at least, where others of its sender wait: the page's server rests too."""
+"""How long it stays empty at least, where others of its sender wait: the page rests too."""
 
 Result = TypeVar("Result")
 
