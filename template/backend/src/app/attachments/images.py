@@ -11,11 +11,11 @@ import os
 import subprocess
 import sys
 from typing import BinaryIO
-from weakref import WeakValueDictionary
 
 from app.attachments import preview
 from app.attachments.content import IMAGE_FORMATS, is_something_else
 from app.errors import RefusedError
+from app.limits import Lines
 
 logger = logging.getLogger("app.attachments")
 
@@ -38,7 +38,7 @@ class ImageChecks:
     def __init__(self) -> None:
         """Begin with none."""
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._of_sender = WeakValueDictionary[str, asyncio.Lock]()
+        self._lines = Lines(1)
 
     async def make_preview(self, mime_type: str, content: BinaryIO, sender: str) -> str:
         """Make sure that a file is the image that it is said to be.
@@ -56,7 +56,7 @@ class ImageChecks:
             RefusedError: it is something else, it takes too much time or memory, or too many
                 images wait.
         """
-        own_turn = self._of_sender.setdefault(sender, asyncio.Lock())
+        own_turn = self._lines.of(sender)
         try:
             async with asyncio.timeout(WAIT_SECONDS) as waiting, own_turn, self._turn:
                 waiting.reschedule(None)
