@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerMinute, WindowStats
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
@@ -209,7 +209,11 @@ async def _count(rates: list[_Rate]) -> None:
                 continue
             limit = RateLimitItemPerMinute(rate.most)
             if not await attempt(limit, *rate.whose):
-                window = await _limiter().get_window_stats(limit, *rate.whose)
-                seconds = max(1, math.ceil(window.reset_time - time.time()))
+                seconds = seconds_left(await _limiter().get_window_stats(limit, *rate.whose))
                 words = rate.words.format(rate.most)
                 raise RefusedError(429, f"{words} Go on in {seconds} s.", seconds)
+
+
+def seconds_left(window: WindowStats) -> int:
+    """Return in how many seconds there is room again in what is counted for a time."""
+    return max(1, math.ceil(window.reset_time - time.time()))

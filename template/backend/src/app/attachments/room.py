@@ -11,7 +11,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from app.chatkit_store import ChatKitStore
 from app.errors import RefusedError
 from app.identity import RequestContext
-from app.limits import sender_of
+from app.limits import seconds_left, sender_of
 from app.settings import MB, get_settings
 
 A_WHILE = 60
@@ -94,8 +94,7 @@ class Room:
         limit = RateLimitItemPerDay(most * MB)
         count = self._of_address.hit if is_there else self._of_address.test
         if not await count(limit, sender, cost=size):
-            window = await self._of_address.get_window_stats(limit, sender)
-            seconds = max(1, math.ceil(window.reset_time - time.time()))
+            seconds = seconds_left(await self._of_address.get_window_stats(limit, sender))
             raise RefusedError(
                 429,
                 f"{most} MB of files a day are the most for the guests of one network. "
