@@ -3,6 +3,7 @@ import { contentSecurityPolicy } from "@/lib/content-security-policy";
 import { Failure } from "@/lib/failure";
 import { GUEST_SECONDS, guestCookie, guestOf, newGuest, schemeOf, signGuest } from "@/lib/guest";
 import { guestsAreWelcome } from "@/lib/identity";
+import { isRead } from "@/lib/own-page";
 import { REQUEST_ID, requestId } from "@/lib/request-id";
 import { logFailure } from "@/lib/respond";
 
@@ -22,17 +23,13 @@ export async function proxy(request: NextRequest): Promise<Response> {
   response.headers.set(POLICY, policy);
   response.headers.set(REQUEST_ID, requestId(request));
   try {
+    // A form of another site comes without our cookie: its person would be made a new guest, and lose their history.
     if (isRead(request) && guestsAreWelcome()) await welcome(request, response);
   } catch (error) {
     // The page comes all the same, and takes no cookie away: it asks for its status, and says what is wrong.
     if (!(error instanceof Failure && error.status < 500)) logFailure(request, error);
   }
   return response;
-}
-
-// A form of another site comes without our cookie: whoever sends it would be made a new guest, and lose their history.
-function isRead({ method }: NextRequest): boolean {
-  return method === "GET" || method === "HEAD";
 }
 
 async function welcome(request: NextRequest, response: NextResponse): Promise<void> {

@@ -10,7 +10,7 @@ import { clientAddress } from "@/lib/client-address";
 import { withoutSecrets } from "@/lib/disclosure";
 import { Failure } from "@/lib/failure";
 import { identify, whyNobody } from "@/lib/identity";
-import { expectOwnPage } from "@/lib/own-page";
+import { expectOwnPage, isRead } from "@/lib/own-page";
 import { pageOrigin } from "@/lib/page-origin";
 import { REQUEST_ID, requestId } from "@/lib/request-id";
 import { logFailure } from "@/lib/respond";
@@ -42,7 +42,7 @@ const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 10
  * @throws {Failure} They are nobody that we know, or send it from another page than ours; or a setting is wrong.
  */
 export async function senderOf(request: NextRequest): Promise<Sender> {
-  if (request.method !== "GET" && request.method !== "HEAD") expectOwnPage(request);
+  if (!isRead(request)) expectOwnPage(request);
   const address = clientAddress(request);
   const owner = await identify(request);
   if (!owner) throw new Failure(whyNobody(), 401, "not-signed-in");

@@ -6,6 +6,11 @@ import { Failure } from "@/lib/failure";
 import { pageOrigin } from "@/lib/page-origin";
 import { requestId } from "@/lib/request-id";
 
+/** Does a request change nothing? */
+export function isRead({ method }: NextRequest): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
 /**
  * Makes sure that no page of another site has a browser change something in its person's name: browsers send our cookies
  * along with requests from other sites of the same domain.
