@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 from between import Between, stand_between
-from chat import TLS, Chat, visit
+from chat import TLS, Chat, Json, visit
 from fake_model import KEY, FakeModel, run_fake_model
 from obstore.store import LocalStore
 from patient import Patient, make_patient
@@ -35,6 +35,8 @@ from app import database as database_module
 from app.attachments import files
 from app.database import create_engine, database_url
 from app.event_loop import loop_factory
+from app.headers import Headers
+from app.request_log import RequestIdFilter
 from app.settings import BACKEND
 
 SECRET = secrets.token_urlsafe(32)
@@ -224,6 +226,24 @@ def server(database: URL) -> Iterator[Server]:
         if os.environ.get("THROUGH_THE_PAGE"):
             running.page = stack.enter_context(run_page(running))
         yield running
+
+
+NamedFailure = Callable[[str, Json, Headers], None]
+
+
+@pytest.fixture
+def expect_named_failure(caplog: pytest.LogCaptureFixture) -> NamedFailure:
+    """Return what makes sure that an answer names its request, and the log has the cause by it."""
+    caplog.handler.addFilter(RequestIdFilter())
+
+    def expect(request_id: str, said: Json, headers: Headers) -> None:
+        assert said["message"].startswith("Something went wrong.")
+        assert said["message"].endswith(f"(request {request_id})")
+        assert headers.get("x-request-id") == request_id
+        failures = [record for record in caplog.records if record.exc_info]
+        assert request_id in [getattr(record, "request_id", None) for record in failures]
+
+    return expect
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
+from conftest import NamedFailure
 
 from app import main
 from app.health import Health
-from app.request_log import RequestIdFilter
 
 
 def test_what_fails_is_said_in_words(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, expect_named_failure: NamedFailure
 ) -> None:
     async def check_health() -> Health:
         raise RuntimeError("rhubarb")
@@ -18,13 +18,7 @@ def test_what_fails_is_said_in_words(
     async def work() -> None:
         response = await main.app.test_client().get("/health", headers={"X-Request-Id": "r1"})
         assert response.status_code == 500
-        said = await response.get_json()
-        assert said["message"].startswith("Something went wrong.")
-        assert said["message"].endswith("(request r1)")
-        assert response.headers["X-Request-Id"] == "r1"
+        expect_named_failure("r1", await response.get_json(), response.headers)
 
     monkeypatch.setattr(main, "check_health", check_health)
-    caplog.handler.addFilter(RequestIdFilter())
     asyncio.run(work())
-    ids = [getattr(record, "request_id", None) for record in caplog.records if record.exc_info]
-    assert "r1" in ids

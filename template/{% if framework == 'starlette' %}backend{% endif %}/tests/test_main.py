@@ -1,27 +1,21 @@
 """The entry, with Starlette's own test client: tests of routes that you add can begin like this."""
 
 import pytest
+from conftest import NamedFailure
 from starlette.testclient import TestClient
 
 from app import main
 from app.health import Health
-from app.request_log import RequestIdFilter
 
 
 def test_what_fails_is_said_in_words(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, expect_named_failure: NamedFailure
 ) -> None:
     async def check_health() -> Health:
         raise RuntimeError("rhubarb")
 
     monkeypatch.setattr(main, "check_health", check_health)
-    caplog.handler.addFilter(RequestIdFilter())
     client = TestClient(main.app, raise_server_exceptions=False)
     response = client.get("/health", headers={"X-Request-Id": "r1"})
     assert response.status_code == 500
-    said = response.json()
-    assert said["message"].startswith("Something went wrong.")
-    assert said["message"].endswith("(request r1)")
-    assert response.headers["X-Request-Id"] == "r1"
-    ids = [getattr(record, "request_id", None) for record in caplog.records if record.exc_info]
-    assert "r1" in ids
+    expect_named_failure("r1", response.json(), response.headers)
