@@ -6,7 +6,7 @@ import { isStreamingRequest } from "@/lib/answers";
 import { asFrom } from "@/lib/connections";
 import { guestCookie, signGuest } from "@/lib/guest";
 import { answerJson, fakeBackend, rawBackend, startEvents } from "./fake-backend";
-import { claimsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
+import { claimsOf, file, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const FORM = { "content-type": "multipart/form-data; boundary=b" };
 const MB = 1024 * 1024;
@@ -89,6 +89,23 @@ describe("one-request-blocks-all", () => {
     const words = "Too many files are on their way at once, for your network: wait a moment, and try again.";
     const begun = await allButTheRefused(() => from("203.0.113.1"), 50, words);
     await expectTaken([await from("203.0.113.2"), ...begun]);
+  });
+
+  test("of what a network sends, 32 MB a second are read, and others are answered meanwhile", async () => {
+    await fakeBackend();
+    const from = (peer: string, bytes: number) =>
+      asFrom(peer, async () => {
+        const { body } = file(bytes);
+        const cookie = await somebody();
+        return upload(await pageRequest("/api/attachments", { method: "POST", body, headers: FORM, cookie }));
+      });
+    const start = performance.now();
+    const order: string[] = [];
+    const large = [1, 2].map(() => from("203.0.113.3", 16 * MB).then(() => order.push("large")));
+    await from("203.0.113.4", MB).then(() => order.push("small"));
+    await Promise.all(large);
+    expect(order).toEqual(["small", "large", "large"]);
+    expect(performance.now() - start).toBeGreaterThan(900);
   });
 
   test("a person may ask a lot at the same moment", async () => {

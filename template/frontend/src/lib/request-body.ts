@@ -1,12 +1,21 @@
 import { finished, Readable } from "node:stream";
 import { finished as end } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type AtOnce, holding, messages, type Sender, type Share } from "@/lib/at-once";
 import { Failure } from "@/lib/failure";
+import { processWide } from "@/lib/process-wide";
 
 /** The most that one request may carry. Attachments do not come this way; dictated speech does. */
 export const BODY_LIMIT = 10 * 1024 * 1024;
 
 const SILENCE_MS = 30_000;
+
+// Reading keeps this process from everybody else: of a sender's bodies it reads no more in a second.
+const BYTES_A_MS = (32 * 1024 * 1024) / 1000;
+const AHEAD_MS = 20;
+
+/** Until when each sender has had their share of reading. */
+const reading = processWide("reading", () => new Map<string, number>());
 
 /**
  * The whole body of a request, which counts as held until `held` is given back.
@@ -44,7 +53,7 @@ export async function readBody(request: Request, sender: Sender): Promise<{ body
  */
 export function received(body: ReadableStream<Uint8Array>, sender: Sender, kind: AtOnce): Readable {
   const share = kind.take(sender);
-  const stream = Readable.from(pieces(body), { objectMode: false });
+  const stream = Readable.from(pieces(body, sender), { objectMode: false });
   finished(stream, share.giveBack);
   return stream;
 }
@@ -55,13 +64,25 @@ export async function throwAway(body: Readable, signal: AbortSignal): Promise<vo
   body.destroy();
 }
 
-async function* pieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* pieces(body: ReadableStream<Uint8Array>, sender: Sender): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   for (;;) {
     const { done, value } = await withinPatience(reader.read());
     if (done) return;
     yield value;
+    await untilOthersHadTheirs(sender, value.length);
   }
+}
+
+async function untilOthersHadTheirs({ owner, address }: Sender, bytes: number): Promise<void> {
+  const who = address ?? owner;
+  const now = performance.now();
+  const until = Math.max(reading.get(who) ?? 0, now) + bytes / BYTES_A_MS;
+  reading.set(who, until);
+  const over = sleep(until - now, undefined, { ref: false }).then(() => {
+    if (reading.get(who) === until) reading.delete(who);
+  });
+  if (until - now > AHEAD_MS) await over;
 }
 
 // The reader is not cancelled: that would cut the connection off, and the answer with it.
