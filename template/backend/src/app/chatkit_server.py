@@ -28,8 +28,10 @@ from chatkit.types import (
     ThreadItemReplacedEvent,
     ThreadMetadata,
     ThreadsCreateReq,
+    ThreadsCustomActionReq,
     ThreadsDeleteReq,
     ThreadsRetryAfterItemReq,
+    ThreadsSyncCustomActionReq,
     ThreadStreamEvent,
     TranscriptionResult,
     UserMessageInput,
@@ -359,5 +361,12 @@ def parse_request(request: str | bytes | bytearray) -> ChatKitReq:
 
     Raises:
         pydantic.ValidationError: it is not one of ChatKit's.
+        RefusedError: it is an action without a type (400), for which the SDK puts in an object of
+            its own.
     """
-    return _REQUEST.validate_json(request)
+    parsed = _REQUEST.validate_json(request)
+    match parsed:
+        case ThreadsCustomActionReq(params=params) | ThreadsSyncCustomActionReq(params=params):
+            if not isinstance(params.action.type, str):
+                raise RefusedError(400, "The action has no type.")
+    return parsed

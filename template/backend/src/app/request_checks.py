@@ -84,7 +84,7 @@ def _length_of(written: object) -> int:
             return len(written)
         case BaseModel():
             return sum(_length_of(value) for name, value in written if name != "type")
-    return len(json.dumps(written, ensure_ascii=False, default=str))
+    return len(json.dumps(written, ensure_ascii=False))
 
 
 async def check_request(
@@ -97,10 +97,6 @@ async def check_request(
         NotFoundError: it names something that is not there, or somebody else's.
     """
     match request:
-        case ThreadsCustomActionReq() | ThreadsSyncCustomActionReq():
-            # Where there is none, the SDK puts something of Python's in its place.
-            if not isinstance(request.params.action.type, str):
-                raise RefusedError(400, "The action has no type.")
         case InputTranscribeReq():
             _check_audio(request)
         case ItemsFeedbackReq(params=feedback) if len(feedback.item_ids) > MAX_ITEMS:
