@@ -4,7 +4,7 @@ import { processWide } from "@/lib/process-wide";
 /** Who sends a request, and from where: the name that owns conversations, and the address of the network if known. */
 export type Sender = { owner: string; address: string | null };
 
-const MB = 1024 * 1024;
+export const MB = 1024 * 1024;
 const RETRY_AFTER_SECONDS = 5;
 
 /** Some of what only so much of may go on at once. It is given back once. */

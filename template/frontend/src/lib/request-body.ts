@@ -1,21 +1,21 @@
 import { finished, Readable } from "node:stream";
 import { finished as end } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AtOnce, holding, messages, type Sender, type Share } from "@/lib/at-once";
+import { type AtOnce, holding, MB, messages, type Sender, type Share } from "@/lib/at-once";
 import { Failure } from "@/lib/failure";
 import { processWide } from "@/lib/process-wide";
 
 /** The most that one request may carry. Attachments do not come this way; dictated speech does. */
-export const BODY_LIMIT = 10 * 1024 * 1024;
+export const BODY_LIMIT = 10 * MB;
 
 const SILENCE_MS = 30_000;
 
-// Reading keeps this process from everybody else: of a sender's bodies it reads no more in a second.
-const BYTES_A_MS = (32 * 1024 * 1024) / 1000;
-const AHEAD_MS = 20;
+// Everybody waits while a body is read, so each sender has a pace. What is short is not held up.
+const BYTES_A_MS = (32 * MB) / 1000;
+const NOT_HELD_UP_MS = 20;
 
-/** Until when each sender has had their share of reading. */
-const reading = processWide("reading", () => new Map<string, number>());
+/** When the next bytes of a sender are due, by the name or the address of the sender. */
+const due = processWide("due bytes", () => new Map<string, number>());
 
 /**
  * The whole body of a request, which counts as held until `held` is given back.
@@ -70,19 +70,19 @@ async function* pieces(body: ReadableStream<Uint8Array>, sender: Sender): AsyncG
     const { done, value } = await withinPatience(reader.read());
     if (done) return;
     yield value;
-    await untilOthersHadTheirs(sender, value.length);
+    await untilNextIsDue(sender, value.length);
   }
 }
 
-async function untilOthersHadTheirs({ owner, address }: Sender, bytes: number): Promise<void> {
+async function untilNextIsDue({ owner, address }: Sender, bytes: number): Promise<void> {
   const who = address ?? owner;
   const now = performance.now();
-  const until = Math.max(reading.get(who) ?? 0, now) + bytes / BYTES_A_MS;
-  reading.set(who, until);
-  const over = sleep(until - now, undefined, { ref: false }).then(() => {
-    if (reading.get(who) === until) reading.delete(who);
+  const next = Math.max(due.get(who) ?? 0, now) + bytes / BYTES_A_MS;
+  due.set(who, next);
+  const waited = sleep(next - now, undefined, { ref: false }).then(() => {
+    if (due.get(who) === next) due.delete(who);
   });
-  if (until - now > AHEAD_MS) await over;
+  if (next - now > NOT_HELD_UP_MS) await waited;
 }
 
 // The reader is not cancelled: that would cut the connection off, and the answer with it.
@@ -97,5 +97,5 @@ function withinPatience<T>(reading: Promise<T>): Promise<T> {
 }
 
 function tooLarge(): Failure {
-  return new Failure(`A request may carry ${BODY_LIMIT / 1024 / 1024} MB; this one is larger.`, 413);
+  return new Failure(`A request may carry ${BODY_LIMIT / MB} MB; this one is larger.`, 413);
 }
