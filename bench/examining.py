@@ -10,9 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from projects import Project, render
-from running import dev
-from variants import DEFAULT
+from support.dev import dev
+from support.projects import Project, render
+from support.variants import DEFAULT
 
 from bench.report import Figure, conclude
 

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 from chat import visit
-from ports import free_port
-from projects import clean_environment, render
-from running import Dev
-from variants import DEFAULT
+from support.dev import Dev
+from support.ports import free_port
+from support.projects import clean_environment, render
+from support.variants import DEFAULT
 from wait import wait_until
 
 from bench.report import Figure, conclude

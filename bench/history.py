@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from projects import Project, clean_environment
-from variants import BY_DATABASE, Variant
+from support.projects import Project, clean_environment
+from support.variants import BY_DATABASE, Variant
 
 from bench.report import Figure, conclude
 from bench.serving import IN_PROJECT, backend, install, python, signed

@@ -26,9 +26,9 @@ from urllib.parse import urlsplit
 
 import psutil
 from chat import Json, message, visit
-from deployed import Deployed, deployed
-from forked import IN_PROJECT as OF_TESTS
-from running import server_of
+from support.deployed import Deployed, deployed
+from support.forked import PROJECT_PYTHON
+from support.ports import server_of
 
 from bench.report import Figure, conclude
 from bench.serving import IN_PROJECT, install, python
@@ -283,7 +283,7 @@ def main() -> None:
         project = install(Path(folder), page=True)
         images = Path(folder) / "images"
         images.mkdir()
-        project.run(python(project), str(OF_TESTS / "images.py"), str(images))
+        project.run(python(project), str(PROJECT_PYTHON / "images.py"), str(images))
         database = Path(folder) / "hostile.db"
         # The assistant of the other measurements lies there; without a key the demo's answers.
         settings = {"DATABASE_URL": f"sqlite:///{database}", "PYTHONPATH": str(IN_PROJECT)}

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import httpx2
 import psutil
-from backend import migrate
-from ports import free_port
-from projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
+from support.backend import migrate
+from support.ports import free_port
+from support.projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
+from support.variants import DEFAULT, Variant
 from tokens import SignedHeaders
 from unlimited import UNLIMITED
-from variants import DEFAULT, Variant
 from wait import wait_until
 
 IN_PROJECT = Path(__file__).resolve().parent / "in_project"

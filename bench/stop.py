@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 from chat import Chat, is_delta, visit
-from projects import Project
-from variants import DEFAULT, FRAMEWORKS, Variant
+from support.projects import Project
+from support.variants import DEFAULT, FRAMEWORKS, Variant
 from wait import wait_until
 
 from bench.serving import backend, install, page

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "sabotage.md"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "template" / "backend" / "tests")]
 
-from sabotage_list import Sabotage, read_table  # noqa: E402
+from support.sabotage_list import Sabotage, read_table  # noqa: E402
 
 HEAD = """\
 # Who notices a pitfall

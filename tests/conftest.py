@@ -6,14 +6,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from backend import migrate, run_backend
 from chat import Json
 from filelock import FileLock
-from projects import PACKAGES, Project, build_page, render_committed, share
-from transcript import transcript
-from updating import compiled_once as compiled_once
-from updating import releases as releases
-from variants import DEFAULT, VARIANTS, Variant
+from support.backend import migrate, run_backend
+from support.conversation import transcript
+from support.projects import PACKAGES, Project, build_page, render_committed, share
+from support.updating import compiled_once as compiled_once
+from support.updating import releases as releases
+from support.variants import DEFAULT, VARIANTS, Variant
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 

@@ -3,10 +3,10 @@
 import pytest
 from chat import Json, visit
 from conftest import Installed
-from conversation import converse
-from running import dev, kill_server, nothing_stays
-from transcript import transcript
-from variants import STARTED, Variant
+from support.conversation import converse, transcript
+from support.dev import dev, nothing_stays
+from support.ports import kill_server
+from support.variants import STARTED, Variant
 
 
 @pytest.mark.parametrize("variant", STARTED, ids=str)

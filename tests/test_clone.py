@@ -3,14 +3,15 @@
 import re
 from pathlib import Path
 
-import mariadb
 import pytest
 from chat import Chat, visit
 from conftest import Installed
-from conversation import converse
-from projects import PACKAGES, Project, share
-from running import dev, kill_server, nothing_stays
-from variants import BY_DATABASE, DEFAULT, Variant
+from support import mariadb
+from support.conversation import converse
+from support.dev import dev, nothing_stays
+from support.ports import kill_server
+from support.projects import PACKAGES, Project, share
+from support.variants import BY_DATABASE, DEFAULT, Variant
 
 COMPLETE = """
 from app.dev.paths import ROOT

@@ -14,10 +14,11 @@ import psutil
 import pytest
 from chat import visit
 from conftest import Installed
-from ports import free_port
-from projects import PACKAGES, clean_environment, render, share
-from running import Dev, dev, listens, nothing_stays, processes_below
-from variants import BY_DATABASE, DEFAULT, Variant
+from support.dev import Dev, dev, nothing_stays
+from support.ports import free_port, listens
+from support.processes import processes_below
+from support.projects import PACKAGES, clean_environment, render, share
+from support.variants import BY_DATABASE, DEFAULT, Variant
 from wait import wait_until
 
 POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")

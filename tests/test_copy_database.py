@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import copier
-import mariadb
-from backend import run_backend
 from chat import Chat, message
 from conftest import Installed
-from projects import PACKAGES, Project, clean_environment, share
-from releases import clone_template
-from running import dev
-from variants import BY_DATABASE, DEFAULT, Variant
+from support import mariadb
+from support.backend import run_backend
+from support.dev import dev
+from support.projects import PACKAGES, Project, clean_environment, share
+from support.variants import BY_DATABASE, DEFAULT, Variant
+from support.versions import clone_template
 from wait import wait_until
 
 POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")

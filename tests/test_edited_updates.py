@@ -5,17 +5,16 @@ import re
 import tomllib
 from pathlib import Path
 
-import mariadb
-import owner
 import pytest
-from backend import run_backend
 from chat import Chat, text_of, visit
 from conftest import Installed
-from projects import PACKAGES, Project, share
-from running import dev
-from updating import copy_committed, update
-from variants import DEFAULT, Variant
-from versions import commits, conflicts
+from support import mariadb, owner_edits
+from support.backend import run_backend
+from support.dev import dev
+from support.projects import PACKAGES, Project, share
+from support.updating import copy_committed, update
+from support.variants import DEFAULT, Variant
+from support.versions import commits, conflicts
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 FIRST, *LATER = commits()
@@ -45,7 +44,7 @@ def files_of_the_owner(project: Project) -> set[str]:
 
 
 def test_every_file_that_is_the_owners_is_edited(project_of: Installed) -> None:
-    edited = {Path(one.file).name for one in owner.EDITS} | {Path(owner.MAIN).name}
+    edited = {Path(one.file).name for one in owner_edits.EDITS} | {Path(owner_edits.MAIN).name}
     listed = {Path(name).name for name in files_of_the_owner(project_of(DEFAULT))}
     assert len(listed) > 5
     assert listed <= edited
@@ -55,17 +54,17 @@ def test_every_file_that_is_the_owners_is_edited(project_of: Installed) -> None:
 def test_edits_are_kept(releases: Path, tmp_path: Path, version: str) -> None:
     """Slug: conflicts-on-update. In v0.0.1 `main.py` and the list of packages ended elsewhere."""
     project = copy_committed(releases, version, tmp_path / "my-chat", DEFAULT)
-    owner.edit(project)
-    owner.add_packages_and_a_route(project)
-    edited = owner.edits_of(project)
-    settings = [file.read_bytes() for file in owner.env_files(project)]
+    owner_edits.edit(project)
+    owner_edits.add_packages_and_a_route(project)
+    edited = owner_edits.edits_of(project)
+    settings = [file.read_bytes() for file in owner_edits.env_files(project)]
     update(project)
     assert conflicts(project.path) == []
-    assert owner.lost(project, edited) == []
-    assert [file.read_bytes() for file in owner.env_files(project)] == settings
-    assert (project.path / owner.MAIN).read_text().endswith(owner.ROUTE)
+    assert owner_edits.lost(project, edited) == []
+    assert [file.read_bytes() for file in owner_edits.env_files(project)] == settings
+    assert (project.path / owner_edits.MAIN).read_text().endswith(owner_edits.ROUTE)
     backend = tomllib.loads((project.path / "backend" / "pyproject.toml").read_text())["project"]
-    assert owner.PYTHON_PACKAGE in backend["dependencies"]
+    assert owner_edits.PYTHON_PACKAGE in backend["dependencies"]
     assert "limits>=5.8,<6" in backend["dependencies"], "the template's own"
     packages = json.loads((project.path / "frontend" / "package.json").read_text())
     assert "date-fns" in packages["dependencies"]
@@ -81,10 +80,10 @@ def test_conversations_are_kept(
     version, variant = CONVERSING[database]
     project = copy_committed(releases, version, tmp_path / "my-chat", variant)
     if database == "mysql":
-        settings = owner.env_files(project)[0]
+        settings = owner_edits.env_files(project)[0]
         url = f"DATABASE_URL={mariadb.new_database()}"
         settings.write_text(re.sub("(?m)^DATABASE_URL=.*", url, settings.read_text()))
-    owner.edit(project)
+    owner_edits.edit(project)
     migrate(project)
     revision = ("alembic", "revision", "--autogenerate", "-m", "Add orders")
     project.run("uv", "run", *revision, cwd="backend")
@@ -95,13 +94,13 @@ def test_conversations_are_kept(
         said = told(backend.chat, thread_id)
     assert len(said) == 2
 
-    edited = owner.edits_of(project)
-    backend_settings, page_settings = owner.env_files(project)
+    edited = owner_edits.edits_of(project)
+    backend_settings, page_settings = owner_edits.env_files(project)
     kept = backend_settings.read_bytes()
     page_settings.unlink()
     update(project)
     assert conflicts(project.path) == []
-    assert owner.lost(project, edited) == []
+    assert owner_edits.lost(project, edited) == []
     assert backend_settings.read_bytes() == kept
     assert page_settings.exists(), "a deleted one is made again"
 
@@ -114,7 +113,7 @@ def test_conversations_are_kept(
             page = visit(running.wait_for_address())
             assert page.say("Hello")[-1]["item"]["type"] == "assistant_message"
             assert told(Chat(f"http://127.0.0.1:{running.backend_port}/chatkit"), thread_id) == said
-        assert owner.SETTINGS["CHATKIT_SECRET"] in page_settings.read_text()
+        assert owner_edits.SETTINGS["CHATKIT_SECRET"] in page_settings.read_text()
         project.run("uv", "run", "pytest", "-n0", *OWN_TESTS, cwd="backend")
         for check in (("ruff", "check"), ("ruff", "format", "--check")):
             project.run("uv", "run", *check, cwd="backend")

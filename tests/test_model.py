@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from backend import Backend, migrate, run_backend
 from chat import text_of
 from conftest import Installed
-from model_server import KEY, MODEL, NPM_PROJECT, ModelServer, run_model
-from ports import free_port
-from proxy_trap import ProxyTrap, run_proxy_trap
-from variants import DEFAULT
+from support.backend import Backend, migrate, run_backend
+from support.model_server import KEY, MODEL, NPM_PROJECT, ModelServer, run_model
+from support.ports import free_port
+from support.proxy_trap import ProxyTrap, run_proxy_trap
+from support.variants import DEFAULT
 from wait import wait_until
 
 Json = dict[str, Any]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Installed
-from pitfall_tests import keep_pictures, run_playwright
-from variants import COVERING, DEFAULT, EVERY_VARIANT, Variant
+from support.pitfall_tests import keep_pictures, run_playwright
+from support.variants import COVERING, DEFAULT, EVERY_VARIANT, Variant
 
 CONVERSATION = "tests/page/conversation.spec.ts"
 """All others `uv run check` runs: the page is the same, and test_quality.py hears the same."""

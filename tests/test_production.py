@@ -10,12 +10,10 @@ import httpx2
 import pytest
 from chat import Json, visit
 from conftest import Installed
-from conversation import converse
-from deployed import commands, migrate, production_database, serving
-from ports import free_port
-from running import kill_server
-from transcript import transcript
-from variants import DEFAULT, RUN, Variant
+from support.conversation import converse, transcript
+from support.deployed import commands, migrate, production_database, serving
+from support.ports import free_port, kill_server
+from support.variants import DEFAULT, RUN, Variant
 
 
 @pytest.mark.parametrize("variant", RUN, ids=str)

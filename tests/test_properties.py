@@ -16,7 +16,7 @@ from properties.person import Person
 from properties.stories import INTRUDERS_STORY, STRANGERS_STORY, Step, Story, stories
 from properties.town import Town, run_town
 from properties.world import Effect, World
-from variants import BY_DATABASE
+from support.variants import BY_DATABASE
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 

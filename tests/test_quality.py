@@ -11,9 +11,9 @@ import pytest
 import yaml
 from conftest import Installed
 from filelock import FileLock
-from pitfall_tests import keep_pictures
-from projects import Project
-from variants import (
+from support.pitfall_tests import keep_pictures
+from support.projects import Project
+from support.variants import (
     BY_DATABASE,
     DEFAULT,
     FRAMEWORKS,

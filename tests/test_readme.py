@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from chat import visit
-from projects import GIT
-from running import Dev
-from variants import ROOT
+from support.dev import Dev
+from support.projects import GIT
+from support.variants import ROOT
 
 
 def blocks() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from variants import ROOT
+from support.variants import ROOT
 
 SCRIPT = ROOT / "scripts" / "release_notes.py"
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -8,9 +8,9 @@ import copier
 import pytest
 import yaml
 from conftest import Installed
-from projects import render
 from pytest_copie.plugin import Copie
-from variants import DEFAULT, ROOT, RUN, VARIANTS, Variant
+from support.projects import render
+from support.variants import DEFAULT, ROOT, RUN, VARIANTS, Variant
 
 TEMPLATE = ROOT / "template"
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)

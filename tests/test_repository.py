@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from variants import ROOT, VARIANTS
+from support.variants import ROOT, VARIANTS
 
 WORKFLOWS = [
     workflow

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Install
-from forked import AS_TEST, EXAMINATION, Forked, forked_from
-from pitfall_tests import Verdict, run_vitest
-from projects import Project, render_committed
-from required import require
-from sabotage_list import FOLDER, Sabotage, known_slugs, read_table
-from variants import ROOT, Variant
+from support.forked import AS_TEST, EXAMINATION, Forked, forked_from
+from support.pitfall_tests import Verdict, run_vitest
+from support.programs import require
+from support.projects import Project, render_committed
+from support.sabotage_list import FOLDER, Sabotage, known_slugs, read_table
+from support.variants import ROOT, Variant
 
 TABLE = read_table()
 BACKEND_DOWN = re.compile("the server (ended|does not answer)")

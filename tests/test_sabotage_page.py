@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from conftest import Install
-from forked import AS_TEST, EXAMINATION, Forked, forked_from
-from pitfall_tests import run_vitest
-from projects import BUILD, PACKAGES, WITHOUT_KEY, Project, render_committed, share
-from running import Dev, dev
-from sabotage_list import Sabotage, read_table
+from support.dev import Dev, dev
+from support.forked import AS_TEST, EXAMINATION, Forked, forked_from
+from support.pitfall_tests import run_vitest
+from support.projects import BUILD, PACKAGES, WITHOUT_KEY, Project, render_committed, share
+from support.sabotage_list import Sabotage, read_table
+from support.variants import DEFAULT
 from test_sabotage import by_slug, caught_by, named_by, put_back, row
-from variants import DEFAULT
 
 OF_THE_PAGE = [one for one in read_table() if one.patch.exists() and one.runs == "page"]
 

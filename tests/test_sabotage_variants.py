@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Installed
-from forked import AS_TEST, EXAMINATION
-from pitfall_tests import NO_TEST_HANGS, read_verdict
-from sabotage_list import FOLDER
-from variants import STARTED, Variant
+from support.forked import AS_TEST, EXAMINATION
+from support.pitfall_tests import NO_TEST_HANGS, read_verdict
+from support.sabotage_list import FOLDER
+from support.variants import STARTED, Variant
 
 
 @pytest.mark.parametrize("variant", STARTED, ids=str)

@@ -13,8 +13,8 @@ import canary
 import npm_lock
 import pin
 import pytest
-from projects import render
-from variants import DEFAULT
+from support.projects import render
+from support.variants import DEFAULT
 
 RANGES = {"tool": "^1.0.0"}
 PUBLISHED = {

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from conftest import Installed
-from variants import BY_DATABASE, DEFAULT, ROOT, Variant
+from support.variants import BY_DATABASE, DEFAULT, ROOT, Variant
 
 TESTS = ("test_store", "test_chatkit_server")
 """Those that use a store."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from chat import Chat, text_of, visit
 from conftest import Installed
-from projects import PACKAGES, Project, clean_environment, share
-from running import Dev
-from variants import DEFAULT, ROOT
-from versions import NEWEST, commits, conflicts, git
+from support.dev import Dev
+from support.projects import PACKAGES, Project, clean_environment, share
+from support.variants import DEFAULT, ROOT
+from support.versions import NEWEST, commits, conflicts, git
 
 LATEST = list(commits())[-1]
 ADDRESS = "gh:OWNER/copier-chatkit"

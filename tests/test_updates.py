@@ -14,10 +14,10 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from projects import Project
-from updating import copy, copy_committed, update
-from variants import DEFAULT, EVERY_VARIANT, Variant
-from versions import NEWEST, UNSHALLOW, commits, conflicts, missing, offered
+from support.projects import Project
+from support.updating import copy, copy_committed, update
+from support.variants import DEFAULT, EVERY_VARIANT, Variant
+from support.versions import NEWEST, UNSHALLOW, commits, conflicts, missing, offered
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 OLDER = list(commits())

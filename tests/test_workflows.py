@@ -9,9 +9,9 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from projects import Project, clean_environment
-from releases import clone_template, release_news
-from variants import DEFAULT, ROOT
+from support.projects import Project, clean_environment
+from support.variants import DEFAULT, ROOT
+from support.versions import clone_template, release_news
 
 FOLDER = ROOT / "template" / ".github" / "workflows"
 

@@ -6,9 +6,9 @@ from functools import cache
 
 import pytest
 from conftest import Installed
-from deployed import Deployed, deployed
+from support.deployed import Deployed, deployed
+from support.variants import Variant
 from unlimited import UNLIMITED
-from variants import Variant
 
 DeployedOf = Callable[[Variant], Deployed]
 

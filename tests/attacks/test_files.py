@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import Chat
-from deployed import Deployed
-from variants import DEFAULT
+from support.deployed import Deployed
+from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf
 

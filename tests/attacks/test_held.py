@@ -1,7 +1,7 @@
 """What held against attacks still holds: in production mode, in front of the page's server."""
 
 import pytest
-from variants import BY_FRAMEWORK, Variant
+from support.variants import BY_FRAMEWORK, Variant
 
 from attacks.conftest import DeployedOf
 

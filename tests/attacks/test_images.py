@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import Chat
-from deployed import Deployed
-from forked import IN_PROJECT
-from running import server_of
+from support.deployed import Deployed
+from support.forked import PROJECT_PYTHON
+from support.ports import server_of
+from support.variants import DEFAULT
 from tokens import SignedHeaders
-from variants import DEFAULT
 from wait import wait_until
 
 from attacks.conftest import DeployedOf
@@ -37,7 +37,7 @@ def images(deployed_of: DeployedOf, tmp_path_factory: pytest.TempPathFactory) ->
     """Return the folder of the images, made by the Pillow of the project."""
     folder = tmp_path_factory.mktemp("images")
     project = deployed_of(DEFAULT).project
-    project.run("uv", "run", "python", str(IN_PROJECT / "images.py"), str(folder))
+    project.run("uv", "run", "python", str(PROJECT_PYTHON / "images.py"), str(folder))
     return folder
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 from chat import TLS, Chat, message, text_of, visit
-from deployed import Deployed, commands, migrate, serving
-from ports import free_port
-from variants import DEFAULT
+from support.deployed import Deployed, commands, migrate, serving
+from support.ports import free_port
+from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf
 

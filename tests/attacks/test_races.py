@@ -6,7 +6,7 @@ from threading import Event
 
 import httpx2
 from chat import TLS, Chat, Json, message
-from variants import DEFAULT
+from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf
 

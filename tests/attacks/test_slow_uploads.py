@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from chat import Chat
 from conftest import Installed
-from deployed import Deployed, deployed
-from running import server_of
-from variants import DEFAULT
+from support.deployed import Deployed, deployed
+from support.ports import server_of
+from support.variants import DEFAULT
 
 SENDERS = 1100
 FILES = 1024

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import TLS, Chat
-from ports import free_port
-from projects import clean_environment
-from required import require
-from running import is_up
-from variants import BY_FRAMEWORK, DEFAULT, Variant
+from support.ports import free_port
+from support.processes import is_up
+from support.programs import require
+from support.projects import clean_environment
+from support.variants import BY_FRAMEWORK, DEFAULT, Variant
 from wait import wait_until
 
 from attacks.conftest import DeployedOf

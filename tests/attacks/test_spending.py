@@ -7,8 +7,8 @@ import httpx2
 import pytest
 from chat import Chat, message
 from conftest import Installed
-from deployed import Deployed, deployed
-from variants import DEFAULT
+from support.deployed import Deployed, deployed
+from support.variants import DEFAULT
 
 GUESTS = 40
 OF_AN_ADDRESS = 30

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from chat import TLS, Chat
-from deployed import Deployed
+from support.deployed import Deployed
+from support.variants import DEFAULT
 from tokens import sign
-from variants import DEFAULT
 
 from attacks.conftest import DeployedOf
 

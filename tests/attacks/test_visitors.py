@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from chat import TLS, Chat, visit
 from conftest import Installed
-from deployed import commands, migrate, serving
-from ports import free_port
-from variants import DEFAULT
+from support.deployed import commands, migrate, serving
+from support.ports import free_port
+from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf
 

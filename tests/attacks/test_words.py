@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from chat import Chat
 from conftest import Installed
-from deployed import Deployed, deployed
-from variants import DEFAULT
+from support.deployed import Deployed, deployed
+from support.variants import DEFAULT
 
 KEY = "sk-the-key-of-the-owner"
 INSIDE = re.compile(

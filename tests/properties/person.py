@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from backend import Backend
 from chat import Json
+from support.backend import Backend
 from wait import wait_until
 
 from properties.world import HIDDEN, Page, View, World

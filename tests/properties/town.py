@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from backend import Backend, run_backend
-from projects import Project, clean_environment
+from support.backend import Backend, run_backend
+from support.projects import Project, clean_environment
 from tokens import SignedHeaders
 
 from properties.person import Person

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import copier
-import mariadb
-from variants import ROOT, Variant
+
+from support import mariadb
+from support.variants import ROOT, Variant
 
 GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
 PACKAGES = "frontend/node_modules"

@@ -1,4 +1,4 @@
-"""Older versions of the template, and one repository that has them all as releases.
+"""Versions of the template, and repositories that have them as releases.
 
 `older-versions.toml` names commits of this repository that stand for releases; tags are releases.
 """
@@ -13,16 +13,18 @@ from itertools import product
 from pathlib import Path
 
 import yaml
-from projects import GIT
-from variants import ROOT, Variant
 
+from support.projects import GIT
+from support.variants import ROOT, Variant
+
+OLDER = Path(__file__).parent / "older-versions.toml"
 NEWEST = "v99"
 """The tag of what lies in the working tree."""
 
 UNSHALLOW = "git fetch --unshallow --tags"
 
 
-def git(*arguments: str, cwd: Path = ROOT, check: bool = True) -> str:
+def git(*arguments: str | Path, cwd: Path = ROOT, check: bool = True) -> str:
     """Run git and return what it prints."""
     command = [*GIT, *arguments]
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
@@ -33,9 +35,7 @@ def git(*arguments: str, cwd: Path = ROOT, check: bool = True) -> str:
 @cache
 def commits() -> dict[str, str]:
     """Return the commits of older versions by their tags, from the oldest on."""
-    older: dict[str, str] = tomllib.loads((ROOT / "tests" / "older-versions.toml").read_text())[
-        "versions"
-    ]
+    older: dict[str, str] = tomllib.loads(OLDER.read_text())["versions"]
     released = git("tag", "--list", "v*", "--sort=version:refname", check=False).split()
     return older | {tag: f"refs/tags/{tag}" for tag in released}
 
@@ -81,6 +81,21 @@ def make_template(folder: Path) -> Path:
     git("commit", "--quiet", "--allow-empty", "-m", "What lies in the working tree", cwd=folder)
     git("tag", NEWEST, cwd=folder)
     return folder
+
+
+def clone_template(folder: Path, version: str) -> Path:
+    """Clone the template as it is committed, and release it as that version."""
+    git("clone", "--quiet", "--no-tags", str(ROOT), str(folder))
+    git("tag", version, cwd=folder)
+    return folder
+
+
+def release_news(template: Path, version: str) -> None:
+    """Make a release that brings projects a file, NEWS.md."""
+    (template / "template" / "NEWS.md").write_text("News\n")
+    git(template, "add", ".")
+    git(template, "commit", "--quiet", "-m", "News")
+    git(template, "tag", version)
 
 
 def conflicts(project: Path) -> list[str]:

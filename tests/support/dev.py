@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import psutil
-from chat import TLS
-from ports import free_port
-from projects import Project, clean_environment
 from wait import wait_until
+
+from support.ports import free_port, listens
+from support.processes import processes_below
+from support.projects import Project, clean_environment
 
 READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+)")
 
@@ -88,64 +88,6 @@ def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]
         yield running
     finally:
         running.stop()
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process has not ended."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def is_up(pid: int, address: str) -> bool:
-    """Whether the server that a process runs answers.
-
-    Raises:
-        AssertionError: the process has ended.
-    """
-    assert is_alive(pid), "the server ended"
-    try:
-        return httpx2.get(address, verify=TLS).is_success
-    except httpx2.TransportError:
-        return False
-
-
-def listens(port: int) -> bool:
-    """Whether a process of this machine listens on a port."""
-    return any(
-        connection.laddr and connection.laddr.port == port and connection.status == "LISTEN"
-        for connection in psutil.net_connections("tcp")
-    )
-
-
-def server_of(port: int) -> psutil.Process:
-    """Return the process that listens on a port."""
-    (pid,) = {
-        connection.pid
-        for connection in psutil.net_connections("tcp")
-        if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN"
-    }
-    return psutil.Process(pid)
-
-
-def kill_server(port: int) -> None:
-    """End what listens on a port with SIGKILL."""
-    server_of(port).kill()
-
-
-def processes_below(folder: Path) -> list[psutil.Process]:
-    """Return the processes that a project has started: those that work in it or run from it."""
-    return [process for process in psutil.process_iter() if _belongs(process, str(folder))]
-
-
-def _belongs(process: psutil.Process, folder: str) -> bool:
-    try:
-        return process.cwd().startswith(folder) or any(
-            folder in argument for argument in process.cmdline()
-        )
-    except psutil.Error:
-        return False
 
 
 def nothing_stays(running: Dev, project: Project) -> None:

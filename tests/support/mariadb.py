@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pymysql
-from ports import free_port
-from required import require
 from wait import wait_until
+
+from support.ports import free_port
+from support.programs import require
 
 
 def new_database() -> str:

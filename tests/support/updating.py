@@ -7,9 +7,10 @@ from typing import Any
 import copier
 import jinja2
 import pytest
-from projects import Project
-from variants import Variant
-from versions import NEWEST, make_template
+
+from support.projects import Project
+from support.variants import Variant
+from support.versions import NEWEST, make_template
 
 
 @pytest.fixture(scope="session")

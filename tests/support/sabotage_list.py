@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pitfall_tests import TEMPLATE, pytest_tests, spec_files, vitest_files
-from variants import DEFAULT, ROOT, Variant
+from support.pitfall_tests import TEMPLATE, pytest_tests, spec_files, vitest_files
+from support.variants import DEFAULT, ROOT, Variant
 
 FOLDER = ROOT / "tests" / "sabotage"
 ALIVE = ("backend.", "round-trip.")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import mariadb
 from chat import Chat, visit
-from ports import free_port
-from projects import Project, clean_environment
-from running import is_up, listens
 from wait import wait_until
+
+from support import mariadb
+from support.ports import free_port, listens
+from support.processes import is_up
+from support.projects import Project, clean_environment
 
 KEEP_POSTGRES = """
 import sys

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
 QUESTIONS: dict[str, dict[str, Any]] = {
     name: question

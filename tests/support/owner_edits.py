@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from projects import Project
+from support.projects import Project
 
 
 @dataclass(frozen=True)

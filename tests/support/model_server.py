@@ -11,12 +11,13 @@ from typing import Any
 
 import httpx2
 from chat import TLS
-from ports import free_port
-from projects import clean_environment
-from required import require
-from running import is_up
-from variants import ROOT
 from wait import wait_until
+
+from support.ports import free_port
+from support.processes import is_up
+from support.programs import require
+from support.projects import clean_environment
+from support.variants import ROOT
 
 NPM_PROJECT = ROOT / "tests" / "model"
 KEY = "sk-the-right-key"

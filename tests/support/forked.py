@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pitfall_tests import NO_TEST_HANGS, Verdict, read_verdict
-from projects import Project, clean_environment
+from support.pitfall_tests import NO_TEST_HANGS, Verdict, read_verdict
+from support.projects import Project, clean_environment
 
-IN_PROJECT = Path(__file__).parent / "in_project"
-EXAMINATION = IN_PROJECT / "examination.py"
+PROJECT_PYTHON = Path(__file__).parent / "project_python"
+EXAMINATION = PROJECT_PYTHON / "examination.py"
 AS_TEST = "tests/test_examination.py"
 """What it is called among the tests of a project."""
 
@@ -59,7 +59,7 @@ def forked_from(project: Project, folder: Path) -> Iterator[Forked]:
     """Start the process of a project, which ends with the block."""
     with subprocess.Popen(
         # Not by `uv run`: it would be one more process, for as long.
-        [project.path / ".venv" / "bin" / "python", IN_PROJECT / "forking.py"],
+        [project.path / ".venv" / "bin" / "python", PROJECT_PYTHON / "forking.py"],
         cwd=project.path / "backend",
         env=clean_environment() | {"EXAMINATION": str(folder / "examination")},
         stdin=subprocess.PIPE,

@@ -10,8 +10,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from chat import Json
-from projects import Project
-from variants import ROOT
+
+from support.projects import Project
+from support.variants import ROOT
 
 TEMPLATE = ROOT / "template"
 IN_DOCSTRING = re.compile(r"\bSlugs?: ([a-z0-9-]+(?:, [a-z0-9-]+)*)")

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psutil
 from chat import Chat
-from forked import IN_PROJECT
-from ports import free_port
-from projects import Project, clean_environment
-from running import is_alive, is_up
 from unlimited import UNLIMITED
 from wait import wait_until
+
+from support.forked import PROJECT_PYTHON
+from support.ports import free_port
+from support.processes import is_alive, is_up
+from support.projects import Project, clean_environment
 
 Start = Callable[[dict[str, str], Path], psutil.Process]
 """Starts a backend with an environment and a file for its log."""
@@ -103,7 +104,7 @@ def forked_backends(project: Project) -> Iterator[ForkedBackends]:
     """Start the process of a project that backends are forked from, and end it with the block."""
     python = project.path / ".venv" / "bin" / "python"
     with psutil.Popen(
-        [python, IN_PROJECT / "backends.py"],
+        [python, PROJECT_PYTHON / "backends.py"],
         cwd=project.path / "backend",
         env=clean_environment(),
         stdin=subprocess.PIPE,

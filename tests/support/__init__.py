@@ -1,0 +1,1 @@
+"""What the template's own tests share: projects, versions, servers and what they talk to."""

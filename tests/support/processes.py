@@ -1,0 +1,42 @@
+"""The processes that a project has started, and whether they live and answer."""
+
+from pathlib import Path
+
+import httpx2
+import psutil
+from chat import TLS
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_up(pid: int, address: str) -> bool:
+    """Whether the server that a process runs answers.
+
+    Raises:
+        AssertionError: the process has ended.
+    """
+    assert is_alive(pid), "the server ended"
+    try:
+        return httpx2.get(address, verify=TLS).is_success
+    except httpx2.TransportError:
+        return False
+
+
+def processes_below(folder: Path) -> list[psutil.Process]:
+    """Return the processes that a project has started: those that work in it or run from it."""
+    return [process for process in psutil.process_iter() if _belongs(process, str(folder))]
+
+
+def _belongs(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.cwd().startswith(folder) or any(
+            folder in argument for argument in process.cmdline()
+        )
+    except psutil.Error:
+        return False
