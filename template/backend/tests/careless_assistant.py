@@ -18,6 +18,9 @@ INSIDE = "rhubarb in /srv/app/orders.py"
 MEANT = "The shop is closed today."
 """What is meant for people."""
 
+NOT_JSON = "Note what is no JSON"
+"""What is written to have the thread hold what cannot be stored, and the answer fail."""
+
 ERRORS = {
     "ValueError": ValueError(INSIDE),
     "KeyError": KeyError(INSIDE),
@@ -48,6 +51,9 @@ async def _fail(turn: Turn, text: str) -> AsyncIterator[ThreadStreamEvent]:
         yield ProgressUpdateEvent(text="Looking…")
         async for event in say(turn, "So far"):
             yield event
+    if text == NOT_JSON:
+        turn.thread.metadata["noted"] = object()
+        raise KeyError(INSIDE)
     if name in ERRORS:
         raise ERRORS[name]
     async for event in say(turn, text):

@@ -27,12 +27,16 @@ from chatkit.types import (
 )
 from conftest import Run, Server, attachments_folder, run_server
 from PIL import Image
+from sqlalchemy import text, update
 from sqlalchemy.engine import URL
 from wait import wait_until
 
+from app import database as database_module
+from app import models
 from app.attachments import files, images
+from app.attachments import sweep as sweep_module
 from app.attachments.store import AttachmentStore
-from app.attachments.sweep import sweep
+from app.attachments.sweep import sweep, sweep_for_ever
 from app.chatkit_server import ChatKitServer, ServedStore, parse_request
 from app.chatkit_store import ChatKitStore, generate_id
 from app.errors import RefusedError
@@ -87,6 +91,7 @@ def test_a_file_comes_back_as_it_was_sent(chat: Chat, name: str) -> None:
     assert downloaded.headers["content-disposition"].startswith("attachment")
     assert downloaded.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in downloaded.headers["content-security-policy"]
+    assert downloaded.headers["cache-control"] == "private, no-store"
 
 
 def test_image_preview_http(chat: Chat) -> None:
@@ -133,6 +138,17 @@ def test_the_page_is_told_where_it_is_itself(server: Server) -> None:
     person = server.someone(origin="https://chat.example.com")
     announced = person.ask("attachments.create", name="a", size=1, mime_type="text/plain")
     url = f"https://chat.example.com/api/attachments/{announced['id']}"
+    assert announced["upload_descriptor"]["url"] == url
+
+
+def test_an_upload_goes_to_https_where_a_proxy_in_front_has_it(server: Server) -> None:
+    """Without the page in between; a browser sends nothing to http from a page at https."""
+    person = server.someone("somebody-without-the-page")
+    headers = {**person.headers, "host": "api.example.com", "x-forwarded-proto": "https"}
+    announced = Chat(person.url, headers).ask(
+        "attachments.create", name="a", size=1, mime_type="text/plain"
+    )
+    url = f"https://api.example.com/attachments/{announced['id']}"
     assert announced["upload_descriptor"]["url"] == url
 
 
@@ -406,6 +422,15 @@ def test_nobody_fills_the_disk_with_files_that_are_never_sent(server: Server) ->
     assert set(attachments_folder().iterdir()) - before == {bytes_of(str(one)) for one in left}
 
 
+def test_what_others_have_not_sent_removes_nothing_of_ones_own(server: Server) -> None:
+    """Unsent files are counted for each person."""
+    ada, bob = server.someone(), server.someone()
+    uploaded = ada.upload("a.txt", b"Hello", "text/plain").json()["id"]
+    for _ in range(20):
+        bob.ask("attachments.create", name="b", size=1, mime_type="text/plain")
+    assert ada.download(uploaded).status_code == 200
+
+
 def test_orphans_are_swept_away(database: URL, tmp_path: Path) -> None:
     """When a server starts: what is old and in no conversation any more, and nothing else."""
     with run_server(database, tmp_path / "log") as server:
@@ -516,6 +541,52 @@ def test_a_file_that_cannot_be_removed_does_not_end_the_sweep(run: Run) -> None:
         bytes_of(stuck.id).rmdir()
         await sweep(ChatKitStore(), TOMORROW)
         assert stuck.id not in await ChatKitStore().list_orphaned_attachments(TOMORROW)
+
+    run(work())
+
+
+class StumblingStore(ChatKitStore):
+    """Fails in the first sweep by the database, and in the second by a mistake of its own."""
+
+    def __init__(self) -> None:
+        self.sweeps = 0
+
+    async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
+        self.sweeps += 1
+        async with database_module.read() as session:
+            if self.sweeps == 1:
+                await session.execute(text("SELECT 1 FROM a_table_that_nobody_made"))
+        if self.sweeps == 2:
+            raise LookupError("A mistake")
+        return await super().list_orphaned_attachments(before)
+
+
+def test_the_sweep_goes_on_after_failures_and_keeps_what_is_not_a_day_old(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "INTERVAL_SECONDS", 0.01)
+
+    async def file_of(hours_ago: int) -> str:
+        file = await forgotten_file(RequestContext("somebody-forgetful"))
+        uploaded = datetime.now(UTC) - timedelta(hours=hours_ago)
+        async with database_module.write() as session:
+            of_file = update(models.Attachment).where(models.Attachment.id == file.id)
+            await session.execute(of_file.values(created_at=uploaded))
+        return file.id
+
+    async def is_swept(file_id: str, sweeper: asyncio.Task[None]) -> None:
+        async with asyncio.timeout(10):
+            while bytes_of(file_id).exists():
+                assert not sweeper.done(), "nothing is swept any more"
+                await asyncio.sleep(0.01)
+
+    async def work() -> None:
+        waiting, old = await file_of(23), await file_of(25)
+        sweeper = asyncio.create_task(sweep_for_ever(StumblingStore()))
+        await is_swept(old, sweeper)
+        await is_swept(await file_of(25), sweeper)
+        sweeper.cancel()
+        assert bytes_of(waiting).exists()
 
     run(work())
 

@@ -36,6 +36,12 @@ def test_deltas_arrive_while_the_answer_is_being_written(chat: Chat) -> None:
         assert stored == ["user_message"], "the first delta came when all was over"
 
 
+def test_nobody_on_the_way_collects_or_compresses_an_answer(chat: Chat) -> None:
+    headers = chat.post("threads.create", input=message("notice")).headers
+    assert "no-transform" in headers["cache-control"]
+    assert headers["x-accel-buffering"] == "no"
+
+
 def test_assistant_message_not_saved(chat: Chat) -> None:
     """Slugs: assistant-message-not-saved, message-saved-twice, content-type-not-recognised."""
     events = chat.say("Hello")

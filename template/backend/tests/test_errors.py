@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from careless_assistant import ERRORS, INSIDE, MEANT
+from careless_assistant import ERRORS, INSIDE, MEANT, NOT_JSON
 from chat import Chat, Json, is_delta, message
 from chatkit.types import ThreadMetadata
 from conftest import Run, Server, alembic, empty_database, environment, run_server
@@ -73,14 +73,18 @@ def test_errors_multiply_threads(own_server: Server) -> None:
     assert chat.post("items.list", thread_id=thread_id).status_code == 503
 
 
-def test_a_database_that_refuses_is_not_called_silent(own_server: Server) -> None:
+def test_a_database_that_refuses_is_not_called_silent(own_server: Server, tmp_path: Path) -> None:
+    """What it refuses to store is not in the log."""
     own_server.sql("CREATE UNIQUE INDEX of_one_type ON messages (type)")
     chat = own_server.chat()
     chat.say("notice")
-    last = chat.say("notice")[-1]
+    last = chat.say("A notice that no log may have: rhubarb")[-1]
     assert last["type"] == "error"
     assert "The database refuses this, since it does not fit" in last["message"]
     assert "answer" not in last["message"]
+    log = (tmp_path / "log").read_text()
+    assert "IntegrityError" in log
+    assert "rhubarb" not in log
 
 
 def test_changes_at_once_are_not_blamed_on_the_network(
@@ -167,6 +171,17 @@ def test_owner_words_reach_visitors(
         lines = [line for line in log.splitlines() if found[2] in line]
         assert any(INSIDE in line for line in lines) == (name != "CustomStreamError")
         assert any("Traceback" in line for line in lines) != is_meant
+
+
+def test_what_fails_when_all_is_said_ends_the_stream_in_words(
+    careless: Server, careless_log: Path
+) -> None:
+    """ChatKit stores the thread once more after the failure. A stream may not break off there."""
+    sentence = last_words(careless.someone(), "threads.create", input=message(NOT_JSON))
+    found = re.fullmatch(r"Something went wrong\. \(request (\w{32})\)", sentence)
+    assert found, sentence
+    lines = [line for line in careless_log.read_text().splitlines() if found[1] in line]
+    assert any("Unable to serialize" in line for line in lines)
 
 
 def test_what_chatkit_says_of_a_request_is_shown(careless: Server) -> None:

@@ -62,6 +62,24 @@ def test_a_wrong_token_is_refused(server: Server, changes: dict[str, Any]) -> No
         assert "CHATKIT_SECRET" in response.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [
+        ({"iat": -60, "exp": -2}, 200),
+        ({"iat": 2, "exp": 62}, 200),
+        ({"iat": -90, "exp": -30}, 401),
+        ({"iat": 30, "exp": 90}, 401),
+    ],
+    ids=str,
+)
+def test_clocks_may_be_apart_by_seconds(
+    server: Server, seconds: dict[str, int], status: int
+) -> None:
+    """And no more, or a token that leaks is worth something for longer than its minute."""
+    claims = {name: int(time.time()) + apart for name, apart in seconds.items()}
+    assert server.chat(sign(SECRET, **claims)).post("threads.list").status_code == status
+
+
 @pytest.mark.parametrize("end", [" ", "\0", "\ufffd", chr(0xD83D), "a" * 255])
 def test_nobody_has_a_name_that_may_be_anothers(server: Server, end: str) -> None:
     """Not every database tells it apart, or takes it at all."""

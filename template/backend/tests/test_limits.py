@@ -65,6 +65,13 @@ def test_an_action_that_may_ask_the_model_is_counted(strict: Server) -> None:
     assert [response.status_code for response in attempts] == [200, 200, 429]
 
 
+def test_dictation_is_counted(strict: Server) -> None:
+    """The demo does not hear it; a model would be paid for it."""
+    person, speech = strict.someone(), {"audio_base64": "AAAA", "mime_type": "audio/webm"}
+    attempts = [person.post("input.transcribe", **speech) for _ in range(4)]
+    assert [response.status_code for response in attempts] == [400, 400, 400, 429]
+
+
 GUESTS = {
     "TURNS_PER_MINUTE": "2",
     "TURNS_PER_MINUTE_ADDRESS": "3",

@@ -33,6 +33,7 @@ def in_production(database: URL, model: FakeModel, production_log: Path) -> Iter
     """A server that asks the model, with a password in its address."""
     address = f"{model.address}/v1".replace("//", "//gateway:a-password@")
     settings = model.settings | {"OPENAI_BASE_URL": address, "APP_ENV": "production"}
+    settings["HISTORY_ITEMS"] = "3"
     with run_server(database, production_log, **settings) as running:
         yield running
     assert "a-password" not in production_log.read_text()
@@ -103,6 +104,38 @@ def test_a_tag_reaches_the_model_with_what_the_page_knows(asking: Server, model:
     tag = {"type": "input_tag", "id": "person_7", "text": "Zoë", "data": {"town": "Évora"}}
     ask(asking, content=[tag])
     assert any("person_7" in text and "Évora" in text for _, text in model.requests[-1].said)
+
+
+def test_what_is_done_in_a_widget_reaches_the_model(asking: Server, model: FakeModel) -> None:
+    chat = asking.chat()
+    thread_id = chat.say("Show me my orders")[0]["thread"]["id"]
+    action = {"type": "order.cancel", "payload": {"fruit": "rhubarb"}}
+    with chat.stream("threads.custom_action", thread_id=thread_id, action=action) as events:
+        assert text_of(list(events)[-1]["item"]) == "Answer 2"
+    *_, (role, told) = model.requests[-1].said
+    assert role == "user"
+    assert "order.cancel" in told
+    assert "rhubarb" in told
+
+
+def test_a_structured_hidden_note_reaches_the_model(
+    server: Server, asking: Server, model: FakeModel
+) -> None:
+    """The demo has made it, in the same database."""
+    thread_id = server.chat().say("A hidden note")[0]["thread"]["id"]
+    asking.chat().say("What have you noted?", thread_id)
+    assert any('{"number": 1}' in text for _, text in model.requests[-1].said)
+
+
+def test_the_model_is_sent_as_much_of_a_conversation_as_is_set(
+    in_production: Server, model: FakeModel
+) -> None:
+    person = in_production.someone()
+    thread_id = person.say("First")[0]["thread"]["id"]
+    person.say("Second", thread_id)
+    person.say("Third", thread_id)
+    said = [("user", "Second"), ("assistant", "Answer 2"), ("user", "Third")]
+    assert model.requests[-1].said == said
 
 
 def endlessly() -> Iterator[str]:

@@ -254,6 +254,17 @@ def test_a_widget_changes_without_a_message(chat: Chat) -> None:
         assert (refused.status_code, refused.json()["message"]) == (400, "The action has no type.")
 
 
+def test_a_changed_item_keeps_its_place(chat: Chat) -> None:
+    thread_id = chat.say("Show me a widget")[0]["thread"]["id"]
+    chat.say("And then?", thread_id)
+    before = chat.items(thread_id)
+    params = {"thread_id": thread_id, "action": {"type": "demo.switch"}}
+    chat.ask("threads.sync_custom_action", item_id=before[2]["id"], **params)
+    after = chat.items(thread_id)
+    assert [item["id"] for item in after] == [item["id"] for item in before]
+    assert [one == other for one, other in zip(before, after, strict=True)].index(False) == 2
+
+
 def test_what_nobody_asked_for_is_refused(chat: Chat) -> None:
     """An output of a tool, or answers to a form, where there is none."""
     thread_id = chat.say("Hello")[0]["thread"]["id"]
