@@ -141,10 +141,13 @@ def test_the_page_is_told_where_it_is_itself(server: Server) -> None:
     assert announced["upload_descriptor"]["url"] == url
 
 
-def test_an_upload_goes_to_https_where_a_proxy_in_front_has_it(server: Server) -> None:
+@pytest.mark.parametrize("forwarded", ["https", "https, http"])
+def test_an_upload_goes_to_https_where_a_proxy_in_front_has_it(
+    server: Server, forwarded: str
+) -> None:
     """Without the page in between; a browser sends nothing to http from a page at https."""
     person = server.someone("somebody-without-the-page")
-    headers = {**person.headers, "host": "api.example.com", "x-forwarded-proto": "https"}
+    headers = {**person.headers, "host": "api.example.com", "x-forwarded-proto": forwarded}
     announced = Chat(person.url, headers).ask(
         "attachments.create", name="a", size=1, mime_type="text/plain"
     )

@@ -37,6 +37,10 @@ describe("csp-blocks-chatkit", () => {
     expect(sources.get("object-src")).toBe("'none'");
   });
 
+  test("no other site shows the page in a frame, where people would click what they do not see", async () => {
+    expect((await policy()).get("frame-ancestors")).toBe("'self'");
+  });
+
   test("previews of attachments are of our own origin, and of whatever https address", async () => {
     expect((await policy()).get("img-src")).toBe("'self' data: blob: https:");
   });

@@ -66,6 +66,21 @@ describe("two-guests-in-one-browser", () => {
     expect(forged.guest).toMatch(/^guest_/);
   });
 
+  test.each(["http://127.0.0.1:3000/", "https://chat.example/"])(
+    "a cookie under our name that another secret has signed gets a new guest: %s",
+    async (url) => {
+      const scheme = url.startsWith("https:") ? "https:" : "http:";
+      const name = guestCookie(scheme);
+      vi.stubEnv("CHATKIT_SECRET", "a stranger's secret, longer than 32 characters");
+      const ofStranger = await signGuest("guest_of_somebody", scheme);
+      vi.stubEnv("CHATKIT_SECRET", SECRET);
+      const { guest } = await open(url, { cookie: `${name}=${ofStranger}` });
+      expect(guest).toMatch(/^guest_[0-9a-f-]{36}$/);
+      const ours = await open(url, { cookie: `${name}=${await signGuest("guest_a", scheme)}` });
+      expect(ours.guest).toBe("guest_a");
+    },
+  );
+
   test.each([
     ["/", true],
     ["/any/page", true],

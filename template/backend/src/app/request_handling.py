@@ -109,7 +109,9 @@ def _attachments_url(identity: Identity, headers: Headers) -> str:
     host = headers.get("host") or "127.0.0.1:8000"
     if not HOST.fullmatch(host):
         raise RefusedError(400, "The Host header is no name of a host.")
-    scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+    # Each server on the way adds its own to the end: the first is the one that the browser met.
+    forwarded = (headers.get("x-forwarded-proto") or "").partition(",")[0].strip()
+    scheme = "https" if forwarded == "https" else "http"
     return f"{scheme}://{host}/attachments"
 
 

@@ -174,6 +174,17 @@ test.describe("blank-screen", () => {
     await person.expectProblem("ChatKit:");
   });
 
+  test("a fatal error in the middle of a chat", async ({ person }) => {
+    await person.say("Hello");
+    await person.waitForEnd();
+    await person.element.evaluate((element) => {
+      const error = Object.assign(new Error("The frame is gone."), { name: "FatalAppError" });
+      element.dispatchEvent(new CustomEvent("chatkit.error", { detail: { error } }));
+    });
+    await expectPanel(person, "blank-screen", NOT_STARTED);
+    await person.expectProblem("ChatKit:");
+  });
+
   test("a script that comes, and never starts the chat", async ({ newPerson, address }) => {
     const person = await newPerson();
     await person.letFail({ neverReady: true });
