@@ -21,8 +21,9 @@ The suite puts each pitfall back into a healthy project, by a small patch (`test
 the project's own test of it must fail, and the doctor must name it and nothing else as the cause
 (`tests/test_sabotage.py`). What a patch cannot bring about, such as a database that is down, a test
 of the project brings about, which wants the doctor or a panel of the page to name it; that test
-stands here in their place. A dash means that nothing can be put back, or that nobody can see it:
-why, stands below.
+stands here in their place. The tests in `internals/` are the template's (`tests/inside`), laid into
+the project; all others are the project's own. A dash means that nothing can be put back, or that
+nobody can see it: why, stands below.
 
 """
 

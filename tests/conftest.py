@@ -17,6 +17,8 @@ from support.variants import DEFAULT, VARIANTS, Variant
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+collect_ignore = ["inside"]  # run where they are laid: in projects
+
 INSTALL_FRONTEND = """
 import os
 from app.dev import node, packages, paths
@@ -26,7 +28,7 @@ packages.install(paths.FRONTEND, node.find_node(), os.environ)
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
 BUILT = "frontend/.next"
-LONGEST = "test_check_is_all_of_them"
+LONGEST = ("test_check_is_all_of_them", "test_what_projects_are_made_of_works")
 SHARING = ("test_model", "test_s3", "test_sabotage_page")
 """Modules whose tests share servers."""
 
@@ -50,7 +52,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process works alone in the end."""
-    items.sort(key=lambda item: item.name != LONGEST)
+    items.sort(key=lambda item: not item.name.startswith(LONGEST))
 
 
 class ByVariant(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -104,7 +106,7 @@ def project_of(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 Install = Callable[[Project], Project]
-Made = Callable[[str, Callable[[Project], None]], Project]
+Made = Callable[[str, Callable[[Project], object]], Project]
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +120,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(common: Path) -> Made:
     """Return a project of the default variant that the first process has made for all."""
 
-    def get(name: str, make: Callable[[Project], None]) -> Project:
+    def get(name: str, make: Callable[[Project], object]) -> Project:
         project, is_done = Project(common / name / "my-chat", DEFAULT), common / f"{name}-is-done"
         with FileLock(common / f"{name}-lock"):
             if not is_done.exists():

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Installed
+from conftest import Install, Installed, Made
 from filelock import FileLock
+from support.inside import INSIDE, lay
 from support.pitfall_tests import keep_pictures
 from support.projects import Project
 from support.variants import (
@@ -26,47 +27,61 @@ from support.variants import (
 )
 
 THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
+KIT, TOOLS = "tests/internals/kit", "tests/internals/tools"
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
-OF_VARIANTS = {"attachments", "conversation", "errors", "items", "requests"}
+CONVERSATION = "test_conversation.py"
+OF_VARIANTS = {
+    CONVERSATION,
+    "test_attachments.py",
+    "test_errors.py",
+    "test_items.py",
+    "test_requests.py",
+}
 """Tests of a project whose outcome depends on framework and database.
 
 The first with each framework and the first with each database run all of them. The others converse.
 """
 
-OF_FRAMEWORKS = {"entry", "identity", "limits", "main", "streaming"}
+OF_FRAMEWORKS = {
+    "internals/kit/test_streaming.py",
+    "test_entry.py",
+    "test_identity.py",
+    "test_limits.py",
+    "test_main.py",
+}
 """Those whose outcome depends on the framework alone. They speak HTTP, too."""
 
 OF_DATABASES = {
-    "copy_database",
-    "database",
-    "database_url",
-    "doctor_database",
-    "doctor_round_trip",
-    "doctor_running",
-    "migrations",
-    "store",
+    "internals/kit/test_database_url.py",
+    "internals/kit/test_store.py",
+    "internals/tools/test_copy_database.py",
+    "internals/tools/test_doctor_database.py",
+    "internals/tools/test_doctor_round_trip.py",
+    "internals/tools/test_doctor_running.py",
+    "test_database.py",
+    "test_migrations.py",
 }
 """Those whose outcome depends on the database alone."""
 
-OF_DJANGO = {"django"}
+OF_DJANGO = {"test_django.py"}
 OF_NEITHER = {
-    "checkout",
-    "demo",
-    "dev_running",
-    "dev_start",
-    "doctor",
-    "doctor_conversation",
-    "doctor_model",
-    "doctor_stopped",
-    "doctor_wsl",
-    "env_files",
-    "model",
-    "model_files",
-    "serve",
-    "settings",
-    "versions",
+    "internals/kit/test_checkout.py",
+    "internals/kit/test_env_files.py",
+    "internals/kit/test_serve.py",
+    "internals/kit/test_settings.py",
+    "internals/kit/test_versions.py",
+    "internals/tools/test_dev_running.py",
+    "internals/tools/test_dev_start.py",
+    "internals/tools/test_doctor.py",
+    "internals/tools/test_doctor_conversation.py",
+    "internals/tools/test_doctor_model.py",
+    "internals/tools/test_doctor_stopped.py",
+    "internals/tools/test_doctor_wsl.py",
+    "test_demo.py",
+    "test_model.py",
+    "test_model_files.py",
 }
-"""Those that are run once, by `uv run check`."""
+"""Those that are run once, with the default answers."""
 
 
 def code_of(project: Project) -> str:
@@ -80,12 +95,12 @@ def code_of(project: Project) -> str:
 
 def test_every_test_of_a_project_is_run(project_of: Installed) -> None:
     """By one of those below."""
+    projects = [project_of(Variant(one, "sqlite", wsl=False)).path for one in FRAMEWORKS]
+    folders = [folder / "backend" / "tests" for folder in (*projects, INSIDE)]
     files = {
-        file.stem.removeprefix("test_")
-        for framework in FRAMEWORKS
-        for file in (project_of(Variant(framework, "sqlite", False)).path / "backend").glob(
-            "tests/test_*.py"
-        )
+        file.relative_to(folder).as_posix()
+        for folder in folders
+        for file in folder.rglob("test_*.py")
     }
     assert files == OF_VARIANTS | OF_FRAMEWORKS | OF_DATABASES | OF_DJANGO | OF_NEITHER
 
@@ -106,20 +121,24 @@ def types_cache(common: Path, variant: Variant) -> Iterator[dict[str, str]]:
 def test_its_own_checks_pass(
     installed: Installed, built: Installed, common: Path, variant: Variant
 ) -> None:
-    """Through the page's server, built for production, where test_production.py is not enough."""
+    """Through the page's server, built for production, where test_production.py is not enough.
+
+    With what tests the project's insides, where that depends on the answers.
+    """
     project = built(variant) if variant in WHOLE else installed(variant)
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         project.run("uv", "run", *check, cwd="backend")
     with types_cache(common, variant) as env:
         project.run("uv", "run", "mypy", cwd="backend", env=env)
-    tests = set(OF_VARIANTS if variant in WHOLE else {"conversation"})
+    tests = set(OF_VARIANTS if variant in WHOLE else {CONVERSATION})
     if variant in STARTED:
         tests |= OF_FRAMEWORKS
     if variant in BY_DATABASE:
         tests |= OF_DATABASES
     if variant.framework == "django":
         tests |= OF_DJANGO
-    files = (f"tests/test_{name}.py" for name in sorted(tests))
+    lay(project, "backend")
+    files = (f"tests/{name}" for name in sorted(tests))
     env = THROUGH_THE_PAGE if variant in WHOLE else {}
     project.run("uv", "run", "pytest", *files, cwd="backend", env=env)
     assert set(project.git_status()) <= {"?? uv.lock"}
@@ -141,6 +160,28 @@ def test_check_is_all_of_them(built: Installed) -> None:
     assert summary.count("passed") == 10, printed
     assert "FAILED" not in summary
     assert set(project.git_status()) <= {"?? uv.lock"}
+
+
+@pytest.fixture(scope="module")
+def laid(made: Made, install: Install) -> Project:
+    """A project with the tests of its insides, which the first process makes for all."""
+    return made("laid", lambda project: lay(install(project), "backend"))
+
+
+@pytest.mark.parametrize("folder", [KIT, TOOLS])
+def test_what_projects_are_made_of_works(laid: Project, folder: str) -> None:
+    command = ("uv", "run", "--no-sync", "pytest", "--numprocesses=auto", "--dist=loadfile")
+    laid.run(*command, folder, cwd="backend", timeout=1800)
+    assert set(laid.git_status()) <= {"?? uv.lock"}
+
+
+def test_the_tests_of_insides_have_good_code(laid: Project, common: Path) -> None:
+    """As the project's own: linted, formatted, and with types."""
+    for check in (("check",), ("format", "--check")):
+        ruff = ("uv", "run", "--no-sync", "ruff", *check, "--no-respect-gitignore", KIT, TOOLS)
+        laid.run(*ruff, cwd="backend")
+    with types_cache(common, DEFAULT) as env:
+        laid.run("uv", "run", "--no-sync", "mypy", cwd="backend", env=env)
 
 
 @pytest.mark.parametrize("variant", [one for one in VARIANTS if one.wsl], ids=str)

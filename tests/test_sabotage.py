@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import Install
 from support.forked import AS_TEST, EXAMINATION, Forked, forked_from
-from support.pitfall_tests import Verdict, run_vitest
+from support.inside import INSIDE, lay
+from support.pitfall_tests import TEMPLATE, Verdict, run_vitest
 from support.programs import require
 from support.projects import Project, render_committed
 from support.sabotage_list import FOLDER, Sabotage, known_slugs, read_table
@@ -64,7 +65,8 @@ def test_a_pitfall_is_noticed_or_the_list_says_why_not(sabotage: Sabotage) -> No
         assert sabotage.tests
     if sabotage.shown:
         file, _, name = sabotage.shown.partition("::")
-        test = ROOT / "template" / ("frontend" if file.endswith(".ts") else "backend") / file
+        side = "frontend" if file.endswith(".ts") else "backend"
+        [test] = [one for tree in (TEMPLATE, INSIDE) if (one := tree / side / file).exists()]
         assert (f"def {name}(" if name else sabotage.slug) in test.read_text()
 
 
@@ -90,7 +92,7 @@ def forked(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         @cache
         def get(variant: Variant) -> Forked:
             folder = tmp_path_factory.mktemp("forked")
-            project = install(render_committed(folder / "my-chat", variant))
+            project = lay(install(render_committed(folder / "my-chat", variant)))
             return stack.enter_context(forked_from(project, folder))
 
         yield get

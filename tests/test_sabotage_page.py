@@ -11,6 +11,7 @@ import pytest
 from conftest import Install
 from support.dev import Dev, dev
 from support.forked import AS_TEST, EXAMINATION, Forked, forked_from
+from support.inside import lay
 from support.pitfall_tests import run_vitest
 from support.projects import BUILD, PACKAGES, WITHOUT_KEY, Project, render_committed, share
 from support.sabotage_list import Sabotage, read_table
@@ -24,7 +25,7 @@ OF_THE_PAGE = [one for one in read_table() if one.patch.exists() and one.runs ==
 def process(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
     """What the project's tests are forked from."""
     folder = tmp_path_factory.mktemp("forked")
-    project = install(render_committed(folder / "my-chat", DEFAULT))
+    project = lay(install(render_committed(folder / "my-chat", DEFAULT)))
     with forked_from(project, folder) as started:
         yield started
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Installed
 from support.forked import AS_TEST, EXAMINATION
+from support.inside import lay
 from support.pitfall_tests import NO_TEST_HANGS, read_verdict
 from support.sabotage_list import FOLDER
 from support.variants import STARTED, Variant
@@ -18,7 +19,7 @@ from support.variants import STARTED, Variant
 def test_the_guides_pitfalls_are_named(
     installed: Installed, variant: Variant, tmp_path: Path
 ) -> None:
-    project = installed(variant)
+    project = lay(installed(variant), "backend")
     test, report = project.path / "backend" / AS_TEST, tmp_path / "report"
     shutil.copy(EXAMINATION, test)
     pytest_of_project = ("uv", "run", "--no-sync", "pytest", "-n0", f"--junit-xml={report}")

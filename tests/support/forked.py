@@ -12,7 +12,7 @@ from support.projects import Project, clean_environment
 
 PROJECT_PYTHON = Path(__file__).parent / "project_python"
 EXAMINATION = PROJECT_PYTHON / "examination.py"
-AS_TEST = "tests/test_examination.py"
+AS_TEST = "tests/internals/tools/test_examination.py"
 """What it is called among the tests of a project."""
 
 OPTIONS = (

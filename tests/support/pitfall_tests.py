@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from chat import Json
 
+from support.inside import INSIDE
 from support.projects import Project
 from support.variants import ROOT
 
@@ -19,15 +20,22 @@ IN_DOCSTRING = re.compile(r"\bSlugs?: ([a-z0-9-]+(?:, [a-z0-9-]+)*)")
 NO_TEST_HANGS = ("-o", "faulthandler_timeout=120", "-o", "faulthandler_exit_on_timeout=true")
 
 
+def _files(side: str, pattern: str) -> list[tuple[Path, str]]:
+    """Return files of a side, the project's own and those laid into it, with their names there."""
+    folders = (TEMPLATE / side, INSIDE / side)
+    files = [(file, folder) for folder in folders for file in sorted(folder.glob(pattern))]
+    return [(file, file.relative_to(folder).as_posix()) for file, folder in files]
+
+
 def _slugs_of_tests() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for file in sorted(TEMPLATE.glob("backend/tests/test_*.py")):
+    for file, name_of_file in _files("backend", "tests/**/test_*.py"):
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 named = IN_DOCSTRING.search(ast.get_docstring(node) or "")
                 slugs = named[1].split(", ") if named else []
                 name = node.name.removeprefix("test_").replace("_", "-")
-                found[f"tests/{file.name}::{node.name}"] = {name, *slugs}
+                found[f"{name_of_file}::{node.name}"] = {name, *slugs}
     return found
 
 
@@ -72,19 +80,15 @@ def spec_files(slug: str) -> list[str]:
 
 def _titled(slug: str, files: str) -> list[str]:
     title = re.compile(rf'\b(?:describe|test)\(\s*"[^"]*\b{slug}\b')
-    frontend = TEMPLATE / "frontend"
-    return [
-        file.relative_to(frontend).as_posix()
-        for file in sorted(frontend.glob(files))
-        if title.search(file.read_text())
-    ]
+    found = _files("frontend", files)
+    return [name for file, name in found if title.search(file.read_text())]
 
 
 def read_verdict(report: Path) -> Verdict:
     """Return what pytest's report says."""
     verdict = Verdict()
     for test in ElementTree.parse(report).iter("testcase"):
-        name = f"tests/{test.attrib['classname'].rpartition('.')[2]}.py::{test.attrib['name']}"
+        name = f"{test.attrib['classname'].replace('.', '/')}.py::{test.attrib['name']}"
         if (failure := test.find("failure")) is not None:
             verdict.failed[name] = failure.attrib["message"]
         elif (error := test.find("error")) is not None:

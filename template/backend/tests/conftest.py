@@ -19,11 +19,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from between import Between, stand_between
 from chat import TLS, Chat, Json, visit
 from fake_model import KEY, FakeModel, run_fake_model
 from obstore.store import LocalStore
-from patient import Patient, make_patient
 from serving import start_serving
 from sqlalchemy import text
 from sqlalchemy.engine import URL
@@ -244,51 +242,6 @@ def expect_named_failure(caplog: pytest.LogCaptureFixture) -> NamedFailure:
         assert request_id in [getattr(record, "request_id", None) for record in failures]
 
     return expect
-
-
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Patient:
-    """A copy of the project, as somebody has just cloned it."""
-    return make_patient(tmp_path_factory.mktemp("clone"))
-
-
-@pytest.fixture(scope="session")
-def healthy(clone: Patient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """A copy of the project with settings and a migrated database, which nobody may break."""
-    folder = tmp_path_factory.mktemp("healthy")
-    patient = clone.copy(folder)
-    with empty_database(folder) as url:
-        patient.settle(url, SECRET)
-        yield patient
-
-
-@pytest.fixture
-def patient(healthy: Patient, tmp_path: Path) -> Patient:
-    """A copy of the project, to be broken; a database that is not a file is shared."""
-    return healthy.copy(tmp_path)
-
-
-@pytest.fixture
-def patient_alone(clone: Patient, tmp_path: Path) -> Iterator[Patient]:
-    """A copy of the project with a database of its own, to be broken."""
-    patient = clone.copy(tmp_path)
-    with empty_database(tmp_path) as url:
-        patient.settle(url, SECRET)
-        yield patient
-
-
-@pytest.fixture(scope="session")
-def backend(healthy: Patient) -> Iterator[Server]:
-    """The backend of the healthy project."""
-    with run_server(healthy.url) as running:
-        yield running
-
-
-@pytest.fixture
-def between(backend: Server) -> Iterator[Between]:
-    """What stands in for the page in front of it, or for a backend that errs."""
-    with stand_between(backend.address, SECRET) as running:
-        yield running
 
 
 @pytest.fixture

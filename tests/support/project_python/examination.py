@@ -1,4 +1,4 @@
-"""What the doctor says of this project; the sabotage puts it among the project's tests.
+"""What the doctor says of this project; the sabotage puts it among the tests of the doctor.
 
 It is written down as it is said: what it should be, the sabotage knows.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from app.settings import BACKEND
 from conftest import SECRET, empty_database, free_port, run_server
 from fake_model import run_fake_model
-from patient import Examination, Patient, fails
+from internals.tools.patient import Examination, Patient, fails
 from serving import PROCESSES
 from sqlalchemy.engine import URL
 

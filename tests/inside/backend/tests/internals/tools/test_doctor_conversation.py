@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from between import Between
 from chat import Json, text_of
 from conftest import Server
-from patient import Patient
+
+from internals.tools.between import Between
+from internals.tools.patient import Patient
 
 
 def of_items(change: Callable[[list[Json]], list[Json]]) -> Callable[[Json, Any], Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import empty_database, free_port, run_server, run_sql
-from patient import Examination, Patient, fails
 from sqlalchemy.engine import URL
 
 from app.doctor import page
 from app.settings import BACKEND
+from internals.tools.patient import Examination, Patient, fails
 
 LIB = BACKEND.parent / "frontend" / "src" / "lib"
 

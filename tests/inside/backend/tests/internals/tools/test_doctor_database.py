@@ -2,7 +2,8 @@
 
 import pytest
 from conftest import run_sql
-from patient import Patient, fails
+
+from internals.tools.patient import Patient, fails
 
 
 def test_migrations_not_run_is_named_and_mended(clone: Patient, patient_alone: Patient) -> None:

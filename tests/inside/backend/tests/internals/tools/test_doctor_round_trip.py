@@ -1,9 +1,10 @@
 """What a conversation of the doctor with a project that runs leaves behind: nothing."""
 
 import pytest
-from between import Between
 from conftest import Server, free_port
-from patient import Examination, Patient
+
+from internals.tools.between import Between
+from internals.tools.patient import Examination, Patient
 
 
 def talked(examination: Examination) -> dict[str, str]:

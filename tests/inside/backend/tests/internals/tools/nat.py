@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from patient import Examination, Patient
+
+from internals.tools.patient import Examination, Patient
 
 
 @dataclass(frozen=True)

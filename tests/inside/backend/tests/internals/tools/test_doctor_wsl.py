@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from conftest import free_port, run_server
-from nat import behind_nat
-from patient import Patient, fails, linux, warns
+
+from internals.tools.nat import behind_nat
+from internals.tools.patient import Patient, fails, linux, warns
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 

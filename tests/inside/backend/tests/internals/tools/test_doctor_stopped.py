@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from conftest import SECRET, free_port
-from patient import Patient, fails, warns
+
+from internals.tools.patient import Patient, fails, warns
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from between import Between
 from chat import Json
 from conftest import Server, empty_database, free_port, run_server
-from patient import Examination, Patient, fails
+
+from internals.tools.between import Between
+from internals.tools.patient import Examination, Patient, fails
 
 
 def through(

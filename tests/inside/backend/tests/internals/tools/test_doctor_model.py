@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import free_port
-from patient import Patient, fails, warns
+
+from internals.tools.patient import Patient, fails, warns
 
 KEY = "sk-a-key-that-is-accepted"
 

@@ -1,0 +1,1 @@
+"""Tests of what the kit and the tools are made of."""

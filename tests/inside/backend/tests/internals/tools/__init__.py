@@ -1,0 +1,1 @@
+"""Tests of dev, the doctor, check and copy-database."""
