@@ -2,7 +2,7 @@
 
     uv run scripts/pitfalls.py
 
-The words are those of generated projects: template/frontend/src/pitfalls.json.
+The words are those of generated projects: template/frontend/src/kit/pitfalls.json.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-WORDS = ROOT / "template" / "frontend" / "src" / "pitfalls.json"
+WORDS = ROOT / "template" / "frontend" / "src" / "kit" / "pitfalls.json"
 FOLDER = ROOT / "docs" / "pitfalls"
 
 

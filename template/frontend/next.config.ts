@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
 import { PHASE_PRODUCTION_BUILD } from "next/constants";
+import { expectDomainKey } from "./src/kit/settings";
 import { DEVELOPMENT_HOSTS } from "./src/lib/development-hosts";
-import { expectDomainKey } from "./src/lib/domain-key";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
 const development = process.env.NODE_ENV === "development";

@@ -80,5 +80,5 @@ def read_table() -> list[Sabotage]:
 
 def known_slugs() -> list[tuple[str, str]]:
     """Return section and slug of all pitfalls that projects have words for."""
-    sections = json.loads((TEMPLATE / "frontend" / "src" / "pitfalls.json").read_text())
+    sections = json.loads((TEMPLATE / "frontend" / "src" / "kit" / "pitfalls.json").read_text())
     return [(one["section"], pitfall["slug"]) for one in sections for pitfall in one["pitfalls"]]

@@ -1,4 +1,4 @@
-import type { StudioExport } from "@/lib/studio-export";
+import type { StudioExport } from "@/kit/chat/element";
 
 /**
  * How the chat looks: paste the object of your export of ChatKit Studio (https://chatkit.studio/playground) over the one

@@ -1,50 +1,14 @@
-import { type NextRequest, NextResponse } from "next/server";
+import type { NextRequest } from "next/server";
+import { handleDocument } from "@/kit/server/document";
+import { access } from "@/lib/access";
 import { contentSecurityPolicy } from "@/lib/content-security-policy";
-import { Failure } from "@/lib/failure";
-import { GUEST_SECONDS, guestCookie, guestOf, newGuest, schemeOf, signGuest } from "@/lib/guest";
-import { guestsAreWelcome } from "@/lib/identity";
-import { isRead } from "@/lib/own-page";
-import { REQUEST_ID, requestId } from "@/lib/request-id";
-import { logFailure } from "@/lib/respond";
-
-const POLICY = "content-security-policy";
 
 /**
- * Gives every document its guest cookie, before the page can ask for anything: were the cookie set by an API
- * call, two calls at once would make two guests. And its content security policy. Next.js calls this file "proxy"
- * (formerly "middleware"); the proxy to the backend is src/app/api/chatkit/route.ts.
+ * Answers for every document. Next.js calls this file "proxy" (formerly "middleware"); the proxy to the backend is
+ * src/app/api/chatkit/route.ts.
  */
-export async function proxy(request: NextRequest): Promise<Response> {
-  const policy = contentSecurityPolicy(Buffer.from(crypto.randomUUID()).toString("base64"));
-  // Next finds the nonce for its own scripts in the request.
-  const headers = new Headers(request.headers);
-  headers.set(POLICY, policy);
-  const response = NextResponse.next({ request: { headers } });
-  response.headers.set(POLICY, policy);
-  response.headers.set(REQUEST_ID, requestId(request));
-  try {
-    // A form of another site comes without our cookie: its person would be made a new guest, and lose their history.
-    if (isRead(request) && guestsAreWelcome()) await welcome(request, response);
-  } catch (error) {
-    // The page comes all the same, and takes no cookie away: it asks for its status, and says what is wrong.
-    if (!(error instanceof Failure && error.status < 500)) logFailure(request, error);
-  }
-  return response;
-}
-
-async function welcome(request: NextRequest, response: NextResponse): Promise<void> {
-  const guest = (await guestOf(request)) ?? newGuest();
-  const scheme = schemeOf(request);
-  // Also for who is known: by then the cookie may have another name, or another secret.
-  response.cookies.set(guestCookie(scheme), await signGuest(guest, scheme), {
-    httpOnly: true,
-    sameSite: "lax",
-    secure: scheme === "https:",
-    path: "/",
-    maxAge: GUEST_SECONDS,
-  });
-  // Documents that the build has made may be kept by anybody on the way, by what Next says of them.
-  response.headers.set("cache-control", "private, no-store");
+export function proxy(request: NextRequest): Promise<Response> {
+  return handleDocument(request, access, contentSecurityPolicy);
 }
 
 // Documents only: no API, no files, and nothing that the page's own router fetches in advance. A document that

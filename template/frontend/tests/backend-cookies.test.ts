@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GET } from "@/app/api/attachments/[id]/route";
-import { guestCookie, signGuest } from "@/lib/guest";
+import { guestCookie, signGuest } from "@/kit/server/guest";
 import { fakeBackend } from "./fake-backend";
 import { claimsOf, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { POST } from "@/app/api/chatkit/route";
-import { backendAddress } from "@/lib/backend-address";
-import { guestCookie } from "@/lib/guest";
-import { BODY_LIMIT } from "@/lib/request-body";
+import { backendAddress } from "@/kit/server/backend";
+import { guestCookie } from "@/kit/server/guest";
+import { BODY_LIMIT } from "@/kit/server/limits";
 import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
 import { claimsOf, eventsOf, file, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
 

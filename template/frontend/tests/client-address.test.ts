@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { clientAddress } from "@/lib/client-address";
-import { asFrom } from "@/lib/connections";
+import { asFrom, clientAddress } from "@/kit/server/connections";
 
 beforeEach(() => void vi.spyOn(console, "warn").mockImplementation(() => {}));
 afterEach(() => {

@@ -5,7 +5,7 @@ import { POST } from "@/app/api/chatkit/route";
 import { GET } from "@/app/api/status/route";
 import Page from "@/app/page";
 import Pitfalls from "@/app/pitfalls/page";
-import { withoutSecrets } from "@/lib/disclosure";
+import { withoutSecrets } from "@/kit/causes";
 import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
 import { eventsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
 

@@ -3,7 +3,7 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import Page from "@/app/page";
-import { DOMAIN_KEYS, domainKey, expectDomainKey, PLACEHOLDER_DOMAIN_KEY } from "@/lib/domain-key";
+import { DOMAIN_KEYS, domainKey, expectDomainKey, PLACEHOLDER_DOMAIN_KEY } from "@/kit/settings";
 import { proxy } from "@/proxy";
 import nextConfig from "../next.config";
 import { stubSecret } from "./page-request";

@@ -2,7 +2,7 @@ import { SignJWT } from "jose";
 import { unstable_doesMiddlewareMatch as doesMatch } from "next/experimental/testing/server";
 import { NextRequest } from "next/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { guestCookie, guestOf, signGuest } from "@/lib/guest";
+import { guestCookie, guestOf, signGuest } from "@/kit/server/guest";
 import { config, proxy } from "@/proxy";
 import { messageOf, post, SECRET, stubSecret } from "./page-request";
 

@@ -1,6 +1,6 @@
 import { NextRequest } from "next/server";
 import { beforeEach, expect, test, vi } from "vitest";
-import { pageOrigin } from "@/lib/page-origin";
+import { pageOrigin } from "@/kit/server/sender";
 import { fakeBackend } from "./fake-backend";
 import { claimsOf, post, stubSecret } from "./page-request";
 

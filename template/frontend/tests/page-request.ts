@@ -3,7 +3,7 @@ import { type JWTPayload, jwtVerify } from "jose";
 import { NextRequest } from "next/server";
 import { expect, vi } from "vitest";
 import { POST } from "@/app/api/chatkit/route";
-import { guestCookie, signGuest } from "@/lib/guest";
+import { guestCookie, signGuest } from "@/kit/server/guest";
 
 export const SECRET = "a secret for the tests, longer than 32 characters";
 export const GUEST = "guest_of_the_tests";

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, expect, test, vi } from "vitest";
-import { CAUSES } from "@/lib/causes";
-import { adviceForPanels, SECTIONS } from "@/lib/pitfalls";
+import { CAUSES } from "@/kit/causes";
+import { adviceForPanels, SECTIONS } from "@/kit/pitfalls";
 
 afterEach(() => vi.unstubAllEnvs());
 

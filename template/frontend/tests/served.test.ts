@@ -13,7 +13,7 @@ import { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { guestCookie, signGuest } from "@/lib/guest";
+import { guestCookie, signGuest } from "@/kit/server/guest";
 import { answerJson, startEvents } from "./fake-backend";
 import { expectBuild } from "./page/built";
 import { type Backend, type Running, startPage } from "./page/servers";

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { expectSettings } from "@/lib/start";
+import { expectSettings } from "@/kit/server/start";
 import { expectBuild } from "./page/built";
 import { SECRET, stubSecret } from "./page-request";
 

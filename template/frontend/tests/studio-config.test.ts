@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { chatkitConfig } from "@/chatkit.config";
-import type { StudioExport } from "@/lib/studio-export";
+import type { StudioExport } from "@/kit/chat/element";
 
 // The form in which ChatKit Studio exports: what matters is that the compiler takes it.
 const exported: StudioExport = {

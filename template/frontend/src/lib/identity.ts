@@ -1,6 +1,6 @@
 import type { NextRequest } from "next/server";
-import { guestOf } from "@/lib/guest";
-import { oidcOwner, oidcProvider } from "@/lib/oidc";
+import { guestOf } from "@/kit/server/guest";
+import { oidcOwner, oidcProvider } from "@/kit/server/oidc";
 
 /**
  * Who sent this request? The answer owns the conversations that the request may see: a name that never

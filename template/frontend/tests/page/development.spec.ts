@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Slug } from "@/lib/causes";
-import type { SECTIONS } from "@/lib/pitfalls";
+import type { Slug } from "@/kit/causes";
+import type { SECTIONS } from "@/kit/pitfalls";
 import { expectNoBarriers } from "./barriers";
 import { expect, test } from "./fixtures";
 import { FRONTEND } from "./paths";
@@ -9,7 +9,9 @@ import { CDN, type Person } from "./person";
 
 /** What the owner can do about a pitfall. */
 function cureOf(slug: Slug): string {
-  const sections: typeof SECTIONS = JSON.parse(readFileSync(join(FRONTEND, "src", "pitfalls.json"), "utf8"));
+  const sections: typeof SECTIONS = JSON.parse(
+    readFileSync(join(FRONTEND, "src", "kit", "pitfalls.json"), "utf8"),
+  );
   const pitfall = sections.flatMap(({ pitfalls }) => pitfalls).find((one) => one.slug === slug);
   return pitfall?.cure.replaceAll("`", "") ?? "not there";
 }

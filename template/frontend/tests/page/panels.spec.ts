@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { Locator } from "@playwright/test";
-import type { Slug } from "@/lib/causes";
+import type { Slug } from "@/kit/causes";
 import { expectNoBarriers } from "./barriers";
 import { expect, test } from "./fixtures";
 import type { Person } from "./person";

@@ -6,7 +6,7 @@ from functools import cache
 
 from app.dev.paths import FRONTEND
 
-FILE = FRONTEND / "src" / "pitfalls.json"
+FILE = FRONTEND / "src" / "kit" / "pitfalls.json"
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ def errors() -> Finding | None:
         f'the backend says "{here}", and the page makes "{words_of(there)}" of it, with '
         f"{there.status_code}",
         tried=f"POST {_url()} with a conversation that is not there",
-        source="frontend/src/lib/chatkit-proxy.ts",
+        source="frontend/src/kit/server/chatkit.ts",
         command="git diff frontend/src",
         slug="proxy-hides-the-cause",
     )
@@ -251,7 +251,7 @@ def headers() -> Finding | None:
         f"the page hands on what browsers send: a header that means nothing to it is answered with "
         f"{answer.status_code}, {words_of(answer)}",
         tried=f"POST {_url()} with an Authorization of the doctor's",
-        source="frontend/src/lib/backend-proxy.ts",
+        source="frontend/src/kit/server/proxy.ts",
         command="git diff frontend/src",
         slug="proxy-forwards-everything",
     )

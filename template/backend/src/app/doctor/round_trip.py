@@ -86,7 +86,7 @@ def pieces() -> Finding:
     return failed(
         f"all of the answer came at once, after {whole:.1f} seconds",
         tried=f"a message through {held.way}",
-        source="frontend/src/lib/chatkit-proxy.ts",
+        source="frontend/src/kit/server/chatkit.ts",
         command="git diff frontend",
         slug="proxy-buffers",
     )

@@ -19,7 +19,7 @@ def studio_config() -> Finding | None:
     return warned(
         "nothing imports chatkit.config.ts, so the design from ChatKit Studio does not show",
         tried="a search for chatkit.config in frontend/src",
-        source="frontend/src/components/chat/chatkit-element.tsx",
+        source="frontend/src/components/chat/chat-client.tsx",
         command="git diff frontend/src/components",
         slug="studio-config-not-applied",
     )

@@ -1,8 +1,8 @@
-import { domainKey } from "@/lib/domain-key";
-import { adviceForPanels } from "@/lib/pitfalls";
-import { ChatFrame } from "./chat-frame";
+import { adviceForPanels } from "@/kit/pitfalls";
+import { domainKey } from "@/kit/settings";
+import { ChatClient } from "./chat-client";
 
 /** The chat: loads, and within ten seconds is there or says why not. It fills whatever holds it. */
 export function Chat() {
-  return <ChatFrame domainKey={domainKey()} advice={adviceForPanels()} />;
+  return <ChatClient domainKey={domainKey()} advice={adviceForPanels()} />;
 }

@@ -1,4 +1,4 @@
-import { isDevelopment } from "@/lib/disclosure";
+import { isDevelopment } from "@/kit/causes";
 
 type Data = Record<string, unknown>;
 type Effect = (data: Data) => void;

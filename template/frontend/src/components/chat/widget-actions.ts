@@ -1,6 +1,6 @@
 import type { WidgetsOption } from "@openai/chatkit";
 import type { UseChatKitReturn } from "@openai/chatkit-react";
-import { isDevelopment } from "@/lib/disclosure";
+import { isDevelopment } from "@/kit/causes";
 
 type OnAction = NonNullable<WidgetsOption["onAction"]>;
 type Action = Parameters<OnAction>[0];

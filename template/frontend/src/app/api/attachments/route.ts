@@ -1,10 +1,11 @@
 import type { NextRequest } from "next/server";
-import { answerAttachments } from "@/lib/attachments-proxy";
+import { handleAttachments } from "@/kit/server/proxy";
+import { access } from "@/lib/access";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
 
 /** ChatKit uploads a file here when its `uploadStrategy` is `direct`. */
 export function POST(request: NextRequest): Promise<Response> {
-  return answerAttachments(request);
+  return handleAttachments(request, access);
 }

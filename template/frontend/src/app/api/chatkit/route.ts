@@ -1,10 +1,11 @@
 import type { NextRequest } from "next/server";
-import { answerChatKit } from "@/lib/chatkit-proxy";
+import { handleChatKit } from "@/kit/server/chatkit";
+import { access } from "@/lib/access";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
 
 /** ChatKit's one endpoint: every request of the page goes through here to the backend. */
 export function POST(request: NextRequest): Promise<Response> {
-  return answerChatKit(request);
+  return handleChatKit(request, access);
 }

@@ -1,10 +1,11 @@
 import type { NextRequest } from "next/server";
-import { answerStatus } from "@/lib/status";
+import { handleStatus } from "@/kit/server/status";
+import { access } from "@/lib/access";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
 
 /** Whether this browser's person can chat: the page asks once, when it is opened. */
 export function GET(request: NextRequest): Promise<Response> {
-  return answerStatus(request);
+  return handleStatus(request, access);
 }

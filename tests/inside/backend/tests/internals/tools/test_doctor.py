@@ -13,7 +13,7 @@ from app.doctor import page
 from app.settings import BACKEND
 from internals.tools.patient import Examination, Patient, fails
 
-LIB = BACKEND.parent / "frontend" / "src" / "lib"
+KIT = BACKEND.parent / "frontend" / "src" / "kit"
 
 OUTSIDE = {"page.script"}
 """What needs the world outside, which tests do not have."""
@@ -79,7 +79,7 @@ def test_a_person_is_told_what_to_do(patient: Patient) -> None:
 
 
 def test_every_slug_has_its_pitfall() -> None:
-    text = (BACKEND.parent / "frontend" / "src" / "pitfalls.json").read_text(encoding="utf-8")
+    text = (KIT / "pitfalls.json").read_text(encoding="utf-8")
     known = {one["slug"] for section in json.loads(text) for one in section["pitfalls"]}
     sources = [file.read_text(encoding="utf-8") for file in BACKEND.glob("src/app/doctor/*.py")]
     said = set(re.findall(r'slug="([a-z-]+)"', "".join(sources)))
@@ -88,7 +88,7 @@ def test_every_slug_has_its_pitfall() -> None:
 
 
 def test_what_the_page_says_too_is_said_alike() -> None:
-    sources = [file.read_text(encoding="utf-8") for file in LIB.glob("*.ts")]
+    sources = [file.read_text(encoding="utf-8") for file in KIT.rglob("*.ts")]
     for said in (page.SCRIPT, page.ALLOW_LIST, page.PLACEHOLDER):
         assert any(f'"{said}"' in source for source in sources)
 

@@ -189,7 +189,7 @@ def test_a_placeholder_for_the_domain_key_is_named(patient: Patient) -> None:
 
 
 def test_studio_config_not_applied_is_named(patient: Patient) -> None:
-    element = "frontend/src/components/chat/chatkit-element.tsx"
+    element = "frontend/src/components/chat/chat-client.tsx"
     patient.change(element, 'import { chatkitConfig } from "@/chatkit.config";\n', "")
     found = warns(patient.examine("page"), "page.studio-config", "studio-config-not-applied")
     assert element in found["source"]

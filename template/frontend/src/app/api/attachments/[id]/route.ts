@@ -1,5 +1,6 @@
 import type { NextRequest } from "next/server";
-import { answerAttachments } from "@/lib/attachments-proxy";
+import { handleAttachments } from "@/kit/server/proxy";
+import { access } from "@/lib/access";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
@@ -7,7 +8,7 @@ export const dynamic = "force-dynamic";
 type Context = { params: Promise<{ id: string }> };
 
 async function answer(request: NextRequest, { params }: Context): Promise<Response> {
-  return answerAttachments(request, (await params).id);
+  return handleAttachments(request, access, (await params).id);
 }
 
 /** Downloads an attachment. */

@@ -1,0 +1,20 @@
+"use client";
+
+import { chatkitConfig } from "@/chatkit.config";
+import { ChatFrame, type OfThePage } from "@/kit/chat/frame";
+import { runClientTool } from "./client-tools";
+import { runEffect } from "./effects";
+import { runWidgetAction } from "./widget-actions";
+
+/** The chat in the browser: how it looks and what it can do there is yours, all else is the kit's. */
+export function ChatClient(page: OfThePage) {
+  return (
+    <ChatFrame
+      {...page}
+      config={chatkitConfig}
+      runClientTool={runClientTool}
+      runEffect={runEffect}
+      runWidgetAction={runWidgetAction}
+    />
+  );
+}

@@ -1,0 +1,91 @@
+import { type Cause, isDevelopment } from "@/kit/causes";
+import styles from "./chat.module.css";
+
+/** What a panel says to the owner, besides what was seen. */
+export type Advice = { title: string; cure: string };
+
+type Props = {
+  cause: Cause;
+  /** For the owner: there is none where visitors see the page. */
+  advice: Advice | undefined;
+  /** Without it the page has to be loaded again: our own scripts do not run. */
+  onRetry?: () => void;
+};
+
+/** Says why there is no chat and what to do, and lets the person try again. */
+export function Panel({ cause, advice, onRetry }: Props) {
+  return (
+    <section role="alert" className={styles.panel} data-cause={cause.slug}>
+      <h2>The chat could not start{advice && `: ${advice.title}`}</h2>
+      <p>
+        <Prose text={cause.message} />
+      </p>
+      {advice && (
+        <p>
+          <Prose text={advice.cure} />
+        </p>
+      )}
+      <p className={styles.actions}>
+        {onRetry ? (
+          <button type="button" onClick={onRetry}>
+            Retry
+          </button>
+        ) : (
+          // biome-ignore lint/a11y/useValidAnchor: it loads this very page again, without any script
+          <a href="">Load the page again</a>
+        )}
+        {advice && (
+          <a href={`/pitfalls#${cause.slug}`} target="_blank" rel="noopener">
+            More about this
+          </a>
+        )}
+      </p>
+    </section>
+  );
+}
+
+/** Lies over a page that could not be drawn. */
+export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: string }; onRetry: () => void }) {
+  return (
+    <main className={styles.overlay}>
+      <section role="alert" className={styles.panel}>
+        <h1>This page could not be drawn</h1>
+        <p>{isDevelopment() ? error.message : forVisitors(error.digest)}</p>
+        <p className={styles.actions}>
+          <button type="button" onClick={onRetry}>
+            Retry
+          </button>
+          {isDevelopment() && (
+            <a href="/pitfalls#blank-screen" target="_blank" rel="noopener">
+              More about this
+            </a>
+          )}
+        </p>
+      </section>
+    </main>
+  );
+}
+
+/** By the digest the owner finds the error in the log of the page's server; one of the browser has none. */
+function forVisitors(digest?: string): string {
+  return `Try again in a minute.${digest ? ` (error ${digest})` : ""}`;
+}
+
+const MARKED = /`([^`]+)`|(https:\/\/\S*[^\s.,:;)])/;
+
+/** Text as the pitfalls have it: `backticks` mark code, and addresses are links. */
+export function Prose({ text }: { text: string }) {
+  // What splits it is in the parts too: plain, code, link, plain, …
+  return text.split(MARKED).map((part, index) => {
+    const key = `${index}`;
+    if (index % 3 === 1 && part) return <code key={key}>{part}</code>;
+    if (index % 3 === 2 && part) {
+      return (
+        <a key={key} href={part}>
+          {part}
+        </a>
+      );
+    }
+    return part;
+  });
+}

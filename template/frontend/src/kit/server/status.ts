@@ -1,0 +1,84 @@
+import { json } from "node:stream/consumers";
+import type { NextRequest } from "next/server";
+import { type Slug, withoutSecrets } from "@/kit/causes";
+import { askBackend, backendAddress } from "@/kit/server/backend";
+import { Failure, respond, unbuffered } from "@/kit/server/failures";
+import { answering, type Sender } from "@/kit/server/limits";
+import { type BackendResponse, expectJson, handOn } from "@/kit/server/proxy";
+import { type Access, senderOf } from "@/kit/server/sender";
+
+// Together less than the ten seconds after which the page gives up on its own.
+const PATIENCE_MS = 4000;
+
+// A question that everybody may ask, and that needs all there is: the secret, the database and its tables.
+const QUESTION = Buffer.from(JSON.stringify({ type: "threads.list", params: { limit: 1 } }));
+
+type Said = { status?: unknown; message?: unknown } | null;
+
+/**
+ * Tells the page whether its person can chat: ChatKit asks for nothing until somebody writes, and would say so only
+ * then.
+ *
+ * Raises nothing: what is wrong becomes an answer with a message, and with the slug of the pitfall.
+ */
+export function handleStatus(request: NextRequest, access: Access): Promise<Response> {
+  return respond(request, async () => {
+    const sender = await senderOf(request, access);
+    const share = answering.take(sender);
+    try {
+      await checkHealth(request);
+      await checkPerson(request, sender);
+    } finally {
+      share.giveBack();
+    }
+    return Response.json({ status: "ok" }, { headers: unbuffered() });
+  });
+}
+
+async function checkHealth(request: NextRequest): Promise<void> {
+  const address = backendAddress("/health");
+  const answer = await inTime(request, address.url, (signal) =>
+    askBackend(address, { method: "GET", headers: {}, body: null, signal }),
+  );
+  await expectGood({ answer, address }, (said) =>
+    said?.status === "not migrated" ? "migrations-not-run" : "database-down",
+  );
+}
+
+async function checkPerson(request: NextRequest, sender: Sender): Promise<void> {
+  const { url } = backendAddress("/chatkit");
+  const headers = { "content-type": "application/json" };
+  const asked = await inTime(request, url, (signal) =>
+    handOn(request, sender, "/chatkit", { method: "POST", headers, body: QUESTION, signal }),
+  );
+  // The backend believes no token but one that is signed with its own secret.
+  const differ = asked.answer.statusCode === 401;
+  await expectGood(asked, () => (differ ? "env-file-lost" : "blank-screen"));
+}
+
+async function expectGood(asked: BackendResponse, slugOf: (said: Said) => Slug): Promise<void> {
+  const { answer, address } = asked;
+  expectJson(asked);
+  const said = (await json(answer).catch(() => null)) as Said;
+  if (answer.statusCode === 200) return;
+  const message = typeof said?.message === "string" ? said.message : `It answered ${answer.statusCode}.`;
+  // By a limit: what it says of that is for whoever asked.
+  if (answer.statusCode === 429) throw new Failure(message, 429, slugOf(said));
+  throw new Failure(`The backend at ${withoutSecrets(address.url)} says: ${message}`, 502, slugOf(said));
+}
+
+async function inTime<T>(
+  request: NextRequest,
+  url: URL,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    return await ask(AbortSignal.any([request.signal, patience]));
+  } catch (error) {
+    const isOfTheBackend = error instanceof Failure && error.slug === "backend-down";
+    if (!patience.aborted || !isOfTheBackend) throw error;
+    const words = `The backend at ${withoutSecrets(url)} did not answer within ${PATIENCE_MS / 1000} seconds.`;
+    throw new Failure(words, 502, "backend-down");
+  }
+}
