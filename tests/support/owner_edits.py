@@ -58,6 +58,11 @@ EDITS = [
         '      { label: "Show me a form", prompt: "Show me a form", icon: "notebook-pencil" },\n',
         '      { label: "Where is my order?", prompt: "Where is my order?", icon: "suitcase" },\n',
     ),
+    Edit(
+        "frontend/src/lib/content-security-policy.ts",
+        '"font-src": ["\'self\'", "data:"]',
+        '"font-src": ["\'self\'", "data:", "https://fonts.example"]',
+    ),
     Edit("frontend/src/app/page.tsx", "<Chat />", "<h1>Ada's shop</h1>\n      <Chat />"),
     Edit("frontend/src/app/layout.tsx", 'title: "Chat"', 'title: "Ada\'s shop"'),
     Edit("README.md", "# my-chat\n", "# Ada's shop\n"),
