@@ -6,7 +6,14 @@ from typing import Any
 from chatkit.actions import Action
 from chatkit.errors import CustomStreamError
 from chatkit.store import NotFoundError
-from chatkit.types import ProgressUpdateEvent, ThreadStreamEvent, WidgetItem
+from chatkit.types import (
+    Annotation,
+    AssistantMessageContentPartDone,
+    ProgressUpdateEvent,
+    ThreadStreamEvent,
+    URLSource,
+    WidgetItem,
+)
 
 from app.demo.speech import say
 from app.errors import RefusedError
@@ -20,6 +27,9 @@ MEANT = "The shop is closed today."
 
 NOT_JSON = "Note what is no JSON"
 """What is written to have the thread hold what cannot be stored, and the answer fail."""
+
+HALFWAY = "Name a source and fail"
+"""What is written to have an answer fail before it is done."""
 
 ERRORS = {
     "ValueError": ValueError(INSIDE),
@@ -54,6 +64,11 @@ async def _fail(turn: Turn, text: str) -> AsyncIterator[ThreadStreamEvent]:
     if text == NOT_JSON:
         turn.thread.metadata["noted"] = object()
         raise KeyError(INSIDE)
+    if text == HALFWAY:
+        async for event in say(turn, MEANT, [Annotation(source=URLSource(title="A", url="a:"))]):
+            if isinstance(getattr(event, "update", None), AssistantMessageContentPartDone):
+                raise KeyError(INSIDE)
+            yield event
     if name in ERRORS:
         raise ERRORS[name]
     async for event in say(turn, text):

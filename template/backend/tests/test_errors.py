@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from careless_assistant import ERRORS, INSIDE, MEANT, NOT_JSON
-from chat import Chat, Json, is_delta, message
+from careless_assistant import ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
+from chat import Chat, Json, is_delta, message, text_of
 from chatkit.types import ThreadMetadata
 from conftest import Run, Server, alembic, empty_database, environment, run_server
 from sqlalchemy import update
@@ -182,6 +182,16 @@ def test_what_fails_when_all_is_said_ends_the_stream_in_words(
     assert found, sentence
     lines = [line for line in careless_log.read_text().splitlines() if found[1] in line]
     assert any("Unable to serialize" in line for line in lines)
+
+
+def test_a_half_answer_keeps_what_it_has_said_once(careless: Server) -> None:
+    """Its sources too: both we and ChatKit gather them."""
+    person = careless.someone()
+    thread_id = person.say(HALFWAY)[0]["thread"]["id"]
+    _, half = person.items(thread_id)
+    assert text_of(half) == MEANT
+    [content] = half["content"]
+    assert [one["source"]["title"] for one in content["annotations"]] == ["A"]
 
 
 def test_what_chatkit_says_of_a_request_is_shown(careless: Server) -> None:
