@@ -28,7 +28,11 @@ packages.install(paths.FRONTEND, node.find_node(), os.environ)
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")
 BUILT = "frontend/.next"
-LONGEST = ("test_check_is_all_of_them", "test_what_projects_are_made_of_works")
+LONGEST = (
+    "test_check_is_all_of_them",
+    "test_what_projects_are_made_of_works",
+    "test_what_the_page_is_made_of_works",
+)
 SHARING = ("test_model", "test_s3", "test_sabotage_page")
 """Modules whose tests share servers."""
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Install, Installed, Made
+from conftest import BUILT, Install, Installed, Made
 from filelock import FileLock
 from support.inside import INSIDE, lay
-from support.pitfall_tests import keep_pictures
-from support.projects import Project
+from support.pitfall_tests import keep_pictures, run_playwright
+from support.projects import Project, share
 from support.variants import (
     BY_DATABASE,
     DEFAULT,
@@ -27,7 +27,8 @@ from support.variants import (
 )
 
 THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
-KIT, TOOLS = "tests/internals/kit", "tests/internals/tools"
+INTERNALS = "tests/internals"
+KIT, TOOLS = f"{INTERNALS}/kit", f"{INTERNALS}/tools"
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
 CONVERSATION = "test_conversation.py"
 OF_VARIANTS = {
@@ -163,15 +164,23 @@ def test_check_is_all_of_them(built: Installed) -> None:
 
 
 @pytest.fixture(scope="module")
-def laid(made: Made, install: Install) -> Project:
-    """A project with the tests of its insides, which the first process makes for all."""
-    return made("laid", lambda project: lay(install(project), "backend"))
+def laid(made: Made, install: Install, built: Installed) -> Project:
+    """A built project with the tests of its insides, which the first process makes for all."""
+    return made("laid", lambda project: share(built(DEFAULT), lay(install(project)), BUILT))
 
 
 @pytest.mark.parametrize("folder", [KIT, TOOLS])
 def test_what_projects_are_made_of_works(laid: Project, folder: str) -> None:
     command = ("uv", "run", "--no-sync", "pytest", "--numprocesses=auto", "--dist=loadfile")
     laid.run(*command, folder, cwd="backend", timeout=1800)
+    assert set(laid.git_status()) <= {"?? uv.lock"}
+
+
+def test_what_the_page_is_made_of_works(laid: Project, tmp_path: Path) -> None:
+    laid.run("npm", "test", "--", INTERNALS, cwd="frontend")
+    verdict = run_playwright(laid, tmp_path / "report.json", [INTERNALS])
+    keep_pictures(laid)
+    assert verdict.failed | verdict.broken == {}
     assert set(laid.git_status()) <= {"?? uv.lock"}
 
 
@@ -182,6 +191,8 @@ def test_the_tests_of_insides_have_good_code(laid: Project, common: Path) -> Non
         laid.run(*ruff, cwd="backend")
     with types_cache(common, DEFAULT) as env:
         laid.run("uv", "run", "--no-sync", "mypy", cwd="backend", env=env)
+    for script in ("lint", "types"):
+        laid.run("npm", "run", script, cwd="frontend")
 
 
 @pytest.mark.parametrize("variant", [one for one in VARIANTS if one.wsl], ids=str)

@@ -1,15 +1,15 @@
 import { defineConfig } from "@playwright/test";
 import { FLAGS, findChromium } from "./tests/page/chromium";
-import { RESULTS } from "./tests/page/paths";
+import { RESULTS } from "./tests/page/servers";
 
 const executablePath = findChromium();
 
 // One worker: all tests share a backend and a page's server. Not retried: what works at times is broken.
 export default defineConfig({
-  testDir: "tests/page",
-  testMatch: "*.spec.ts",
+  testDir: "tests",
+  testMatch: "**/*.spec.ts",
   outputDir: RESULTS,
-  globalSetup: "./tests/page/global-setup.ts",
+  globalSetup: "./tests/page/chromium.ts",
   workers: 1,
   retries: 0,
   forbidOnly: Boolean(process.env.CI),

@@ -70,12 +70,12 @@ def pytest_tests(slug: str) -> list[str]:
 
 def vitest_files(slug: str) -> list[str]:
     """Return the front end's files that have a test, or a group of tests, with this slug."""
-    return _titled(slug, "tests/*.test.ts")
+    return _titled(slug, "tests/**/*.test.ts")
 
 
 def spec_files(slug: str) -> list[str]:
     """Return the files with a test of the page in a browser that has this slug."""
-    return _titled(slug, "tests/page/*.spec.ts")
+    return _titled(slug, "tests/**/*.spec.ts")
 
 
 def _titled(slug: str, files: str) -> list[str]:
@@ -107,9 +107,11 @@ def run_vitest(project: Project, slugs: Iterable[str], report: Path) -> Verdict:
     result = project.run(*command, *options, *sorted(files), cwd="frontend", check=False)
     assert report.exists(), result.stdout + result.stderr
     verdict = Verdict()
+    frontend = (project.path / "frontend").resolve()
     for file in json.loads(report.read_text())["testResults"]:
+        path = Path(file["name"]).resolve().relative_to(frontend).as_posix()
         for test in file["assertionResults"]:
-            name = f"tests/{Path(file['name']).name}: {test['fullName']}"
+            name = f"{path}: {test['fullName']}"
             if test["status"] == "failed":
                 verdict.failed[name] = test["failureMessages"][0]
             elif test["status"] == "passed":
@@ -139,7 +141,7 @@ def run_playwright(
     for number, error in enumerate(said["errors"]):
         verdict.broken[f"error {number}"] = error["message"]
     for spec in _specs(said["suites"]):
-        name = f"tests/page/{spec['file']}: {spec['title']}"
+        name = f"tests/{spec['file']}: {spec['title']}"
         for result in (result for test in spec["tests"] for result in test["results"]):
             if result["status"] == "passed":
                 verdict.passed.add(name)

@@ -31,7 +31,7 @@ AUDIENCE = "the-client-id"
 MAKE_ONE = 'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 UNSET_IT = "Unset it, or set the whole secret that was CHATKIT_SECRET before"
 ANOTHER_SECRET = "another secret of 32 characters, or more"
-CASES = json.loads((BACKEND.parent / "frontend" / "tests" / "oidc-cases.json").read_text())["cases"]
+CASES = json.loads((BACKEND / "tests" / "oidc-cases.json").read_text())["cases"]
 """Tokens of a provider, which the page's server judges too."""
 
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -118,3 +118,88 @@ test("Retry answers anew, in the place of the old answer", async ({ person }) =>
   await expect(person.answers).toHaveCount(1);
   await expect(person.answers).toHaveText(/299 300$/);
 });
+
+test("a widget has buttons that work", async ({ person }) => {
+  await person.say("Show me a widget");
+  const widget = person.log.getByRole("article", { name: "Widget" });
+  await expect(widget.getByRole("heading")).toHaveText("A widget of the demo");
+  await person.waitForEnd();
+  await widget.getByRole("button", { name: "Click me" }).click();
+  await expect(person.answers.last()).toContainText("the server got the action `demo.click`");
+  await person.waitForEnd();
+  await widget.getByRole("button", { name: "Switch it" }).click();
+  await expect(widget).toContainText("Switched, without a message.");
+  await person.keepPicture("widget");
+  expect(person.asked).toEqual(["threads.create", "threads.custom_action", "threads.custom_action"]);
+});
+
+test("a client tool runs in the browser", async ({ person }) => {
+  await person.say("Use a client tool");
+  const zone = await person.page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
+  await expect(person.answers).toContainText("Your browser answered:");
+  await expect(person.answers).toContainText(zone);
+  expect(person.asked).toEqual(["threads.create", "threads.add_client_tool_output"]);
+});
+
+test("answered-form-reopens: a form that is answered stays so", async ({ person }) => {
+  await person.say("Show me a form");
+  const form = person.log.getByRole("article", { name: "Form" });
+  await form.getByRole("radio", { name: "FastAPI" }).check();
+  await form.getByRole("textbox", { name: "What will you build?" }).fill("A chat");
+  await person.waitForEnd();
+  await person.keepPicture("form");
+  await form.getByRole("button", { name: "Submit" }).click();
+  await expect(person.answers.last()).toContainText("The form is answered: FastAPI; A chat.");
+  expect(person.asked).toEqual(["threads.create", "threads.add_structured_input"]);
+
+  await person.reload();
+  await person.pick("Show me a form");
+  await expect(form).toContainText("What will you build? A chat");
+  await expect(form.getByRole("button")).toHaveCount(0);
+});
+
+const PNG = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mPwd3tKEmIY1TCqYfhqAABe7noQUGj3EgAAAABJRU5ErkJggg==",
+  "base64",
+);
+const IMAGE = { name: "square.png", mimeType: "image/png", buffer: PNG };
+const NOTES = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Buy milk.") };
+
+test.describe("files", () => {
+  test.skip(!chatkitConfig.composer?.attachments?.enabled, "chatkit.config.ts switches them off");
+
+  test("image-preview-http: the preview of an image is seen, here and in the history", async ({ person }) => {
+    const preview = person.element.getByRole("img", { name: IMAGE.name });
+    const width = () => preview.evaluate((image) => (image as HTMLImageElement).naturalWidth);
+    await person.attach(IMAGE, NOTES);
+    await expect.poll(width).toBeGreaterThan(0);
+    await expect(person.element.getByRole("list", { name: "Attachments" })).toContainText(NOTES.name);
+
+    await person.say("What is in these?");
+    await expect(person.answers).toContainText("I see your square.png, notes.txt.");
+    await person.waitForEnd();
+    await person.keepPicture("attachments");
+
+    await person.reload();
+    await person.pick("What is in these?");
+    await expect.poll(width).toBeGreaterThan(0);
+  });
+
+  test("a file is taken out again", async ({ person }) => {
+    await person.attach(IMAGE, NOTES);
+    const removal = () => person.press(`Remove ${IMAGE.name}`);
+    expect(await person.statusOf("attachments.delete", removal)).toBe(200);
+    await person.say("What is in this?");
+    await expect(person.answers).toContainText("I see your notes.txt.");
+    await person.waitForEnd();
+  });
+
+  test("a file that is not what it is called is refused in words", async ({ person }) => {
+    await person.attach({ ...IMAGE, buffer: NOTES.buffer });
+    await expect(person.alert).toContainText("The file is not what it is called");
+    await person.expectProblem("415");
+    await person.say("Never mind");
+    await expect(person.answers).toContainText("You said: “Never mind”");
+    await person.waitForEnd();
+  });
+});

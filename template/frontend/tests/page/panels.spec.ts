@@ -1,14 +1,13 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { Locator } from "@playwright/test";
 import type { Slug } from "@/kit/causes";
-import { expectNoBarriers } from "./barriers";
 import { expect, test } from "./fixtures";
-import type { Person } from "./person";
+import { expectNoBarriers, type Person } from "./person";
 import type { Orphan } from "./servers";
 
 const LATE = { timeout: 12_000 };
 
-// The page is built, so that whoever sees it is a visitor; development.spec.ts has what its owner sees.
+// The page is built, so that whoever sees it is a visitor.
 const NOT_NOW = "The chat is not available at the moment. Try again in a minute.";
 const NOT_NOW_WITH_ID = /not available at the moment\. Try again in a minute\. \(request [0-9a-f-]{36}\)$/;
 const ALLOW_SCRIPTS = "Check your connection, and allow scripts on this page";

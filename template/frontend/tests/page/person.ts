@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import AxeBuilder from "@axe-core/playwright";
 import {
   type Browser,
   type BrowserContext,
@@ -8,10 +9,10 @@ import {
   type Page,
   type Route,
 } from "@playwright/test";
+import { build } from "esbuild";
 import { chatkitConfig } from "@/chatkit.config";
 import type { Failures } from "../stand-in/failures";
-import { RESULTS } from "./paths";
-import { standInScript } from "./stand-in";
+import { FRONTEND, RESULTS } from "./servers";
 
 /** Where the page loads OpenAI's script from; the stand-in is served in its place. */
 export const CDN = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
@@ -220,4 +221,29 @@ export class Person {
     const file = `${name.replace(/\W+/g, "-")}.png`;
     await this.page.screenshot({ path: join(RESULTS, "pictures", file), fullPage: true });
   }
+}
+
+let building: Promise<string> | null = null;
+
+/** The stand-in for OpenAI's element, as the one script that a browser loads. */
+export function standInScript(): Promise<string> {
+  building ??= bundle();
+  return building;
+}
+
+async function bundle(): Promise<string> {
+  const entry = join(FRONTEND, "tests", "stand-in", "stand-in-chatkit.ts");
+  const options = { bundle: true, format: "iife", charset: "utf8", write: false } as const;
+  const { outputFiles } = await build({ ...options, entryPoints: [entry] });
+  return outputFiles.map(({ text }) => text).join("");
+}
+
+/** Fails if axe finds something on a page that keeps people out, but for what matches `leftOut`. */
+export async function expectNoBarriers(page: Page, leftOut?: string): Promise<void> {
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (leftOut ? axe.exclude(leftOut) : axe).analyze();
+  const found = violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id}: ${help}\n${target.join(" ")}\n${failureSummary}`),
+  );
+  expect(found).toEqual([]);
 }

@@ -1,8 +1,24 @@
 import type { Attachment, ComposerOption, OpenAIChatKit } from "@openai/chatkit";
-import { type AttachmentHands, AttachmentTray } from "./attachments";
-import { Dictation } from "./dictation";
-import { make } from "./make";
-import { Picker } from "./picker";
+
+/** Makes an element: its properties, then what is in it. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Makes a button that is not the main one. */
+export function quietButton(
+  label: string,
+  onclick: () => void,
+  properties: Partial<HTMLButtonElement> = {},
+): HTMLButtonElement {
+  return make("button", { type: "button", className: "quiet", onclick, ...properties }, label);
+}
 
 export type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
 export type Draft = Parameters<OpenAIChatKit["setComposerValue"]>[0];
@@ -113,4 +129,187 @@ export class Composer {
       this.changeTool(null);
     }
   };
+}
+
+type Options = NonNullable<ComposerOption["attachments"]>;
+
+const MAX_COUNT = 10;
+const MAX_BYTES = 100 * 1024 * 1024;
+
+// The real element's frame has a policy for images of its own.
+const LOADED_BY_THE_FRAME = /^(https|data|blob):/;
+
+/** What the tray of files needs of the others. */
+export interface AttachmentHands {
+  upload(file: File): Promise<Attachment>;
+  discard(attachment: Attachment): void;
+  warn(message: string): void;
+}
+
+/** Draws files: images as pictures, others by their names. */
+export function drawAttachments(
+  attachments: Attachment[],
+  remove: ((attachment: Attachment) => void) | null = null,
+): HTMLElement {
+  const entries = attachments.map((attachment) => {
+    const entry = make("li", {}, picture(attachment), attachment.name);
+    const ariaLabel = `Remove ${attachment.name}`;
+    if (remove) entry.append(quietButton("✕", () => remove(attachment), { ariaLabel }));
+    return entry;
+  });
+  return make("ul", { className: "attachments", ariaLabel: "Attachments" }, ...entries);
+}
+
+function picture(attachment: Attachment): Node | string {
+  if (attachment.type !== "image") return "";
+  const src = LOADED_BY_THE_FRAME.test(attachment.preview_url) ? attachment.preview_url : "";
+  return make("img", { alt: attachment.name, ...(src && { src }) });
+}
+
+/** The files of the message that is being written. */
+export class AttachmentTray {
+  readonly list = make("div");
+  readonly picker = make("label", { className: "quiet", hidden: true }, "Attach files");
+  private readonly input = make("input", { type: "file", multiple: true });
+  private options: Options = { enabled: false };
+  private attachments: Attachment[] = [];
+
+  constructor(private readonly hands: AttachmentHands) {
+    this.picker.append(this.input);
+    this.input.onchange = async () => {
+      await this.add([...(this.input.files ?? [])]);
+      this.input.value = "";
+    };
+  }
+
+  apply(options: Options | undefined): void {
+    this.options = options ?? { enabled: false };
+    this.picker.hidden = !this.options.enabled;
+    this.input.accept = Object.entries(this.options.accept ?? {})
+      .flatMap(([type, extensions]) => [type, ...extensions])
+      .join(",");
+  }
+
+  /** Uploads files that the person has chosen; what cannot be had is told. */
+  async add(files: File[]): Promise<void> {
+    this.input.disabled = true;
+    for (const file of files) {
+      try {
+        this.check(file);
+        this.put(await this.hands.upload(file));
+      } catch (error) {
+        this.hands.warn(`${file.name}: ${(error as Error).message}`);
+      }
+    }
+    this.input.disabled = false;
+  }
+
+  /** Shows a file that is uploaded already. */
+  put(attachment: Attachment): void {
+    this.attachments.push(attachment);
+    this.draw();
+  }
+
+  /** Hands the files over and forgets them. */
+  take(): Attachment[] {
+    const taken = this.attachments;
+    this.attachments = [];
+    this.draw();
+    return taken;
+  }
+
+  private draw(): void {
+    const remove = (attachment: Attachment) => {
+      this.attachments = this.attachments.filter(({ id }) => id !== attachment.id);
+      this.draw();
+      this.hands.discard(attachment);
+    };
+    this.list.replaceChildren(
+      ...(this.attachments.length ? [drawAttachments(this.attachments, remove)] : []),
+    );
+  }
+
+  private check({ type, size }: File): void {
+    const { maxCount = MAX_COUNT, maxSize = MAX_BYTES, accept } = this.options;
+    if (this.attachments.length >= maxCount) throw new Error(`At most ${maxCount} files.`);
+    if (accept && !accept[type]) throw new Error(`Files of the type ${type || "unknown"} are not taken.`);
+    const limit = typeof maxSize === "number" ? maxSize : limitOf(maxSize, type);
+    if (size > limit) throw new Error(`Larger than ${limit} bytes.`);
+  }
+}
+
+function limitOf(limits: Record<string, number>, type: string): number {
+  return limits[type] ?? limits[type.replace(/\/.*/, "/*")] ?? limits["*"] ?? limits[""] ?? MAX_BYTES;
+}
+
+/** A button that records speech until it is pressed again. */
+export class Dictation {
+  readonly button = quietButton("Dictate", () => this.press(), { hidden: true });
+  private recorder: MediaRecorder | null = null;
+
+  constructor(private readonly hear: (speech: Blob) => void) {}
+
+  private async press(): Promise<void> {
+    if (this.recorder) return this.recorder.stop();
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    const recorder = new MediaRecorder(stream);
+    recorder.ondataavailable = ({ data }) => this.hear(data);
+    recorder.onstop = () => {
+      for (const track of stream.getTracks()) track.stop();
+      this.show(null);
+    };
+    recorder.onstart = () => this.show(recorder);
+    recorder.start();
+  }
+
+  private show(recorder: MediaRecorder | null): void {
+    this.recorder = recorder;
+    this.button.textContent = recorder ? "Stop dictating" : "Dictate";
+  }
+}
+
+/** Something that can be chosen, as the options name it. */
+export type Choice = { id: string; label: string; disabled?: boolean; default?: boolean };
+
+/** A list to choose from, which is there only when there is something to choose. */
+export class Picker {
+  readonly element: HTMLSelectElement;
+  private offered = "";
+
+  /**
+   * @param label What it is called.
+   * @param none What is called to choose nothing, where that is possible.
+   */
+  constructor(
+    label: string,
+    private readonly none: string | null,
+    onchange: (id: string | null) => void,
+  ) {
+    this.element = make("select", {
+      ariaLabel: label,
+      hidden: true,
+      onchange: () => onchange(this.chosen),
+    });
+  }
+
+  /** Offers choices; what is chosen stays so while the choices are the same. */
+  offer(choices: Choice[] = []): void {
+    const offered = JSON.stringify(choices);
+    if (offered === this.offered) return;
+    this.offered = offered;
+    this.element.hidden = choices.length === 0;
+    const options = choices.map(({ id, label, disabled = false, default: selected = false }) =>
+      make("option", { value: id, disabled, selected }, label),
+    );
+    const nothing = this.none === null ? [] : [make("option", { value: "" }, this.none)];
+    this.element.replaceChildren(...nothing, ...options);
+  }
+
+  get chosen(): string | null {
+    return this.element.value || null;
+  }
+
+  choose(id: string | null): void {
+    this.element.value = id ?? "";
+  }
 }

@@ -1,12 +1,11 @@
-import type { ChatKitOptions, StartScreenPrompt, ThreadItemActionsOption } from "@openai/chatkit";
-import { type ActionHands, drawActions } from "./actions";
-import { drawAttachments } from "./attachments";
-import { Composer, type ComposerHands } from "./composer";
-import { drawItem, type ItemHands } from "./draw";
-import { History, type HistoryHands } from "./history";
-import { LOOK } from "./look";
-import { make, quietButton } from "./make";
-import type { Item } from "./wire";
+import type {
+  ChatKitOptions,
+  HistoryOption,
+  StartScreenPrompt,
+  ThreadItemActionsOption,
+} from "@openai/chatkit";
+import { Composer, type ComposerHands, drawAttachments, make, quietButton } from "./composer";
+import type { Item, Question, Thread, Widget } from "./wire";
 
 const NAME = "Stand-in for OpenAI's ChatKit element";
 
@@ -143,3 +142,241 @@ export class Frame {
     );
   }
 }
+
+export type Action = { type: string; payload?: Record<string, unknown>; handler?: string };
+export type Answers = Record<string, { values: string[]; skipped: boolean }>;
+
+/** What a person can do with widgets and forms. */
+export interface ItemHands {
+  act(action: Action, item: { id: string; widget: Widget }): void;
+  answer(item: Item, status: "answered" | "skipped", answers: Answers): void;
+}
+
+/** Draws an item of a thread; null for what the real element hides. */
+export function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
+  switch (item.type) {
+    case "user_message":
+      return article("You", "", item.content.map((part) => part.text).join(""));
+    case "assistant_message":
+      return article("Assistant", "", item.content.map((part) => part.text).join(""));
+    case "widget":
+      return article("Widget", "card", ...drawWidget(item.widget, (action) => hands.act(action, item)));
+    case "structured_input":
+      return article("Form", "card", drawForm(item, item.inputs, hands));
+    case "workflow":
+      return article("Workflow", "card", ...drawWorkflow(item.workflow));
+    default:
+      return null;
+  }
+}
+
+function article(label: string, className: string, ...children: (Node | string)[]): HTMLElement {
+  return make("article", { ariaLabel: label, className }, ...children);
+}
+
+type Component = {
+  type: string;
+  value?: string;
+  label?: string;
+  children?: Component[];
+  onClickAction?: Action;
+};
+
+function drawWidget(widget: Widget, act: (action: Action) => void): Node[] {
+  return (widget as Component).children?.map((child) => drawComponent(child, act)) ?? [];
+}
+
+function drawComponent(component: Component, act: (action: Action) => void): Node {
+  const { type, value = "", label = "", children = [], onClickAction } = component;
+  if (type === "Title") return make("h2", {}, value);
+  if (type === "Button") {
+    return make("button", { type: "button", onclick: () => onClickAction && act(onClickAction) }, label);
+  }
+  if (children.length) return make("div", {}, ...children.map((child) => drawComponent(child, act)));
+  return make("p", {}, value || label);
+}
+
+function drawWorkflow({ summary, tasks }: Extract<Item, { type: "workflow" }>["workflow"]): Node[] {
+  const steps = tasks.map((task) => make("li", {}, `✓ ${task.title ?? ""}`));
+  return [...(summary?.title ? [make("h2", {}, summary.title)] : []), make("ul", {}, ...steps)];
+}
+
+function drawForm(
+  item: Extract<Item, { type: "structured_input" }>,
+  inputs: Question[],
+  hands: ItemHands,
+): Node {
+  if (item.status !== "pending") {
+    const lines = inputs.map(({ question, answer }) => `${question} ${answer?.values.join(", ") || "—"}`);
+    return make("div", {}, ...lines.map((line) => make("p", {}, line)));
+  }
+  const send = (form: HTMLFormElement, status: "answered" | "skipped") => {
+    const given = new FormData(form);
+    const answer = ({ id }: Question) => {
+      const values = status === "answered" ? given.getAll(id).map(String).filter(Boolean) : [];
+      return [id, { values, skipped: values.length === 0 }];
+    };
+    hands.answer(item, status, Object.fromEntries(inputs.map(answer)));
+  };
+  const form: HTMLFormElement = make(
+    "form",
+    {
+      onsubmit: (event) => {
+        event.preventDefault();
+        send(form, "answered");
+      },
+    },
+    ...inputs.map(drawQuestion),
+    make("button", { type: "submit" }, "Submit"),
+    make("button", { type: "button", className: "quiet", onclick: () => send(form, "skipped") }, "Skip"),
+  );
+  return form;
+}
+
+function drawQuestion({ id, question, options }: Question): Node {
+  if (!options) return make("label", {}, question, make("input", { name: id }));
+  const choice = ({ value }: { value: string }) =>
+    make("label", { className: "choice" }, make("input", { type: "radio", name: id, value }), value);
+  return make("fieldset", {}, make("legend", {}, question), ...options.map(choice));
+}
+
+export type Feedback = "positive" | "negative";
+
+/** What a person can do with an answer. */
+export interface ActionHands {
+  /** Resolves to whether the server has taken it. */
+  judge(item: Item, kind: Feedback): Promise<boolean>;
+  retry(item: Item): void;
+}
+
+/** Draws the buttons below an answer, if the options want any. */
+export function drawActions(item: Item, options: ThreadItemActionsOption, hands: ActionHands): HTMLElement[] {
+  if (item.type !== "assistant_message") return [];
+  const judge = (kind: Feedback) => hands.judge(item, kind);
+  const thumbs = [
+    thumb("+", "Good response", () => judge("positive")),
+    thumb("−", "Bad response", () => judge("negative")),
+  ];
+  const retry = quietButton("↻", () => hands.retry(item), { ariaLabel: "Retry" });
+  const buttons = [...(options.feedback ? thumbs : []), ...(options.retry ? [retry] : [])];
+  return buttons.length ? [make("div", { className: "actions" }, ...buttons)] : [];
+}
+
+function thumb(sign: string, ariaLabel: string, judge: () => Promise<boolean>): HTMLElement {
+  const press = async () => {
+    if (await judge()) button.ariaPressed = "true";
+  };
+  const button = quietButton(sign, press, { ariaLabel, ariaPressed: "false" });
+  return button;
+}
+
+/** What a person can do with the list of conversations. */
+export interface HistoryHands {
+  open(threadId: string | null): void;
+  rename(thread: Thread, title: string): void;
+  deleteThread(thread: Thread): void;
+}
+
+/** The list of conversations. */
+export class History {
+  readonly element = make("nav", { ariaLabel: "History", hidden: true });
+  private options: HistoryOption = {};
+
+  constructor(private readonly hands: HistoryHands) {}
+
+  get isOpen(): boolean {
+    return !this.element.hidden;
+  }
+
+  apply(options: HistoryOption = {}): void {
+    this.options = options;
+  }
+
+  show(threads: Thread[]): void {
+    const entries = make("ul", {}, ...threads.map((thread) => make("li", {}, ...this.entry(thread))));
+    this.element.replaceChildren(threads.length ? entries : "No conversations yet");
+    this.element.hidden = false;
+  }
+
+  hide(): void {
+    this.element.hidden = true;
+  }
+
+  private entry(thread: Thread): Node[] {
+    const title = thread.title ?? "Untitled";
+    const nodes: Node[] = [quietButton(title, () => this.hands.open(thread.id))];
+    if (this.options.showRename) {
+      const rename: HTMLButtonElement = quietButton("✎", () => rename.replaceWith(this.form(thread)), {
+        ariaLabel: `Rename ${title}`,
+      });
+      nodes.push(rename);
+    }
+    if (this.options.showDelete) {
+      const ariaLabel = `Delete ${title}`;
+      nodes.push(quietButton("✕", () => this.hands.deleteThread(thread), { ariaLabel }));
+    }
+    return nodes;
+  }
+
+  private form(thread: Thread): HTMLFormElement {
+    const input = make("input", { ariaLabel: "New title", value: thread.title ?? "" });
+    const onsubmit = (event: Event) => {
+      event.preventDefault();
+      this.hands.rename(thread, input.value);
+    };
+    return make("form", { onsubmit }, input, make("button", { type: "submit" }, "Save"));
+  }
+}
+
+/** How the stand-in looks: plain, with the colours of the options, light or dark. */
+export const LOOK = `
+:host { color-scheme: light; color: light-dark(#1b1b1f, #ececf1); background: light-dark(#fff, #17171a); }
+:host([data-scheme="dark"]) { color-scheme: dark; }
+* { box-sizing: border-box; font: inherit; }
+[hidden] { display: none !important; }
+.frame { display: flex; flex-direction: column; height: 100%; }
+.sign { margin: 0; padding: .25rem 1rem; background: #fde68a; color: #422006; font-size: .8rem; text-align: center; }
+header { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; justify-content: end; padding: .5rem 1rem; border-bottom: 1px solid #8884; }
+header h1 { flex: 1; margin: 0; min-width: 8rem; font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+nav { padding: 1rem; overflow: auto; flex: 1; }
+nav li { display: flex; gap: .5rem; margin-bottom: .5rem; }
+nav form { display: flex; flex: 1; }
+ul { list-style: none; margin: 0; padding: 0; }
+.start { margin: auto; padding: 1rem; text-align: center; }
+.start h1 { font-size: 1.5rem; font-weight: 600; }
+.start ul { display: flex; flex-wrap: wrap; gap: .5rem; justify-content: center; }
+.log { flex: 1; overflow: auto; padding: 1rem; display: flex; flex-direction: column; gap: .75rem; }
+.item { display: flex; flex-direction: column; gap: .25rem; width: 100%; max-width: 44rem; margin: 0 auto; }
+article { white-space: pre-wrap; overflow-wrap: anywhere; }
+.user_message { align-items: end; }
+.user_message article { padding: .5rem 1rem; background: #8882; border-radius: 1rem; }
+.card { padding: 1rem; border: 1px solid #8886; border-radius: .75rem; white-space: normal; }
+.card h2 { margin: 0 0 .5rem; font-weight: 600; }
+.actions { display: flex; gap: .25rem; }
+.actions button { padding: .25rem .5rem; }
+.actions [aria-pressed="true"] { outline: 2px solid; }
+[aria-busy="true"] .actions { display: none; }
+.attachments { display: flex; flex-wrap: wrap; gap: .5rem; }
+.attachments li { display: flex; gap: .5rem; align-items: center; padding: .25rem .5rem; border: 1px solid #8886; border-radius: .5rem; }
+.attachments img { width: 3rem; height: 3rem; object-fit: cover; }
+legend { padding: 0; }
+fieldset { margin: 0 0 .75rem; padding: 0; border: 0; }
+label { display: block; margin-bottom: .75rem; }
+.choice { display: inline-flex; gap: .25rem; align-items: center; margin: .25rem 1rem 0 0; }
+.status { margin: 0; padding: .25rem 1rem; color: light-dark(#63636e, #a3a3ad); text-align: center; }
+.alert { margin: .25rem 1rem; padding: .5rem 1rem; border: 1px solid #dc2626; border-radius: .5rem; }
+.disclaimer { margin: 0 1rem .5rem; font-size: .8rem; text-align: center; }
+.composer { padding: .75rem 1rem; width: 100%; max-width: 46rem; margin: 0 auto; }
+.composer > div:last-child { display: flex; flex-wrap: wrap; gap: .5rem; }
+.composer .attachments { margin-bottom: .5rem; }
+.composer label { margin: 0; }
+.composer label:focus-within { outline: 2px solid; }
+input, select { padding: .5rem .75rem; border: 1px solid #8886; border-radius: .5rem; background: transparent; color: inherit; }
+input:not([type=radio], [type=file]) { flex: 1 1 8rem; width: 100%; min-width: 0; }
+input::placeholder { color: light-dark(#63636e, #a3a3ad); opacity: 1; }
+[type=file] { position: absolute; width: 1px; height: 1px; opacity: 0; }
+button, .composer label { padding: .5rem 1rem; border: 0; border-radius: .5rem; background: var(--accent, #444); color: #fff; cursor: pointer; }
+form button + button, .card button + button { margin-left: .5rem; }
+.composer button { margin: 0; }
+button.quiet, .composer label { background: #8883; color: inherit; }
+`;

@@ -13,12 +13,9 @@ import type {
   OpenAIChatKit,
 } from "@openai/chatkit";
 import type { Draft, Message } from "./composer";
-import { Conversation } from "./conversation";
-import type { Action } from "./draw";
 import { chosenFailure, errorNamed, FAILURES, type Failure } from "./failures";
-import { Frame, type FrameHands } from "./frame";
-import { upload } from "./upload";
-import { type Item, type Page, type StreamEvent, type Thread, Wire } from "./wire";
+import { type Action, Frame, type FrameHands } from "./frame";
+import { Conversation, type Item, type Page, type StreamEvent, type Thread, upload, Wire } from "./wire";
 
 const HISTORY_LIMIT = 9999;
 // The real element loads a frame before it is ready: nobody may count on hearing of it at once.

@@ -1,8 +1,8 @@
 import type { ChatKitOptions, OpenAIChatKit } from "@openai/chatkit";
 import { chatkitConfig } from "@/chatkit.config";
+import { expect, test } from "../page/fixtures";
+import { standInScript } from "../page/person";
 import { FAILURES, type Failure, type Failures } from "../stand-in/failures";
-import { expect, test } from "./fixtures";
-import { standInScript } from "./stand-in";
 
 function failureNamed(name: keyof Failures): Failure {
   return FAILURES[name];

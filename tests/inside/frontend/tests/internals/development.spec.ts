@@ -2,10 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Slug } from "@/kit/causes";
 import type { SECTIONS } from "@/kit/pitfalls";
-import { expectNoBarriers } from "./barriers";
-import { expect, test } from "./fixtures";
-import { FRONTEND } from "./paths";
-import { CDN, type Person } from "./person";
+import { expect, test } from "../page/fixtures";
+import { CDN, expectNoBarriers, type Person } from "../page/person";
+import { FRONTEND } from "../page/servers";
 
 /** What the owner can do about a pitfall. */
 function cureOf(slug: Slug): string {

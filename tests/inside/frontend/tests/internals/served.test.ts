@@ -14,9 +14,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { guestCookie, signGuest } from "@/kit/server/guest";
+import { expectBuild } from "../page/chromium";
+import { type Backend, type Running, startPage } from "../page/servers";
 import { answerJson, startEvents } from "./fake-backend";
-import { expectBuild } from "./page/built";
-import { type Backend, type Running, startPage } from "./page/servers";
 import { CHUNK, claimsOf, GUEST, SECRET, stubSecret } from "./page-request";
 
 // Next's own server is part of what people get: it compresses, reads bodies, and notices who has gone.

@@ -3,9 +3,9 @@ import { NextRequest } from "next/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { identify } from "@/lib/identity";
 import { proxy } from "@/proxy";
+import { cases } from "../../../backend/tests/oidc-cases.json";
 import { fakeBackend, unusedUrl } from "./fake-backend";
 import { AUDIENCE, type Key, loginProvider, newKey, sign } from "./login-provider";
-import { cases } from "./oidc-cases.json";
 import { claimsOf, eventsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const LIST = { type: "threads.list", params: {} };
