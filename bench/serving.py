@@ -75,7 +75,7 @@ def backend(project: Project, database_url: str | None = None) -> Iterator[Serve
         "PYTHONPATH": str(IN_PROJECT),
         **UNLIMITED,
     }
-    command = [python(project), "-m", "app.serve"]
+    command = [python(project), "-m", "kit.serve"]
     with serve(command, project.path / "backend", settings, "BACKEND_PORT") as server:
         yield server
 

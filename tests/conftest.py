@@ -21,8 +21,9 @@ collect_ignore = ["inside"]  # run where they are laid: in projects
 
 INSTALL_FRONTEND = """
 import os
-from app.dev import node, packages, paths
-packages.install(paths.FRONTEND, node.find_node(), os.environ)
+from tools.dev import node
+from tools.paths import FRONTEND
+node.install(FRONTEND, node.find_node(), os.environ)
 """
 
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)

@@ -14,8 +14,8 @@ from support.projects import PACKAGES, Project, share
 from support.variants import BY_DATABASE, DEFAULT, Variant
 
 COMPLETE = """
-from app.dev.paths import ROOT
-from app.env_files import complete_env_files
+from tools.paths import ROOT
+from kit.env_files import complete_env_files
 complete_env_files(ROOT)
 """
 SECRET = re.compile(r"^CHATKIT_SECRET=(.+)$", re.MULTILINE)

@@ -24,7 +24,7 @@ TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
 COPY = ("uv", "run", "--group", "databases", "copy-database")
 SERVE_POSTGRESQL = """
 import psycopg
-from app.database import database_url
+from kit.database.engine import database_url
 url = database_url().set(drivername="postgresql")
 for name in ("first", "second"):
     with psycopg.connect(url.render_as_string(False), autocommit=True) as connection:

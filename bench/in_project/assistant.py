@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from app.chatkit_store import generate_id
-from app.turn import Turn
 from chatkit.actions import Action
 from chatkit.types import ThreadStreamEvent, WidgetItem
+from kit.chat.turns import Turn
+from kit.database.chatkit_store import generate_id
 from script import speak
 
 

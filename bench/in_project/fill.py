@@ -19,10 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.chatkit_store import generate_id
-from app.database import create_engine
-from app.event_loop import loop_factory
-from app.models import Conversation, Message
 from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageItem,
@@ -32,6 +28,10 @@ from chatkit.types import (
     UserMessageTextContent,
 )
 from conftest import alembic, empty_database, environment
+from kit.database.chatkit_store import generate_id
+from kit.database.engine import create_engine
+from kit.database.tables import Conversation, Message
+from kit.event_loop import loop_factory
 from sqlalchemy import URL, insert, text
 
 THREADS = 5

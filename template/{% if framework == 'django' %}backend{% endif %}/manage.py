@@ -5,7 +5,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from app.errors import StartupError
+from kit.errors import StartupError
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ def _start(project: Project, environment: dict[str, str], log_file: Path) -> psu
     with log_file.open("wb") as log:
         return psutil.Popen(
             # Not by `uv run`: without a terminal it passes a signal on that has been there already.
-            [project.path / ".venv" / "bin" / "python", "-m", "app.serve"],
+            [project.path / ".venv" / "bin" / "python", "-m", "kit.serve"],
             cwd=project.path / "backend",
             env=environment,
             stdout=log,

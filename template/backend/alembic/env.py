@@ -18,9 +18,18 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BACKEND = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(BACKEND / "src"))
 
-from app.database import create_engine, database_url, framework_tables, unusable  # noqa: E402
-from app.errors import StartupError  # noqa: E402
-from app.event_loop import loop_factory  # noqa: E402
+from kit.database.engine import (  # noqa: E402
+    create_engine,
+    database_url,
+    framework_tables,
+    unusable,
+)
+from kit.errors import StartupError  # noqa: E402
+from kit.event_loop import loop_factory  # noqa: E402
+
+# isort: split
+# Of tables Alembic knows those that are imported: yours stand in app/tables.py.
+from app import tables  # noqa: E402, F401
 from app.models import Base  # noqa: E402
 
 THEIRS = BACKEND / "alembic" / "versions"
@@ -40,8 +49,8 @@ def put_into_versions(
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Whether Alembic compares something with the models: not the tables of a framework."""
-    tables = framework_tables() if kind == "table" else None
-    return tables is None or name not in tables.names()
+    framework = framework_tables() if kind == "table" else None
+    return framework is None or name not in framework.names()
 
 
 def options() -> dict[str, Any]:
@@ -109,7 +118,7 @@ except StartupError as error:
     sys.exit(str(error))
 except DBAPIError as error:
     # Of a statement that fails whoever wrote the revision wants to know where; of a database that
-    # is not there, nobody does. `app.database` says so in words of its own.
+    # is not there, nobody does. `kit.database.engine` says so in words of its own.
     if error.statement or not context.config.cmd_opts:
         raise
     sys.exit(str(unusable(database_url(), error)))

@@ -15,9 +15,9 @@ from chatkit.types import (
     WidgetItem,
 )
 
-from app.demo.speech import say
-from app.errors import RefusedError
-from app.turn import Turn
+from kit.chat.turns import Turn
+from kit.demo.speech import say
+from kit.errors import RefusedError
 
 INSIDE = "rhubarb in /srv/app/orders.py"
 """What only the log may have."""

@@ -29,13 +29,19 @@ from tokens import SignedHeaders
 from unlimited import UNLIMITED
 from wait import wait_until
 
-from app import database as database_module
-from app.attachments import files
-from app.database import create_engine, database_url
-from app.event_loop import loop_factory
-from app.headers import Headers
-from app.request_log import RequestIdFilter
-from app.settings import BACKEND
+from app import assistant
+from app.thread_titles import title_of
+from kit.attachments import file_store as files
+from kit.attachments.attachment_store import AttachmentStore
+from kit.chat.chatkit_server import ChatKitServer
+from kit.database import engine as database_module
+from kit.database.chatkit_store import ChatKitStore
+from kit.database.engine import create_engine, database_url
+from kit.event_loop import loop_factory
+from kit.http.request_log import RequestIdFilter
+from kit.llm.client import transcribe
+from kit.people.identity import Headers
+from kit.settings import BACKEND
 
 SECRET = secrets.token_urlsafe(32)
 DEMO = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API": ""}
@@ -196,6 +202,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
 
 
 Run = Callable[[Awaitable[None]], None]
+
+
+def new_server(kind: type[ChatKitServer] = ChatKitServer) -> ChatKitServer:
+    """Make ChatKit's server, as the app has one, to be asked in this process."""
+    return kind(assistant, AttachmentStore(ChatKitStore()), transcribe, title_of)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ if sys.platform == "win32":
     PROCESSES = multiprocessing.get_context("spawn")
 else:
     PROCESSES = multiprocessing.get_context("forkserver")
-    PROCESSES.set_forkserver_preload(["chatkit.agents", "app.attachments.store"])
+    PROCESSES.set_forkserver_preload(["chatkit.agents", "kit.attachments.attachment_store"])
 
 
 ASSISTANT = "TEST_ASSISTANT"
@@ -39,6 +39,6 @@ def _serve(environment: dict[str, str], log: Path | None) -> None:
     if assistant := environment.get(ASSISTANT):
         sys.modules["app.assistant"] = importlib.import_module(assistant)
 
-    from app.serve import main
+    from kit.serve import main
 
     main()

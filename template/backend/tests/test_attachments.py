@@ -25,22 +25,24 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
 )
-from conftest import Run, Server, attachments_folder, run_server
+from conftest import Run, Server, attachments_folder, new_server, run_server
 from PIL import Image
 from sqlalchemy import text, update
 from sqlalchemy.engine import URL
 from wait import wait_until
 
-from app import database as database_module
-from app import models
-from app.attachments import files, images
-from app.attachments import sweep as sweep_module
-from app.attachments.store import AttachmentStore
-from app.attachments.sweep import sweep, sweep_for_ever
-from app.chatkit_server import ChatKitServer, ServedStore, parse_request
-from app.chatkit_store import ChatKitStore, generate_id
-from app.errors import RefusedError
-from app.identity import RequestContext
+from kit.attachments import file_store as files
+from kit.attachments import images
+from kit.attachments import retention as sweep_module
+from kit.attachments.attachment_store import AttachmentStore
+from kit.attachments.retention import sweep, sweep_for_ever
+from kit.chat.chatkit_server import ChatKitServer, ServedStore
+from kit.chat.request_checks import parse_request
+from kit.database import engine as database_module
+from kit.database import tables as models
+from kit.database.chatkit_store import ChatKitStore, generate_id
+from kit.errors import RefusedError
+from kit.people.identity import RequestContext
 
 
 def picture(image_format: str = "PNG", size: tuple[int, int] = (900, 600)) -> bytes:
@@ -598,7 +600,7 @@ def test_the_sweep_goes_on_after_failures_and_keeps_what_is_not_a_day_old(
 async def announced_file(server: ChatKitServer, owner: RequestContext) -> Attachment:
     """Announce a file that is not uploaded yet."""
     announced = AttachmentCreateParams(name="a.txt", size=5, mime_type="text/plain")
-    return await server.attachments.create_attachment(announced, owner)
+    return await server.files.create_attachment(announced, owner)
 
 
 async def remove_file(server: ChatKitServer, attachment_id: str, owner: RequestContext) -> None:
@@ -611,7 +613,7 @@ def test_a_file_that_comes_while_it_is_removed_leaves_no_bytes(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes after its bytes are deleted, and before its record is."""
-    owner, server, delete = RequestContext("somebody-in-two-minds"), ChatKitServer(), files.delete
+    owner, server, delete = RequestContext("somebody-in-two-minds"), new_server(), files.delete
 
     async def work() -> None:
         announced = await announced_file(server, owner)
@@ -620,7 +622,7 @@ def test_a_file_that_comes_while_it_is_removed_leaves_no_bytes(
             monkeypatch.setattr(files, "delete", delete)
             await delete(attachment_id)
             with contextlib.suppress(NotFoundError):
-                await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+                await server.files.receive(announced, io.BytesIO(b"Hello"), owner)
 
         monkeypatch.setattr(files, "delete", delete_too_early)
         await remove_file(server, announced.id, owner)
@@ -633,7 +635,7 @@ def test_a_removed_file_whose_upload_is_cut_off_is_swept_away(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page stops the upload of what somebody removes: its bytes may be there by then."""
-    owner, server, save = RequestContext("somebody-quick"), ChatKitServer(), files.save
+    owner, server, save = RequestContext("somebody-quick"), new_server(), files.save
 
     async def work() -> None:
         comes, is_removed = asyncio.Event(), asyncio.Event()
@@ -647,7 +649,7 @@ def test_a_removed_file_whose_upload_is_cut_off_is_swept_away(
         monkeypatch.setattr(files, "save", save_slowly)
         announced = await announced_file(server, owner)
         content = io.BytesIO(b"Hello")
-        uploading = asyncio.create_task(server.attachments.receive(announced, content, owner))
+        uploading = asyncio.create_task(server.files.receive(announced, content, owner))
         await comes.wait()
         await remove_file(server, announced.id, owner)
         is_removed.set()
@@ -664,7 +666,7 @@ def test_a_removed_file_whose_upload_is_cut_off_is_swept_away(
 async def sent_file(server: ChatKitServer, owner: RequestContext) -> Attachment:
     """Upload a file."""
     announced = await announced_file(server, owner)
-    return await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+    return await server.files.receive(announced, io.BytesIO(b"Hello"), owner)
 
 
 async def events_of(
@@ -689,7 +691,7 @@ def test_a_file_that_is_removed_while_it_is_sent_is_not_sent(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what was to be sent with it is all still there, to be sent without it, or removed."""
-    owner, server = RequestContext("somebody-torn"), ChatKitServer()
+    owner, server = RequestContext("somebody-torn"), new_server()
     add = server.store.add_thread_item
 
     async def work() -> None:
@@ -718,7 +720,7 @@ def test_a_file_that_is_removed_while_it_is_sent_is_not_sent(
 
 def test_a_file_that_is_sent_while_it_is_removed_stays(run: Run) -> None:
     """Its message would refer to a file that is gone."""
-    owner, server = RequestContext("somebody-torn-too"), ChatKitServer()
+    owner, server = RequestContext("somebody-torn-too"), new_server()
 
     class SlowRecords(ChatKitStore):
         async def disown_attachment(self, attachment_id: str) -> Attachment | None:
@@ -744,7 +746,7 @@ def test_a_file_that_is_sent_while_it_is_removed_stays(run: Run) -> None:
 def test_a_file_is_sent_once_though_two_messages_have_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner, server = RequestContext("somebody-with-two-tabs"), ChatKitServer()
+    owner, server = RequestContext("somebody-with-two-tabs"), new_server()
     add = server.store.add_thread
 
     async def work() -> None:
@@ -767,21 +769,21 @@ def test_a_file_is_sent_once_though_two_messages_have_it(
 
 def test_a_file_is_uploaded_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Larger bytes are not written over those that are counted."""
-    owner, server, save = RequestContext("somebody-impatient"), ChatKitServer(), files.save
+    owner, server, save = RequestContext("somebody-impatient"), new_server(), files.save
 
     async def work() -> None:
         announced = await announced_file(server, owner)
 
         async def refuse_another() -> None:
             with pytest.raises(RefusedError, match="uploaded already"):
-                await server.attachments.receive(announced, io.BytesIO(b"x" * 9999), owner)
+                await server.files.receive(announced, io.BytesIO(b"x" * 9999), owner)
 
         async def save_slowly(attachment_id: str, content: BinaryIO) -> None:
             await refuse_another()
             await save(attachment_id, content)
 
         monkeypatch.setattr(files, "save", save_slowly)
-        await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+        await server.files.receive(announced, io.BytesIO(b"Hello"), owner)
         await refuse_another()
         sent = message("Look", attachments=[announced.id])
         await events_of(server, owner, "threads.create", input=sent)
@@ -795,7 +797,7 @@ def test_a_file_is_uploaded_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_file_that_could_not_be_stored_may_be_sent_again(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner, server, save = RequestContext("somebody-patient"), ChatKitServer(), files.save
+    owner, server, save = RequestContext("somebody-patient"), new_server(), files.save
 
     async def fail(attachment_id: str, content: BinaryIO) -> None:
         monkeypatch.setattr(files, "save", save)
@@ -805,8 +807,8 @@ def test_a_file_that_could_not_be_stored_may_be_sent_again(
         announced = await announced_file(server, owner)
         monkeypatch.setattr(files, "save", fail)
         with pytest.raises(OSError, match="full"):
-            await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
-        await server.attachments.receive(announced, io.BytesIO(b"Hello"), owner)
+            await server.files.receive(announced, io.BytesIO(b"Hello"), owner)
+        await server.files.receive(announced, io.BytesIO(b"Hello"), owner)
         assert bytes_of(announced.id).read_bytes() == b"Hello"
 
     run(work())
@@ -816,7 +818,7 @@ def test_a_message_to_a_thread_that_is_deleted_meanwhile(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before it is stored it is refused; while it is answered, the answer ends in words."""
-    owner, server = RequestContext("somebody-cleaning-up"), ChatKitServer()
+    owner, server = RequestContext("somebody-cleaning-up"), new_server()
     add = server.store.add_thread_item
 
     async def say(thread_id: str, file: Attachment) -> list[dict[str, Any]]:

@@ -18,10 +18,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from app import databases, embedded_postgres
-from app.database import read
-from app.errors import StartupError
-from app.turn_statements import LOAD_THREAD
+from kit.database import embedded_postgres, sqlite
+from kit.database.chatkit_store import LOAD_THREAD
+from kit.database.engine import read
+from kit.errors import StartupError
 
 POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
 
@@ -167,7 +167,7 @@ def test_deleted_words_are_overwritten(database: URL, tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
             connection.execute("PRAGMA wal_checkpoint")  # now they are in both files
         person.ask("threads.delete", thread_id=thread_id)
-        databases.sqlite.overwrite_deleted(url)
+        sqlite.overwrite_deleted(url)
         assert not holds_it()
         thread_id = person.say(word.decode() * 1000)[0]["thread"]["id"]
         person.ask("threads.delete", thread_id=thread_id)
@@ -178,7 +178,7 @@ CONNECT = """
 import sys
 from pathlib import Path
 import psycopg
-from app import databases, embedded_postgres
+from kit.database import embedded_postgres
 with psycopg.connect(embedded_postgres.start(Path(sys.argv[1]))):
     print("connected", flush=True)
     input()

@@ -16,13 +16,13 @@ from conftest import Run, Server, alembic, empty_database, environment, run_serv
 from sqlalchemy import update
 from sqlalchemy.engine import URL
 
-from app import database as database_module
-from app.chatkit_store import ChatKitStore, generate_id
-from app.database import create_engine, database_url, write
-from app.databases import sqlite
-from app.health import explain_database_error
-from app.identity import RequestContext
-from app.models import Conversation
+from kit.database import engine as database_module
+from kit.database import sqlite
+from kit.database.chatkit_store import ChatKitStore, generate_id
+from kit.database.engine import create_engine, database_url, write
+from kit.database.tables import Conversation
+from kit.http.health import explain_database_error
+from kit.people.identity import RequestContext
 
 SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
 

@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL
 from tokens import sign
 from wait import wait_until
 
-from app.settings import BACKEND
+from kit.settings import BACKEND
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

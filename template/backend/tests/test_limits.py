@@ -13,13 +13,20 @@ from pathlib import Path
 import httpx2
 import pytest
 from chat import Chat, Json, message
-from conftest import Run, Server, alembic, empty_database, environment, run_server
+from conftest import (
+    Run,
+    Server,
+    alembic,
+    empty_database,
+    environment,
+    new_server,
+    run_server,
+)
 from sqlalchemy.engine import URL
 from wait import wait_until
 
-from app.endpoint import answer
-from app.headers import Headers
-from app.identity import Identity
+from kit.chat.endpoint import answer
+from kit.people.identity import Headers, Identity
 
 SECRET = "j8Zr2LqWn5Xv9Tb3Yc6Hd1Kf4Mg7Ps0A"
 
@@ -206,7 +213,7 @@ async def list_threads(owner: str, address: str | None = None) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b'{"type": "threads.list", "params": {}}'
 
-    reply = await answer({"content-type": "application/json"}, body(), who)
+    reply = await answer(new_server(), {"content-type": "application/json"}, body(), who)
     assert reply.status == 200, reply.body
 
 
@@ -246,7 +253,7 @@ def test_who_hangs_up_leaves_the_line(run: Run) -> None:
 
 STARTED = """
 import asyncio, gc
-from app.lifecycle import running
+from kit.lifecycle import running
 from app.main import app
 
 async def start():

@@ -18,9 +18,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 from wait import wait_until
 
-from app.database import alembic_config, create_engine
-from app.models import Base
-from app.settings import BACKEND
+from kit.database.engine import alembic_config, create_engine
+from kit.database.tables import Base
+from kit.settings import BACKEND
 
 REVISION = """
 revision = "{name}"
@@ -116,7 +116,7 @@ def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
     """A revision of yours beside a newer one of the project's."""
     project = copy_of_backend(tmp_path)
     for name in ("yours", "ours"):
-        folder = "alembic/versions" if name == "yours" else "src/app/migrations"
+        folder = "alembic/versions" if name == "yours" else "src/kit/database/migrations"
         (project / folder / f"{name}.py").write_text(REVISION.format(name=name, head=HEAD))
     env = environment(empty)
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
@@ -150,8 +150,8 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
 
 PREPARE = """
 import sys
-from app.database import prepare_database
-from app.errors import StartupError
+from kit.database.engine import prepare_database
+from kit.errors import StartupError
 try:
     prepare_database()
 except StartupError as error:

@@ -254,7 +254,7 @@ def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     settings = model.settings | proxies | {"no_proxy": "127.0.0.1", "BACKEND_PORT": str(port)}
     # Traces that are left are sent as the process ends, which one that is forked skips.
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.serve"], env=environment(database, **settings)
+        [sys.executable, "-m", "kit.serve"], env=environment(database, **settings)
     )
     try:
         address = f"http://127.0.0.1:{port}"

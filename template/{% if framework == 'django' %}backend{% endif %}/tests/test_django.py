@@ -17,8 +17,8 @@ from serving import start_serving
 from sqlalchemy.engine import URL
 from wait import wait_until
 
-from app.settings import BACKEND, Settings
 from app.site.environment import DjangoSettings
+from kit.settings import BACKEND, Settings
 
 PASSWORD = secrets.token_urlsafe(16)
 TABLES = {"alembic_version", "conversations", "messages", "feedback", "attachments"}

@@ -7,8 +7,8 @@ from conftest import NamedFailure
 from django.test import AsyncClient, override_settings
 
 from app import main
-from app.health import Health
 from app.site import views
+from kit.http.health import Health
 
 
 def test_what_fails_is_said_in_words(

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
 
 from app import main
-from app.health import Health
+from kit.http.health import Health
 
 
 def test_what_fails_is_said_in_words(

@@ -6,7 +6,7 @@ import pytest
 from conftest import NamedFailure
 
 from app import main
-from app.health import Health
+from kit.http.health import Health
 
 
 def test_what_fails_is_said_in_words(

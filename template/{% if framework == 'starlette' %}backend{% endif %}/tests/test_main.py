@@ -5,7 +5,7 @@ from conftest import NamedFailure
 from starlette.testclient import TestClient
 
 from app import main
-from app.health import Health
+from kit.http.health import Health
 
 
 def test_what_fails_is_said_in_words(

@@ -8,10 +8,10 @@ A plugin of pytest too: it empties the database for each of the SDK's tests.
 from collections.abc import AsyncIterator
 
 import pytest
-from app import database as database_module
-from app.chatkit_store import ChatKitStore
-from app.database import create_engine
-from app.models import Base
+from kit.database import engine as database_module
+from kit.database.chatkit_store import ChatKitStore
+from kit.database.engine import create_engine
+from kit.database.tables import Base
 from sqlalchemy import delete
 from sqlalchemy.engine import URL
 

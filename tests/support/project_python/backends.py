@@ -34,7 +34,7 @@ def _serve(environment: dict[str, str], log: str) -> None:
     for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
         os.dup2(source, target)
     try:
-        runpy.run_module("app.serve", run_name="__main__")
+        runpy.run_module("kit.serve", run_name="__main__")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

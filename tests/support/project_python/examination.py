@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.settings import BACKEND
 from conftest import SECRET, empty_database, free_port, run_server
 from fake_model import run_fake_model
 from internals.tools.patient import Examination, Patient, fails

@@ -1,1 +1,1 @@
-"""The backend."""
+"""Yours: the assistant, its tools, the routes, the tables."""

@@ -1,7 +1,7 @@
 """Your assistant: this file is yours to change.
 
 Here is what it is told, what it can do, and what happens when somebody uses one of its widgets.
-While backend/.env.local has no OPENAI_API_KEY, the demo assistant in demo/ answers.
+While backend/.env.local has no OPENAI_API_KEY, the demo assistant answers.
 """
 
 from collections.abc import AsyncIterator
@@ -10,15 +10,10 @@ from typing import Any
 
 from agents import Agent, RunContextWrapper, StopAtTools, function_tool
 from chatkit.actions import Action
-from chatkit.agents import AgentContext, ClientToolCall
+from chatkit.agents import ClientToolCall
 from chatkit.types import ThreadStreamEvent, WidgetItem
 
-from app.agent_run import run_agent
-from app.identity import RequestContext
-from app.settings import get_settings
-from app.turn import Turn
-
-ChatContext = AgentContext[RequestContext]
+from kit import ChatContext, Turn, get_settings, run_agent
 
 
 @function_tool

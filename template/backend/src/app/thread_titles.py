@@ -1,4 +1,4 @@
-"""The titles that the history shows."""
+"""The titles that the history shows: this file is yours to change."""
 
 from chatkit.types import UserMessageItem
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
-from app.lifecycle import running
 from app.site.bodies import Receive, Send, shortened
+from kit.lifecycle import running
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.site.settings")
 django = get_asgi_application()

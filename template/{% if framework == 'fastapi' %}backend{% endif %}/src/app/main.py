@@ -7,13 +7,16 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from app import endpoint
-from app.attachments import endpoint as attachments
-from app.health import check_health
-from app.lifecycle import running
-from app.replies import Reply, http_error
-from app.request_handling import failure_outside
-from app.settings import get_settings
+from app import assistant
+from app.identity import identify
+from app.thread_titles import title_of
+from kit.backend import Backend
+from kit.http.health import check_health
+from kit.http.request_handling import Reply, failure_outside, http_error
+from kit.lifecycle import running
+from kit.settings import get_settings
+
+backend = Backend(assistant, identify, title_of)
 
 
 @asynccontextmanager
@@ -34,26 +37,26 @@ app = FastAPI(
 @app.post("/chatkit")
 async def chatkit(request: Request) -> Response:
     """Answer a request of ChatKit's page."""
-    return _response(await endpoint.answer(request.headers, request.stream()))
+    return _response(await backend.chatkit(request.headers, request.stream()))
 
 
 @app.post("/attachments")
 async def upload(request: Request) -> Response:
     """Take a file."""
-    return _response(await attachments.upload(request.headers, request.stream()))
+    return _response(await backend.upload(request.headers, request.stream()))
 
 
 @app.post("/attachments/{attachment_id}")
 async def upload_announced(attachment_id: str, request: Request) -> Response:
     """Take a file that was announced before."""
     body = request.stream()
-    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+    return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 @app.get("/attachments/{attachment_id}")
 async def download(attachment_id: str, request: Request) -> Response:
     """Hand out a file to its owner."""
-    return _response(await attachments.download(attachment_id, request.headers))
+    return _response(await backend.download(attachment_id, request.headers))
 
 
 @app.get("/health")

@@ -10,13 +10,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from app import endpoint
-from app.attachments import endpoint as attachments
-from app.health import check_health
-from app.lifecycle import running
-from app.replies import Reply, http_error
-from app.request_handling import failure_outside
-from app.settings import get_settings
+from app import assistant
+from app.identity import identify
+from app.thread_titles import title_of
+from kit.backend import Backend
+from kit.http.health import check_health
+from kit.http.request_handling import Reply, failure_outside, http_error
+from kit.lifecycle import running
+from kit.settings import get_settings
+
+backend = Backend(assistant, identify, title_of)
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -31,26 +34,26 @@ async def lifespan(_app: Litestar) -> AsyncIterator[None]:
 @post("/chatkit", status_code=200)
 async def chatkit(request: AnyRequest) -> Response[Any]:
     """Answer a request of ChatKit's page."""
-    return _response(await endpoint.answer(request.headers, request.stream()))
+    return _response(await backend.chatkit(request.headers, request.stream()))
 
 
 @post("/attachments", status_code=200)
 async def upload(request: AnyRequest) -> Response[Any]:
     """Take a file."""
-    return _response(await attachments.upload(request.headers, request.stream()))
+    return _response(await backend.upload(request.headers, request.stream()))
 
 
 @post("/attachments/{attachment_id:str}", status_code=200)
 async def upload_announced(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
     """Take a file that was announced before."""
     body = request.stream()
-    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+    return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 @get("/attachments/{attachment_id:str}")
 async def download(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
     """Hand out a file to its owner."""
-    return _response(await attachments.download(attachment_id, request.headers))
+    return _response(await backend.download(attachment_id, request.headers))
 
 
 @get("/health")

@@ -9,12 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app import endpoint
-from app.attachments import endpoint as attachments
-from app.health import check_health
-from app.lifecycle import running
-from app.replies import Reply, http_error
-from app.request_handling import failure_outside
+from app import assistant
+from app.identity import identify
+from app.thread_titles import title_of
+from kit.backend import Backend
+from kit.http.health import check_health
+from kit.http.request_handling import Reply, failure_outside, http_error
+from kit.lifecycle import running
+
+backend = Backend(assistant, identify, title_of)
 
 
 @asynccontextmanager
@@ -26,25 +29,25 @@ async def lifespan(_app: Starlette) -> AsyncIterator[None]:
 
 async def chatkit(request: Request) -> Response:
     """Answer a request of ChatKit's page."""
-    return _response(await endpoint.answer(request.headers, request.stream()))
+    return _response(await backend.chatkit(request.headers, request.stream()))
 
 
 async def upload(request: Request) -> Response:
     """Take a file."""
-    return _response(await attachments.upload(request.headers, request.stream()))
+    return _response(await backend.upload(request.headers, request.stream()))
 
 
 async def upload_announced(request: Request) -> Response:
     """Take a file that was announced before."""
     attachment_id: str = request.path_params["attachment_id"]
     body = request.stream()
-    return _response(await attachments.upload_announced(attachment_id, request.headers, body))
+    return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 async def download(request: Request) -> Response:
     """Hand out a file to its owner."""
     attachment_id: str = request.path_params["attachment_id"]
-    return _response(await attachments.download(attachment_id, request.headers))
+    return _response(await backend.download(attachment_id, request.headers))
 
 
 async def health(_request: Request) -> JSONResponse:

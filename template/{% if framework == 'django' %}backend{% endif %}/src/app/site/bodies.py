@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 
-from app.attachments.form import FORM_BYTES, max_bytes
-from app.endpoint import MAX_BODY_BYTES
+from kit.attachments.form import FORM_BYTES, max_bytes
+from kit.chat.endpoint import MAX_BODY_BYTES
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]

@@ -4,12 +4,12 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
-from app.databases.mysql_tls import tls_context
-from app.databases.sqlite import BUSY_TIMEOUT_SECONDS, PrivateConnection
+from kit.database.mysql import tls_context
+from kit.database.sqlite import BUSY_TIMEOUT_SECONDS, PrivateConnection
 
 
 def django_database(url: URL) -> dict[str, Any]:
-    """Return the entry of Django's DATABASES for an address that `app.database` uses."""
+    """Return the entry of Django's DATABASES for an address that `kit.database.engine` uses."""
     match url.get_backend_name():
         case "sqlite":
             return _sqlite(url)

@@ -4,16 +4,15 @@ import os
 
 from pydantic import Field
 
-from app.errors import StartupError
-from app.headers import LOOPBACK
-from app.ports import read_port
-from app.settings import ENV_FILE, Settings, Words
+from kit.errors import StartupError
+from kit.people.identity import LOOPBACK
+from kit.settings import ENV_FILE, Settings, Words, read_port
 
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
 class DjangoSettings(Settings):
-    """What can be set besides `app.settings`, under the names that Django gives them."""
+    """What can be set besides `kit.settings`, under the names that Django gives them."""
 
     allowed_hosts: Words = LOOPBACK_HOSTS
     """The only names under which this server may be asked, by the page's server too."""

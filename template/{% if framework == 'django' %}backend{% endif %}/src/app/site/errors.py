@@ -6,11 +6,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
-from app.disclosure import went_wrong
-from app.replies import Reply, http_error, refusal
-from app.request_handling import naming_request
-from app.request_log import logged_request
 from app.site.responses import response_of
+from kit.disclosure import went_wrong
+from kit.http.request_handling import Reply, http_error, naming_request, refusal
+from kit.http.request_log import logged_request
 
 JSON = "application/json"
 

@@ -9,10 +9,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, connections
 from django.http import HttpRequest
 
-from app.errors import RefusedError
-from app.headers import Headers
-from app.health import explain_database_error
-from app.identity import Identify, Identity, identify
+from app.identity import identify
+from kit.errors import RefusedError
+from kit.http.health import explain_database_error
+from kit.people.identity import Headers, Identify, Identity
 
 USER = "user:"
 """What the owner's name of a user begins with, and that of no guest."""

@@ -3,7 +3,7 @@
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from app.replies import Reply
+from kit.http.request_handling import Reply
 
 
 def response_of(reply: Reply) -> HttpResponseBase:

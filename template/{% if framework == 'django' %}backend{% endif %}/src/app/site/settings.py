@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from app.database import database_url
-from app.settings import read_settings
 from app.site.databases import django_database
 from app.site.environment import DjangoSettings
+from kit.database.engine import database_url
+from kit.settings import read_settings
 
 environment = read_settings(DjangoSettings)
 in_production = environment.app_env == "production"

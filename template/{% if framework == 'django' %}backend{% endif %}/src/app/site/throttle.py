@@ -11,9 +11,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 
-from app.replies import refusal
 from app.site.errors import prefers_html
 from app.site.responses import response_of
+from kit.http.request_handling import refusal
 
 
 def locked_out(request: HttpRequest, *_: object) -> HttpResponseBase:

@@ -6,13 +6,17 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from app import endpoint
-from app.attachments import endpoint as attachments
-from app.health import check_health
+from app import assistant
+from app.identity import identify
 from app.site.bodies import body_of
 from app.site.headers import FirstHeaders
 from app.site.owners import user_or_guest
 from app.site.responses import response_of
+from app.thread_titles import title_of
+from kit.backend import Backend
+from kit.http.health import check_health
+
+backend = Backend(assistant, identify, title_of)
 
 # These views need no token against forged requests: without the page's signed token in the header
 # Authorization, which no other site can send, nobody is believed (app.site.owners).
@@ -23,7 +27,7 @@ from app.site.responses import response_of
 async def chatkit(request: ASGIRequest) -> HttpResponseBase:
     """Answer a request of ChatKit's page."""
     headers, who = FirstHeaders(request), user_or_guest(request)
-    return response_of(await endpoint.answer(headers, body_of(request), who))
+    return response_of(await backend.chatkit(headers, body_of(request), who))
 
 
 @csrf_exempt
@@ -31,7 +35,7 @@ async def chatkit(request: ASGIRequest) -> HttpResponseBase:
 async def upload(request: ASGIRequest) -> HttpResponseBase:
     """Take a file."""
     headers, who = FirstHeaders(request), user_or_guest(request)
-    return response_of(await attachments.upload(headers, body_of(request), who))
+    return response_of(await backend.upload(headers, body_of(request), who))
 
 
 @csrf_exempt
@@ -40,9 +44,9 @@ async def attachment(request: ASGIRequest, attachment_id: str) -> HttpResponseBa
     """Hand out a file to its owner, or take one that was announced before."""
     headers, who = FirstHeaders(request), user_or_guest(request)
     if request.method == "GET":
-        return response_of(await attachments.download(attachment_id, headers, who))
+        return response_of(await backend.download(attachment_id, headers, who))
     body = body_of(request)
-    return response_of(await attachments.upload_announced(attachment_id, headers, body, who))
+    return response_of(await backend.upload_announced(attachment_id, headers, body, who))
 
 
 @csrf_exempt

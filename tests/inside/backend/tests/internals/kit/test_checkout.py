@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import BACKEND
+from kit.settings import BACKEND
 
 
 def test_crlf_scripts(tmp_path: Path) -> None:

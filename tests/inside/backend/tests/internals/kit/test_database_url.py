@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from app.database import MissingDriverError, create_engine
-from app.database_url import parse_database_url
-from app.databases.mysql_tls import tls_context
-from app.doctor.answers import recorded_answers
-from app.errors import StartupError
-from app.settings import BACKEND
+from kit.database.engine import MissingDriverError, create_engine
+from kit.database.kinds import parse_database_url
+from kit.database.mysql import tls_context
+from kit.errors import StartupError
+from kit.settings import BACKEND
+from tools.doctor.values import recorded_answers
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from app.env_files import EnvFileError, complete_env_files
+from kit.env_files import EnvFileError, complete_env_files
 
 BACKEND_EXAMPLE = """\
 # Settings of one machine.

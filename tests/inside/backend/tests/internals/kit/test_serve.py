@@ -18,7 +18,7 @@ from conftest import answers, environment, free_port
 from sqlalchemy.engine import URL
 from wait import wait_until
 
-from app.event_loop import loop_factory, uvicorn_loop
+from kit.event_loop import loop_factory, uvicorn_loop
 
 APP = """
 async def app(scope, receive, send):
@@ -28,7 +28,7 @@ async def app(scope, receive, send):
 """
 RELOADER = """
 import sys, uvicorn
-from app.reloader import Reloader
+from tools.dev.reloader import Reloader
 
 if __name__ == "__main__":
     config = uvicorn.Config(
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 
 def test_a_port_that_is_none_is_refused_in_words() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "app.serve"],
+        [sys.executable, "-m", "kit.serve"],
         env=os.environ | {"BACKEND_PORT": "eight"},
         capture_output=True,
         text=True,
@@ -53,7 +53,7 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
 
 def test_development_is_not_served_to_other_machines() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "app.serve"],
+        [sys.executable, "-m", "kit.serve"],
         env=os.environ | {"BACKEND_HOST": "0.0.0.0", "APP_ENV": "development"},
         capture_output=True,
         text=True,
@@ -66,7 +66,7 @@ def test_development_is_not_served_to_other_machines() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
     """Each connection is one, and the usual limit is that of a person's commands."""
-    command = ["sh", "-c", f"ulimit -Sn 256; exec {sys.executable} -m app.serve"]
+    command = ["sh", "-c", f"ulimit -Sn 256; exec {sys.executable} -m kit.serve"]
     port = free_port()
     env = environment(database, BACKEND_PORT=str(port))
     with subprocess.Popen(command, env=env) as process:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import StartupError
-from app.settings import BACKEND, ENV_FILE, Settings, get_settings
+from kit.errors import StartupError
+from kit.settings import BACKEND, ENV_FILE, Settings, get_settings
 
 LISTENING = ("BACKEND_HOST", "BACKEND_PORT", "FRONTEND_HOST", "FRONTEND_PORT", "PORT")
 """What is read from the environment alone."""

@@ -32,13 +32,14 @@ from chatkit.types import (
     UserMessageTagContent,
     UserMessageTextContent,
 )
-from conftest import Run, run_sql
+from conftest import Run, new_server, run_sql
 from sqlalchemy.engine import URL
 
-from app.chatkit_server import ChatKitServer, ServedStore, parse_request
-from app.chatkit_store import ChatKitStore, generate_id
-from app.identity import RequestContext
-from app.turn import Turn
+from kit.chat.chatkit_server import ChatKitServer, ServedStore
+from kit.chat.request_checks import parse_request
+from kit.chat.turns import Turn
+from kit.database.chatkit_store import ChatKitStore, generate_id
+from kit.people.identity import RequestContext
 
 ADA, BOB = RequestContext("ada"), RequestContext("bob")
 NAIVE = datetime(2026, 3, 29, 2, 30, 0, 123456)
@@ -355,7 +356,7 @@ def test_a_thread_deleted_during_its_turn_stays_deleted(run: Run) -> None:
     async def work() -> None:
         question = {"type": "threads.create", "params": {"input": message("Hello")}}
         owner = RequestContext("whoever-deletes")
-        result = await Server().handle(parse_request(json.dumps(question)), owner)
+        result = await new_server(Server).handle(parse_request(json.dumps(question)), owner)
         assert isinstance(result, StreamingResult)
         assert b'"type":"error"' in b"".join([chunk async for chunk in result])
         assert (await STORE.load_threads(9, None, "asc", owner)).data == []
@@ -405,7 +406,7 @@ def test_an_item_deleted_before_it_is_changed_stays_deleted(
     async def work() -> None:
         thread = await new_thread()
         await STORE.add_thread_item(thread.id, item, ADA)
-        server = Server()
+        server = new_server(Server)
         server.store = Retried()
         request = {"type": kind, "params": {"thread_id": thread.id, **params}}
         result = await server.handle(parse_request(json.dumps(request)), RequestContext("ada"))

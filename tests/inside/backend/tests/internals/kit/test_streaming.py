@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.streaming import HEARTBEAT, HEARTBEAT_SECONDS, TurnStream
+from kit.http.streaming import HEARTBEAT, HEARTBEAT_SECONDS, TurnStream
 
 
 class Source:

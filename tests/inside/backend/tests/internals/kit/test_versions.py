@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from app.settings import BACKEND
+from kit.settings import BACKEND
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from serving import PROCESSES
 from sqlalchemy.engine import URL
 
-from app.settings import BACKEND
+from kit.settings import BACKEND
 
 PROJECT = (
     ".copier-answers.yml",
@@ -32,6 +32,7 @@ PROJECT = (
     "frontend/package.json",
     "frontend/package-lock.json",
     "frontend/src",
+    "tools",
 )
 """What the doctor looks at."""
 
@@ -221,14 +222,14 @@ def _examine(
     os.environ.clear()
     os.environ.update(environment)
     # The process has the modules of the project itself already.
-    for name in [name for name in sys.modules if name == "app" or name.startswith("app.")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("app", "kit", "tools")]:
         del sys.modules[name]
-    sys.path.insert(0, str(root / "backend" / "src"))
+    sys.path[:0] = [str(root / "backend" / "src"), str(root / "tools" / "src")]
     os.chdir(root)
     for output, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream.fileno())
     sys.argv = ["doctor", *arguments]
 
-    from app.doctor import main
+    from tools.doctor import main
 
     main()

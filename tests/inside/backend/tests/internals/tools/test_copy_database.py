@@ -15,12 +15,12 @@ from conftest import Server, alembic, empty_database, environment, run_server, r
 from sqlalchemy import Column, DateTime, Insert, Integer, Table, insert
 from sqlalchemy.engine import URL
 
-from app import copy_database
-from app.database import create_engine, database_url
-from app.database_url import parse_database_url
-from app.errors import StartupError
-from app.event_loop import loop_factory
-from app.models import Base
+from kit.database.engine import create_engine, database_url
+from kit.database.kinds import parse_database_url
+from kit.database.tables import Base
+from kit.errors import StartupError
+from kit.event_loop import loop_factory
+from tools import copy_database
 
 TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
 
@@ -147,7 +147,7 @@ def test_nothing_arrives_when_it_fails_on_the_way(
 
 
 def test_a_database_is_not_copied_into_itself(database: URL) -> None:
-    command = [sys.executable, "-m", "app.copy_database", database.render_as_string(False)]
+    command = [sys.executable, "-m", "tools.copy_database", database.render_as_string(False)]
     result = subprocess.run(
         command, env=environment(database), capture_output=True, text=True, check=False
     )

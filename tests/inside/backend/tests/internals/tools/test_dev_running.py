@@ -13,10 +13,11 @@ import psutil
 import pytest
 from wait import wait_until
 
-from app.dev import packages, readiness
-from app.dev.node import Node
-from app.dev.processes import Family
-from app.errors import StartupError
+from kit.errors import StartupError
+from tools.dev import node as packages
+from tools.dev import sides as readiness
+from tools.dev.node import Node
+from tools.dev.processes import Family
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
 

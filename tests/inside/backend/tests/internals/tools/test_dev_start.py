@@ -12,11 +12,11 @@ import psutil
 import pytest
 from wait import wait_until
 
-from app.dev import wsl
-from app.dev.node import find_node
-from app.errors import StartupError
+from kit.errors import StartupError
+from tools.dev import wsl
+from tools.dev.node import find_node
 
-DEV = [sys.executable, "-c", "from app.dev import main; main()"]
+DEV = [sys.executable, "-c", "from tools.dev import main; main()"]
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
 

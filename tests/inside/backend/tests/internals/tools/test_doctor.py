@@ -9,8 +9,8 @@ import pytest
 from conftest import empty_database, free_port, run_server, run_sql
 from sqlalchemy.engine import URL
 
-from app.doctor import page
-from app.settings import BACKEND
+from tools.doctor.layers import page
+from kit.settings import BACKEND
 from internals.tools.patient import Examination, Patient, fails
 
 KIT = BACKEND.parent / "frontend" / "src" / "kit"
@@ -81,7 +81,8 @@ def test_a_person_is_told_what_to_do(patient: Patient) -> None:
 def test_every_slug_has_its_pitfall() -> None:
     text = (KIT / "pitfalls.json").read_text(encoding="utf-8")
     known = {one["slug"] for section in json.loads(text) for one in section["pitfalls"]}
-    sources = [file.read_text(encoding="utf-8") for file in BACKEND.glob("src/app/doctor/*.py")]
+    doctor = BACKEND.parent / "tools" / "src" / "tools" / "doctor"
+    sources = [file.read_text(encoding="utf-8") for file in doctor.rglob("*.py")]
     said = set(re.findall(r'slug="([a-z-]+)"', "".join(sources)))
     assert len(said) > 20
     assert said <= known

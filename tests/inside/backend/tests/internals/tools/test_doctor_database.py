@@ -69,7 +69,7 @@ def test_a_database_that_is_not_supported_is_named(patient: Patient) -> None:
 def test_database_is_locked_without_wal(patient_alone: Patient) -> None:
     if patient_alone.url.get_backend_name() != "sqlite":
         pytest.skip("WAL is SQLite's")
-    file = "backend/src/app/databases/sqlite.py"
+    file = "backend/src/kit/database/sqlite.py"
     patient_alone.change(file, "journal_mode = WAL", "journal_mode = DELETE")
     fails(
         patient_alone.examine("database.many-at-once"),
@@ -99,7 +99,7 @@ def test_alembic_that_cannot_import_is_named(patient: Patient) -> None:
 
 
 def test_migrations_of_the_framework(patient_alone: Patient) -> None:
-    if not patient_alone.path("backend/src/app/framework_tables.py").exists():
+    if not patient_alone.path("backend/src/kit/database/framework_tables.py").exists():
         pytest.skip("this framework has no tables of its own")
     run_sql(patient_alone.url, "DELETE FROM django_migrations WHERE app = 'sessions'")
     run_sql(patient_alone.url, "DROP TABLE django_session")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from app import serve
+from kit import serve
 
 
 class Command(BaseCommand):

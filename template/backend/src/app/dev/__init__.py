@@ -1,5 +1,0 @@
-"""`uv run dev`: installs, migrates, starts both sides, prints one address."""
-
-from app.dev.command import main
-
-__all__ = ["main"]

@@ -1,0 +1,64 @@
+"""The kit: what is the same in every project. An update replaces it.
+
+These names are its public face, which stays: docs/kit.md shows each. All else in the kit may change
+with any update.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kit import moved
+
+if TYPE_CHECKING:
+    from kit.backend import Backend
+    from kit.chat.turns import Turn
+    from kit.database.chatkit_store import generate_id
+    from kit.database.engine import read, write
+    from kit.database.tables import Base
+    from kit.errors import RefusedError
+    from kit.llm.agent_run import ChatContext, run_agent
+    from kit.people.identity import Headers, Identity, RequestContext
+    from kit.settings import Settings, get_settings
+
+_HOMES = {
+    "Backend": "kit.backend",
+    "Base": "kit.database.tables",
+    "ChatContext": "kit.llm.agent_run",
+    "Headers": "kit.people.identity",
+    "Identity": "kit.people.identity",
+    "RefusedError": "kit.errors",
+    "RequestContext": "kit.people.identity",
+    "Settings": "kit.settings",
+    "Turn": "kit.chat.turns",
+    "generate_id": "kit.database.chatkit_store",
+    "get_settings": "kit.settings",
+    "read": "kit.database.engine",
+    "run_agent": "kit.llm.agent_run",
+    "write": "kit.database.engine",
+}
+
+__all__ = [
+    "Backend",
+    "Base",
+    "ChatContext",
+    "Headers",
+    "Identity",
+    "RefusedError",
+    "RequestContext",
+    "Settings",
+    "Turn",
+    "generate_id",
+    "get_settings",
+    "read",
+    "run_agent",
+    "write",
+]
+
+moved.follow()
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when it is asked for: who needs the settings does not wait for the model's client.
+    if name not in _HOMES:
+        raise AttributeError(f"kit has no public name {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

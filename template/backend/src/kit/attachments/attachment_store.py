@@ -1,0 +1,172 @@
+"""ChatKit's store of attachments: their records, and their bytes in step with them."""
+
+import asyncio
+import re
+from io import SEEK_END
+from typing import BinaryIO
+
+from chatkit.store import AttachmentStore as BaseStore
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    AttachmentUploadDescriptor,
+    FileAttachment,
+    ImageAttachment,
+)
+from pydantic import AnyUrl
+
+from kit.attachments import file_store as files
+from kit.attachments.content import NO_PREVIEW, check_document, is_image
+from kit.attachments.form import max_bytes
+from kit.attachments.images import ImageChecks
+from kit.attachments.quota import Room
+from kit.attachments.retention import remove
+from kit.database.chatkit_store import ChatKitStore, generate_id
+from kit.errors import RefusedError
+from kit.people.identity import RequestContext
+from kit.people.limits import sender_of
+from kit.settings import get_settings
+
+MAX_NAME = 255
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+MAX_UNSENT = 20
+"""How many files a person may have uploaded that are in no message yet."""
+
+
+class AttachmentStore(BaseStore[RequestContext]):
+    """Files of people, each of its owner's alone."""
+
+    def __init__(self, records: ChatKitStore) -> None:
+        """Keep the records in the database."""
+        self.records = records
+        self._room = Room(records)
+        self._images = ImageChecks()
+
+    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
+        """Return a new id, which is the name of the file in its store too."""
+        return generate_id("attachment")
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        """Store the record of a file that is about to be uploaded, and return it.
+
+        Where too many wait to be sent, the oldest are removed.
+
+        Raises:
+            RefusedError: its type is not taken (415), it is too large (413), or there is no room
+                for it (429).
+        """
+        allowed = get_settings().attachment_types
+        if input.mime_type not in allowed:
+            raise RefusedError(
+                415,
+                f"Files of the type {input.mime_type} are not taken, only {', '.join(allowed)}.",
+            )
+        if input.size < 0:
+            raise RefusedError(400, "The size of a file is not below 0.")
+        if input.size > max_bytes():
+            raise RefusedError(
+                413, f"The file is larger than {get_settings().attachment_max_mb} MB."
+            )
+        await self._room.check(input.size, context)
+        attachment_id = self.generate_attachment_id(input.mime_type, context)
+        kind = ImageAttachment if is_image(input.mime_type) else FileAttachment
+        attachment = kind.model_validate(
+            {
+                "id": attachment_id,
+                "name": _clean(input.name),
+                "mime_type": input.mime_type,
+                "preview_url": NO_PREVIEW,
+                "upload_descriptor": AttachmentUploadDescriptor(
+                    url=AnyUrl(f"{context.attachments_url}/{attachment_id}"),
+                    method="POST",
+                ),
+            }
+        )
+        # Bytes without a record would never be found again.
+        await self.records.add_attachment(attachment, input.size, context)
+        # Counted afterwards: whoever uploads several at once would be under the limit before.
+        for surplus in (await self.records.list_unsent_attachments(context))[MAX_UNSENT:]:
+            await remove(self.records, surplus)
+        try:
+            await self._room.check_share(context)
+        except RefusedError:
+            await self.records.delete_attachment(attachment_id, context)
+            raise
+        return attachment
+
+    async def receive(
+        self, attachment: Attachment, content: BinaryIO, context: RequestContext
+    ) -> Attachment:
+        """Store the bytes of an attachment, once they are found to be what they should.
+
+        Raises:
+            RefusedError: they are something else, or there is no room, and the record is removed;
+                or they came before, or are on their way.
+            NotFoundError: it was removed while it came.
+        """
+        size = content.seek(0, SEEK_END)
+        content.seek(0)
+        # Bytes that came beside others would be written over those, and be counted by nobody.
+        if not await self.records.claim_attachment(attachment.id, size, context):
+            raise RefusedError(400, f"The file of {attachment.id} is uploaded already.")
+        try:
+            received = await self._check(attachment, content, context)
+            await self._room.take(size, context)
+            await self._room.check_share(context)  # more may have come than was announced
+            await files.save(attachment.id, content)
+            await self.records.update_attachment(received, context)
+        except RefusedError:
+            await remove(self.records, attachment.id)
+            raise
+        except NotFoundError:
+            await files.delete(attachment.id)
+            raise
+        except Exception:
+            # It may be sent again, when what failed is well.
+            await self.records.update_attachment(attachment, context)
+            raise
+        return received
+
+    async def _check(
+        self, attachment: Attachment, content: BinaryIO, context: RequestContext
+    ) -> Attachment:
+        """Return the record of a file that has come, with its preview if it is an image."""
+        received = attachment.model_copy(update={"upload_descriptor": None})
+        if isinstance(received, ImageAttachment):
+            sender = sender_of(context)
+            preview = await self._images.make_preview(attachment.mime_type, content, sender)
+            received.preview_url = AnyUrl(preview)
+        else:
+            await asyncio.to_thread(check_document, attachment.mime_type, content)
+        content.seek(0)
+        return received
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Remove a file, without effect on a stranger's.
+
+        Raises:
+            RefusedError: it is in a conversation by now.
+        """
+        if not await self._is_there(attachment_id, context):
+            return
+        await remove(self.records, attachment_id)
+        if await self._is_there(attachment_id, context):
+            raise RefusedError(
+                409, "The file is in a conversation. It is deleted together with that."
+            )
+
+    async def _is_there(self, attachment_id: str, context: RequestContext) -> bool:
+        try:
+            await self.records.load_attachment(attachment_id, context)
+        except NotFoundError:
+            return False
+        return True
+
+
+def _clean(name: str) -> str:
+    """Return the name of a file without folders and without what no file system knows."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    return CONTROL_CHARACTERS.sub("", base)[-MAX_NAME:] or "file"

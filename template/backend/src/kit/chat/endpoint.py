@@ -1,0 +1,143 @@
+"""`POST /chatkit`, whatever the framework: bytes in, a reply out."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+from chatkit.server import StreamingResult
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    AttachmentsCreateReq,
+    ChatKitReq,
+    InputTranscribeReq,
+    ThreadsSyncCustomActionReq,
+    is_streaming_req,
+)
+from pydantic import ValidationError
+
+from kit.chat.chatkit_server import ChatKitServer
+from kit.chat.request_checks import (
+    MAX_TEXT_BYTES,
+    check_json,
+    check_length,
+    parse_request,
+    too_much_text,
+)
+from kit.errors import RefusedError
+from kit.http.request_handling import (
+    Reply,
+    explain_failure,
+    failed_stream,
+    handle,
+    json_reply,
+    read_body,
+    refusal,
+    stream_reply,
+)
+from kit.http.request_log import name_request
+from kit.http.streaming import TurnStream
+from kit.people.identity import Headers, Identify, RequestContext
+from kit.people.limits import count_turn, count_upload, in_line, running_turn_of
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""What a request with dictated speech may carry. Files come another way."""
+
+MAX_MISTAKES = 100
+"""How many mistakes are looked at. pydantic describes all or none, and thousands take long."""
+
+MAX_EXPLANATION = 300
+"""How many characters of a mistake are shown: it may name what was sent."""
+
+EXAMPLE = '{"type": "threads.list", "params": {}}'
+
+
+async def answer(
+    server: ChatKitServer, headers: Headers, body: AsyncIterator[bytes], who: Identify
+) -> Reply:
+    """Answer a request of ChatKit's page. Every failure has a `message` for the person."""
+
+    async def work(context: RequestContext) -> Reply:
+        said = await _receive(headers, body)
+
+        async def soon_done() -> Reply | ChatKitReq:
+            request = _parse(said)
+            name_request(request.type)
+            return request if _is_turn(request) else await _answer(server, request, context)
+
+        done = await in_line(context, soon_done)
+        return done if isinstance(done, Reply) else await _answer(server, done, context)
+
+    return await handle("chatkit", headers, work, who)
+
+
+def _is_turn(request: ChatKitReq) -> bool:
+    """Whether a model may be asked, which takes its time and has limits of its own."""
+    return is_streaming_req(request) or isinstance(
+        request, InputTranscribeReq | ThreadsSyncCustomActionReq
+    )
+
+
+async def _answer(server: ChatKitServer, request: ChatKitReq, context: RequestContext) -> Reply:
+    try:
+        return await _answer_within_limits(server, request, context)
+    except (RefusedError, NotFoundError):
+        raise
+    except Exception as error:
+        # ChatKit refuses what does not fit the conversation with a plain ValueError.
+        if type(error) is ValueError:
+            return refusal(400, f"{error}.")
+        if is_streaming_req(request):
+            _, message = explain_failure(error, context.request_id)
+            return failed_stream(message)
+        raise
+
+
+async def _answer_within_limits(
+    server: ChatKitServer, request: ChatKitReq, context: RequestContext
+) -> Reply:
+    with ExitStack() as running:
+        if _is_turn(request):
+            check_length(request)
+            running.enter_context(running_turn_of(context))
+            await count_turn(context)
+        elif isinstance(request, AttachmentsCreateReq):
+            await count_upload(context)
+        result = await server.handle(request, context)
+        if isinstance(result, StreamingResult):
+            stream = await TurnStream(aiter(result)).start()
+            end = running.pop_all().close
+            stream.when_over(lambda _outcome: end())
+            return stream_reply(stream)
+    return json_reply(result.json)
+
+
+async def _receive(headers: Headers, body: AsyncIterator[bytes]) -> bytes:
+    media_type = (headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RefusedError(
+            415,
+            f"Send JSON, with the header Content-Type: application/json. For example: {EXAMPLE}",
+        )
+    return await read_body(body, MAX_BODY_BYTES)
+
+
+def _parse(said: bytes) -> ChatKitReq:
+    check_json(said)
+    try:
+        request = parse_request(said)
+    except ValidationError as error:
+        raise RefusedError(400, _explain(error)) from None
+    if len(said) > MAX_TEXT_BYTES and not isinstance(request, InputTranscribeReq):
+        raise too_much_text()
+    return request
+
+
+def _explain(error: ValidationError) -> str:
+    if error.error_count() > MAX_MISTAKES:
+        mistake = f"{error.error_count()} things are wrong"
+    else:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the body"
+        mistake = f"{where}: {problem['msg']}"
+    if len(mistake) > MAX_EXPLANATION:
+        mistake = f"{mistake[:MAX_EXPLANATION]}…"
+    return f"This is not a request of ChatKit: {mistake}. One that works: {EXAMPLE}"

@@ -1,0 +1,1 @@
+"""The database: its kinds, its tables, its migrations, and the store of conversations."""

@@ -1,0 +1,688 @@
+"""ChatKit's store, in the database: every method sees what its owner owns, and nothing else.
+
+What belongs to somebody else looks exactly like what is not there.
+"""
+
+import secrets
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any, ClassVar, TypeVar, cast
+
+from chatkit.store import NotFoundError, Store, StoreItemType
+from chatkit.types import (
+    Attachment,
+    FeedbackKind,
+    Page,
+    StructuredInputItem,
+    ThreadItem,
+    ThreadMetadata,
+    UserMessageItem,
+)
+from pydantic import ConfigDict, TypeAdapter
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy import cast as cast_to
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from kit.database import tables as models
+from kit.database.engine import read, write
+from kit.people.identity import RequestContext
+
+PREFIXES: dict[StoreItemType, str] = {
+    "thread": "thr",
+    "message": "msg",
+    "tool_call": "tc",
+    "task": "tsk",
+    "workflow": "wf",
+    "attachment": "atc",
+    "sdk_hidden_context": "shcx",
+}
+MAX_PAGE = 9999
+"""What ChatKit's page asks for when it opens the history."""
+
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""After how many bytes of documents a page is full, whatever its limit."""
+
+NOBODY = ""
+"""The owner of attachments that are about to be deleted."""
+
+CLAIMED = {"upload": "begun"}
+"""The metadata of an announced attachment whose bytes are on their way; a browser never has it."""
+
+Row = TypeVar("Row")
+Entry = TypeVar("Entry", ThreadMetadata, ThreadItem)
+
+# What people write is not for the log, where an error of the adapters would show it.
+_SECRETIVE = ConfigDict(hide_input_in_errors=True)
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem, config=_SECRETIVE)
+_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment, config=_SECRETIVE)
+
+_THREADS = cast(Table, models.Conversation.__table__)
+_ITEMS = cast(Table, models.Message.__table__)
+_OF_THREAD = _ITEMS.c.conversation_id == bindparam("thread_id")
+_THE_ITEM = and_(_OF_THREAD, _ITEMS.c.id == bindparam("item_id"))
+_LAST_POSITION = select(func.coalesce(func.max(_ITEMS.c.position), 0)).where(_OF_THREAD)
+
+LOAD_THREAD = select(_THREADS.c.document).where(
+    _THREADS.c.id == bindparam("thread_id"), _THREADS.c.owner == bindparam("owner")
+)
+"""Takes `thread_id` and `owner`; gives the document."""
+
+LOCK_THREAD = LOAD_THREAD.with_for_update()
+
+ADD_THREAD = insert(_THREADS).inline()
+"""Takes the columns, but for the number."""
+
+FIND_ITEM = select(
+    select(_ITEMS.c.document).where(_THE_ITEM).scalar_subquery(),
+    _LAST_POSITION.scalar_subquery(),
+)
+"""Takes `thread_id` and `item_id`; gives the document, or NULL, and the thread's last position."""
+
+ADD_ITEM = insert(_ITEMS)
+"""Takes the columns."""
+
+CHANGE_ITEM = update(_ITEMS).where(_THE_ITEM)
+"""Takes `thread_id`, `item_id` and the columns that change."""
+
+
+def generate_id(item_type: StoreItemType) -> str:
+    """Return a new id with 128 random bits; ChatKit's own have 32, which soon collide."""
+    return f"{PREFIXES[item_type]}_{secrets.token_hex(16)}"
+
+
+class ChatKitStore(Store[RequestContext]):
+    """Conversations, their items and the records of attachments."""
+
+    needs_files: ClassVar[bool] = False
+    """Whether a message is stored with all of its files or not at all."""
+
+    def generate_thread_id(self, context: RequestContext) -> str:
+        """Return a new id for a thread."""
+        return generate_id("thread")
+
+    def generate_item_id(
+        self, item_type: StoreItemType, thread: ThreadMetadata, context: RequestContext
+    ) -> str:
+        """Return a new id for an item of a thread."""
+        return generate_id(item_type)
+
+    async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
+        """Return a thread.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        keys = {"thread_id": thread_id, "owner": context.owner}
+        async with read() as session:
+            document = await session.scalar(LOAD_THREAD, keys)
+        return ThreadMetadata.model_validate_json(
+            _found(document, f"Thread {thread_id} not found.")
+        )
+
+    async def add_thread(
+        self, thread: ThreadMetadata, message: UserMessageItem, context: RequestContext
+    ) -> None:
+        """Store a new thread with its first message and the message's files: all or nothing.
+
+        Raises:
+            NotFoundError: one of the files is not there any more.
+        """
+        async with write() as session:
+            row = {"id": thread.id, "owner": context.owner, **_columns_of_thread(thread)}
+            await session.execute(ADD_THREAD, row)
+            await session.execute(ADD_ITEM, _new_item(thread.id, message, position=1))
+            await _take_files(session, thread.id, message, context)
+
+    async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
+        """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
+
+        Raises:
+            NotFoundError: it is somebody else's.
+        """
+        async with write() as session:
+            if await _changed_thread(session, thread, context):
+                return
+            table = models.Conversation
+            if await session.scalar(select(table.id).where(table.id == thread.id)) is not None:
+                raise NotFoundError(f"Thread {thread.id} not found.")
+            session.add(table(id=thread.id, owner=context.owner, **_columns_of_thread(thread)))
+
+    async def update_thread(
+        self, thread: ThreadMetadata, before: ThreadMetadata, context: RequestContext
+    ) -> None:
+        """Store what has changed of a thread since it was loaded.
+
+        The rest may have been changed by others meanwhile, and stays so; a thread that was deleted
+        does not come back.
+
+        Raises:
+            NotFoundError: it was deleted, or it is somebody else's.
+        """
+        names = ThreadMetadata.model_fields
+        changes = {name: getattr(thread, name) for name in names}
+        changes = {name: new for name, new in changes.items() if new != getattr(before, name)}
+        async with write() as session:
+            keys = {"thread_id": thread.id, "owner": context.owner}
+            document = await session.scalar(LOCK_THREAD, keys)
+            stored = ThreadMetadata.model_validate_json(
+                _found(document, f"Thread {thread.id} not found.")
+            )
+            await _changed_thread(session, stored.model_copy(update=changes), context)
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: RequestContext
+    ) -> Page[ThreadMetadata]:
+        """Return a page of the owner's threads, by the order of their creation.
+
+        Raises:
+            NotFoundError: `after` names a thread that is not there.
+        """
+        table = models.Conversation
+        query = select(table).where(table.owner == context.owner)
+        cursor = None
+        async with read() as session:
+            if after is not None:
+                row = await session.scalar(_conversation(after, context))
+                cursor = _found(row, f"Thread {after} not found.").number
+            found, has_more = await _fetch(session, query, table.number, cursor, order, limit)
+        return _page([_to_thread(one) for one in found], has_more)
+
+    async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
+        """Delete a thread and its items; without effect where there is none."""
+        await self.remove_thread(thread_id, context)
+
+    async def remove_thread(self, thread_id: str, context: RequestContext) -> Sequence[str]:
+        """Delete a thread and its items, and return the ids of its files, which are in none now."""
+        async with write() as session:
+            if await _lock_thread(session, thread_id, context) is None:
+                return []
+            files = await session.scalars(
+                select(models.Attachment.id).where(models.Attachment.conversation_id == thread_id)
+            )
+            attachment_ids = files.all()
+            await session.execute(
+                delete(models.Conversation).where(models.Conversation.id == thread_id)
+            )
+            return attachment_ids
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
+    ) -> Page[ThreadItem]:
+        """Return a page of a thread's items, in the order in which they were stored.
+
+        A thread that is not there, or somebody else's, has none.
+
+        Raises:
+            NotFoundError: `after` names an item that is not there.
+        """
+        table = models.Message
+        async with read() as session:
+            if await session.scalar(_conversation(thread_id, context)) is None:
+                return Page()
+            query = select(table).where(table.conversation_id == thread_id)
+            cursor = None
+            if after is not None:
+                row = await session.get(table, (thread_id, after))
+                cursor = _found(row, f"Item {after} not found in thread {thread_id}.").position
+            found, has_more = await _fetch(session, query, table.position, cursor, order, limit)
+        return _page([_to_item(one) for one in found], has_more)
+
+    async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
+        """Return an item of a thread.
+
+        Raises:
+            NotFoundError: the thread or the item is not there, or somebody else's.
+        """
+        async with read() as session:
+            row = await session.scalar(
+                select(models.Message)
+                .join(models.Conversation)
+                .where(
+                    models.Message.conversation_id == thread_id,
+                    models.Message.id == item_id,
+                    models.Conversation.owner == context.owner,
+                )
+            )
+        return _to_item(_found(row, f"Item {item_id} not found in thread {thread_id}.").document)
+
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        """Store a new item at the end of its thread; one that is there already is replaced.
+
+        Raises:
+            NotFoundError: the thread is not there, or somebody else's; or, where they are needed,
+                one of a message's files.
+        """
+        await self.save_item(thread_id, item, context)
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        """Store an item, new or changed. An answered form never goes back to being open.
+
+        Raises:
+            NotFoundError: the thread is not there, or somebody else's.
+        """
+        await self._store_item(thread_id, item, context)
+
+    async def update_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        """Store a changed item, as `save_item` does; one that was deleted does not come back.
+
+        Raises:
+            NotFoundError: the thread or the item is not there, or somebody else's.
+        """
+        await self._store_item(thread_id, item, context, may_be_new=False)
+
+    async def _store_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext, may_be_new: bool = True
+    ) -> None:
+        async with write() as session:
+            thread = await _lock_thread(session, thread_id, context)
+            _found(thread, f"Thread {thread_id} not found.")
+            keys = {"thread_id": thread_id, "item_id": item.id}
+            stored, last = (await session.execute(FIND_ITEM, keys)).one()
+            if stored is None:
+                if not may_be_new:
+                    raise NotFoundError(f"Item {item.id} not found in thread {thread_id}.")
+                await session.execute(ADD_ITEM, _new_item(thread_id, item, last + 1))
+                if isinstance(item, UserMessageItem) and self.needs_files:
+                    await _take_files(session, thread_id, item, context)
+            elif not _reopens(_ITEM.validate_json(stored), item):
+                await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))
+
+    async def delete_thread_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> None:
+        """Delete an item; without effect where there is none.
+
+        Its files are swept away later, but for those that another message of the thread has too.
+        """
+        async with write() as session:
+            if await _lock_thread(session, thread_id, context) is None:
+                return
+            row = await session.get(models.Message, (thread_id, item_id))
+            if row is None:
+                return
+            item = _to_item(row.document)
+            await session.delete(row)
+            for attachment in item.attachments if isinstance(item, UserMessageItem) else []:
+                if await session.scalar(_message_with(attachment.id, thread_id)) is None:
+                    await session.execute(
+                        update(models.Attachment)
+                        .where(
+                            models.Attachment.id == attachment.id,
+                            models.Attachment.owner == context.owner,
+                        )
+                        .values(conversation_id=None)
+                    )
+
+    async def save_feedback(
+        self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, context: RequestContext
+    ) -> None:
+        """Store what the owner thinks of items of a thread.
+
+        Raises:
+            NotFoundError: the thread or one of the items is not there, or somebody else's.
+        """
+        async with write() as session:
+            thread = await _lock_thread(session, thread_id, context)
+            _found(thread, f"Thread {thread_id} not found.")
+            for item_id in dict.fromkeys(item_ids):
+                item = await session.get(models.Message, (thread_id, item_id))
+                _found(item, f"Item {item_id} not found in thread {thread_id}.")
+                row = models.Feedback(
+                    conversation_id=thread_id,
+                    message_id=item_id,
+                    kind=kind,
+                    created_at=datetime.now(UTC),
+                )
+                await session.merge(row)
+
+    async def add_attachment(
+        self, attachment: Attachment, size: int, context: RequestContext
+    ) -> None:
+        """Store the record of a new attachment that will have so many bytes."""
+        async with write() as session:
+            session.add(_new_attachment(attachment, size, None, context))
+
+    async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        """Store the record of an attachment, new or changed.
+
+        Raises:
+            NotFoundError: it is somebody else's.
+        """
+        async with write() as session:
+            thread_id = await _lock_thread(session, attachment.thread_id, context)
+            if await _changed_attachment(session, attachment, thread_id, context):
+                return
+            if await session.get(models.Attachment, attachment.id) is not None:
+                raise NotFoundError(f"Attachment {attachment.id} not found.")
+            session.add(_new_attachment(attachment, 0, thread_id, context))
+
+    async def update_attachment(self, attachment: Attachment, context: RequestContext) -> None:
+        """Store the changed record of an attachment; one that was removed does not come back.
+
+        Raises:
+            NotFoundError: it was removed, or it is somebody else's.
+        """
+        async with write() as session:
+            thread_id = await _lock_thread(session, attachment.thread_id, context)
+            if not await _changed_attachment(session, attachment, thread_id, context):
+                raise NotFoundError(f"Attachment {attachment.id} not found.")
+
+    async def claim_attachment(
+        self, attachment_id: str, size: int, context: RequestContext
+    ) -> bool:
+        """Let one upload alone bring the bytes of an attachment, and note how many they are.
+
+        Returns:
+            Whether it is this one. If not, they came before, or are on their way.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        table = models.Attachment
+        async with write() as session:
+            row = await session.scalar(
+                select(table)
+                .where(table.id == attachment_id, table.owner == context.owner)
+                .with_for_update()
+            )
+            if row is None:
+                raise NotFoundError(f"Attachment {attachment_id} not found.")
+            attachment = _ATTACHMENT.validate_json(row.document)
+            if attachment.upload_descriptor is None or attachment.metadata == CLAIMED:
+                return False
+            attachment.metadata = CLAIMED
+            row.document = attachment.model_dump_json()
+            row.size = size
+            return True
+
+    async def load_attachment(self, attachment_id: str, context: RequestContext) -> Attachment:
+        """Return the record of an attachment.
+
+        Raises:
+            NotFoundError: there is none, or it is somebody else's.
+        """
+        async with read() as session:
+            row = await session.get(models.Attachment, attachment_id)
+        if row is None or row.owner != context.owner:
+            raise NotFoundError(f"Attachment {attachment_id} not found.")
+        return _ATTACHMENT.validate_json(row.document)
+
+    async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
+        """Delete the record of an attachment; without effect where there is none."""
+        async with write() as session:
+            await session.execute(
+                delete(models.Attachment).where(
+                    models.Attachment.id == attachment_id,
+                    models.Attachment.owner == context.owner,
+                )
+            )
+
+    async def list_unsent_attachments(self, context: RequestContext) -> Sequence[str]:
+        """Return the ids of the owner's attachments that are in no thread, the newest first."""
+        table = models.Attachment
+        async with read() as session:
+            result = await session.scalars(
+                select(table.id)
+                .where(table.owner == context.owner, table.conversation_id.is_(None))
+                .order_by(table.created_at.desc(), table.id)
+            )
+            return result.all()
+
+    async def size_of_attachments(self, context: RequestContext) -> int:
+        """Return how large all attachments of the owner are, in bytes; announced ones too."""
+        table = models.Attachment
+        return await _sum(select(func.sum(table.size)).where(table.owner == context.owner))
+
+    async def size_of_all_attachments(self) -> int:
+        """Return how large all attachments of everybody are whose bytes are there."""
+        table = models.Attachment
+        are_there = table.document.contains('"upload_descriptor":null')
+        return await _sum(select(func.sum(table.size)).where(are_there))
+
+    async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
+        """Return the ids of everybody's attachments that are older and in no thread."""
+        table = models.Attachment
+        async with read() as session:
+            result = await session.scalars(
+                select(table.id).where(table.conversation_id.is_(None), table.created_at < before)
+            )
+            return result.all()
+
+    async def disown_attachment(self, attachment_id: str) -> Attachment | None:
+        """Take an attachment that is in no thread from its owner, who cannot send it any more.
+
+        Returns:
+            Its record, which is nobody's now; None if there is none, or if it is in a thread.
+        """
+        table = models.Attachment
+        async with write() as session:
+            row = await session.scalar(
+                select(table)
+                .where(table.id == attachment_id, table.conversation_id.is_(None))
+                .with_for_update()
+            )
+            if row is None:
+                return None
+            row.owner = NOBODY
+            row.size = 0
+            return _ATTACHMENT.validate_json(row.document)
+
+    async def delete_disowned_attachment(self, attachment_id: str) -> None:
+        """Delete the record of an attachment that is nobody's."""
+        await self.delete_attachment(attachment_id, RequestContext(NOBODY))
+
+
+def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conversation]:
+    return select(models.Conversation).where(
+        models.Conversation.id == thread_id, models.Conversation.owner == context.owner
+    )
+
+
+def _message_with(attachment_id: str, thread_id: str) -> Select[str]:
+    table = models.Message
+    its_messages = select(table.id).where(
+        table.conversation_id == thread_id, table.type == "user_message"
+    )
+    return its_messages.where(table.document.contains(attachment_id, autoescape=True)).limit(1)
+
+
+async def _changed_thread(
+    session: AsyncSession, thread: ThreadMetadata, context: RequestContext
+) -> bool:
+    """Store a thread where it is there; return whether it is."""
+    return await _found_any(
+        session,
+        update(models.Conversation)
+        .where(models.Conversation.id == thread.id, models.Conversation.owner == context.owner)
+        .values(_columns_of_thread(thread)),
+    )
+
+
+async def _lock_thread(
+    session: AsyncSession, thread_id: str | None, context: RequestContext
+) -> str | None:
+    """Lock a thread, and return its id where it is there.
+
+    The lock puts the writers of one thread in a row, and so its items. It comes before all others,
+    or two of them could wait for each other.
+    """
+    if thread_id is None:
+        return None
+    keys = {"thread_id": thread_id, "owner": context.owner}
+    return None if await session.scalar(LOCK_THREAD, keys) is None else thread_id
+
+
+def _new_attachment(
+    attachment: Attachment, size: int, thread_id: str | None, context: RequestContext
+) -> models.Attachment:
+    return models.Attachment(
+        id=attachment.id,
+        owner=context.owner,
+        conversation_id=thread_id,
+        created_at=datetime.now(UTC),
+        size=size,
+        document=attachment.model_dump_json(),
+    )
+
+
+async def _changed_attachment(
+    session: AsyncSession,
+    attachment: Attachment,
+    thread_id: str | None,
+    context: RequestContext,
+) -> bool:
+    """Store the record of an attachment where it is there; return whether it is.
+
+    One that is in another thread is not: it stays there.
+    """
+    thread = models.Attachment.conversation_id
+    return await _found_any(
+        session,
+        update(models.Attachment)
+        .where(models.Attachment.id == attachment.id, models.Attachment.owner == context.owner)
+        .where(or_(thread.is_(None), thread == thread_id))
+        .values(conversation_id=thread_id, document=attachment.model_dump_json()),
+    )
+
+
+async def _take_files(
+    session: AsyncSession, thread_id: str, message: UserMessageItem, context: RequestContext
+) -> None:
+    """Put the files of a message into its thread.
+
+    Raises:
+        NotFoundError: one was removed meanwhile, or sent in another thread.
+    """
+    for attachment in message.attachments:
+        if not await _changed_attachment(session, attachment, thread_id, context):
+            raise NotFoundError(f"The file {attachment.name} is not there any more.")
+
+
+async def _found_any(session: AsyncSession, statement: Update) -> bool:
+    """Execute a statement and return whether there was a row for it."""
+    connection = await session.connection()
+    return (await connection.execute(statement)).rowcount > 0
+
+
+async def _sum(query: Select[int]) -> int:
+    async with read() as session:
+        return int(await session.scalar(query) or 0)  # MySQL's is a Decimal
+
+
+def _found(row: Row | None, message: str) -> Row:
+    if row is None:
+        raise NotFoundError(message)
+    return row
+
+
+async def _fetch(
+    session: AsyncSession,
+    query: Select[Any],
+    key: InstrumentedAttribute[int],
+    cursor: int | None,
+    order: str,
+    limit: int,
+) -> tuple[Sequence[str], bool]:
+    """Return the documents after the cursor, and whether there are more.
+
+    They are as many as fit into a page, but for one, which is there however large it is.
+    """
+    if cursor is not None:
+        query = query.where(key < cursor if order == "desc" else key > cursor)
+    query = query.order_by(key.desc() if order == "desc" else key)
+    limit = max(1, min(limit, MAX_PAGE))
+    # Measured before they are read: 20 large ones would fill the memory too.
+    document = key.class_.document
+    sizes = query.with_only_columns(key, _bytes_of(document, session)).limit(limit + 1)
+    measured = (await session.execute(sizes)).all()
+    if not measured:
+        return [], False
+    count = _fitting([size for _, size in measured[:limit]])
+    # Named by their ends, not by their number: others may write meanwhile.
+    low, high = sorted((measured[0][0], measured[count - 1][0]))
+    page = query.with_only_columns(document).where(key >= low, key <= high)
+    documents = (await session.scalars(page)).all()
+    return documents, len(measured) > count and len(documents) > 0
+
+
+def _bytes_of(text: InstrumentedAttribute[str], session: AsyncSession) -> ColumnElement[int]:
+    if session.get_bind().dialect.name == "sqlite":  # older ones have no octet_length
+        return func.length(cast_to(text, LargeBinary))
+    return func.octet_length(text)
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """Return how many entries of these sizes fill a page."""
+    totals = list(accumulate(sizes))
+    return min(len(totals), bisect_left(totals, MAX_PAGE_BYTES) + 1)
+
+
+def _page(data: list[Entry], has_more: bool) -> Page[Entry]:
+    return Page(data=data, has_more=has_more, after=data[-1].id if has_more else None)
+
+
+def _to_thread(document: str) -> ThreadMetadata:
+    return ThreadMetadata.model_validate_json(document)
+
+
+def _to_item(document: str) -> ThreadItem:
+    return _ITEM.validate_json(document)
+
+
+def _columns_of_thread(thread: ThreadMetadata) -> dict[str, Any]:
+    return {
+        "title": _without_nul(thread.title),
+        "created_at": _utc(thread.created_at),
+        "document": thread.model_dump_json(exclude={"items"}),  # a Thread's
+    }
+
+
+def _columns_of_item(item: ThreadItem) -> dict[str, Any]:
+    return {
+        "type": item.type,
+        "created_at": _utc(item.created_at),
+        "document": item.model_dump_json(),
+    }
+
+
+def _new_item(thread_id: str, item: ThreadItem, position: int) -> dict[str, Any]:
+    keys = {"conversation_id": thread_id, "id": item.id, "position": position}
+    return keys | _columns_of_item(item)
+
+
+def _reopens(stored: ThreadItem, item: ThreadItem) -> bool:
+    return (
+        isinstance(stored, StructuredInputItem)
+        and isinstance(item, StructuredInputItem)
+        and stored.status != "pending"
+        and item.status == "pending"
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    # ChatKit calculates with naive local times, and gets them back as it gave them.
+    return moment.astimezone(UTC)
+
+
+def _without_nul(text: str | None) -> str | None:
+    # PostgreSQL's text has no NUL; the document keeps it, escaped.
+    return text and text.replace("\0", "")

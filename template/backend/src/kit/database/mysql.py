@@ -1,0 +1,129 @@
+"""MySQL and MariaDB."""
+
+import logging
+import ssl
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from sqlalchemy import Table
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kit.database.pool import make_pool
+from kit.errors import StartupError
+
+
+def normalize(url: URL) -> URL:
+    """Return the address with what it says of TLS, in one way, and without what else it says.
+
+    Raises:
+        StartupError: it asks for a kind of TLS that is not known.
+    """
+    return normalize_tls(url.set(drivername="mysql+asyncmy"))
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """Make an engine that takes any text.
+
+    Raises:
+        StartupError: a file with certificates cannot be read.
+    """
+    # It would put every warning of the server's into the log, perhaps with what people wrote.
+    logging.getLogger("asyncmy").setLevel(logging.ERROR)
+    return make_pool(
+        url.set(query={}),
+        # Who waited for a lock sees what the one before has written, as on PostgreSQL.
+        isolation_level="READ COMMITTED",
+        connect_args={"charset": "utf8mb4", "ssl": tls_context(url)},
+    )
+
+
+def describe(url: URL) -> str:
+    """Return for a person which server it is."""
+    return f"MySQL at {url.host}"
+
+
+async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> None:
+    """Do nothing: a new row is always numbered after the highest."""
+
+
+def overwrite_deleted(_url: URL) -> None:
+    """Do nothing: the files are the server's, and it reuses the place by and by."""
+
+
+MODE = "ssl-mode"
+CA = "ssl-ca"
+PLAIN = ("DISABLED", "PREFERRED")
+MODES = (*PLAIN, "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+"""What MySQL's own programs call them."""
+
+OTHER_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "sslaccept": {"strict": "VERIFY_IDENTITY", "accept_invalid_certs": "REQUIRED"},
+        "ssl": {
+            "true": "VERIFY_IDENTITY",
+            '{"rejectunauthorized":true}': "VERIFY_IDENTITY",
+            '{"rejectunauthorized":false}': "REQUIRED",
+            "false": "DISABLED",
+        },
+        "tls": {"true": "VERIFY_IDENTITY", "skip-verify": "REQUIRED", "false": "DISABLED"},
+        "ssl-verify-identity": {"true": "VERIFY_IDENTITY", "false": "REQUIRED"},
+        "ssl-verify-cert": {"true": "VERIFY_IDENTITY", "false": "REQUIRED"},
+    }
+)
+"""What Prisma, Node's and Go's drivers and mysqlclient call the same."""
+
+
+def normalize_tls(url: URL) -> URL:
+    """Return the address with nothing behind its question mark but `ssl-mode` and `ssl-ca`.
+
+    Raises:
+        StartupError: it asks for a kind of TLS that is not known.
+    """
+    given = {
+        name.lower().replace("_", "-"): value
+        for name, value in url.query.items()
+        if isinstance(value, str)
+    }
+    query: dict[str, str] = {}
+    if ca := given.get(CA):
+        query = {MODE: "VERIFY_CA", CA: ca}
+    for name, words in OTHER_WORDS.items():
+        value = given.get(name, "").replace(" ", "").lower()
+        if mode := words.get(value):
+            query[MODE] = mode
+            break
+    if mode := given.get(MODE) or given.get("sslmode"):
+        query[MODE] = _mode(mode)
+    return url.set(query=query)
+
+
+def _mode(text: str) -> str:
+    mode = text.upper().replace("-", "_")
+    if mode not in MODES:
+        raise StartupError(
+            f"DATABASE_URL has the unknown {MODE} {text}. It is one of: {', '.join(MODES)}."
+        )
+    return mode
+
+
+def tls_context(url: URL) -> ssl.SSLContext | None:
+    """Return how to encrypt the connection to a normalized address; None for not at all.
+
+    Raises:
+        StartupError: the file that `ssl-ca` names cannot be read.
+    """
+    mode = url.query.get(MODE, "DISABLED")
+    if mode in PLAIN:
+        return None
+    ca = url.query.get(CA)
+    try:
+        context = ssl.create_default_context(cafile=ca if isinstance(ca, str) else None)
+    except OSError as error:
+        raise StartupError(
+            f"DATABASE_URL names the {CA} {ca}, which cannot be read: {error}"
+        ) from None
+    context.check_hostname = mode == "VERIFY_IDENTITY"
+    if mode == "REQUIRED":
+        context.verify_mode = ssl.CERT_NONE
+    return context

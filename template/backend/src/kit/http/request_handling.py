@@ -1,0 +1,227 @@
+"""What every request goes through: who is asking, what may go wrong, what the log says of it."""
+
+import asyncio
+import json
+import logging
+import re
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from io import BytesIO
+
+from chatkit.store import NotFoundError
+from chatkit.types import ErrorEvent
+from sqlalchemy.exc import SQLAlchemyError
+
+from kit.disclosure import disclosed, went_wrong
+from kit.errors import RefusedError
+from kit.http.health import explain_database_error
+from kit.http.request_log import logged_request, note_failure
+from kit.http.streaming import TurnStream
+from kit.people.identity import Headers, Identify, Identity, RequestContext
+from kit.people.limits import running_request_of
+
+logger = logging.getLogger("app.request")
+
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
+CLOSED = 499
+"""What the log calls the status of an answer that nobody waited for, as nginx does."""
+
+OUTCOMES = {4: "refused", 5: "failed"}
+
+HTTP_ERRORS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method.",
+}
+
+STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer over HTTP, whatever the framework."""
+
+    status: int
+    media_type: str
+    body: bytes | AsyncIterator[bytes]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_reply(body: bytes) -> Reply:
+    """Return an answer that is JSON already."""
+    return Reply(200, "application/json", body)
+
+
+def refusal(status: int, message: str, retry_after: int | None = None) -> Reply:
+    """Return an error in ChatKit's form: JSON with a `message`, which its page shows."""
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Reply(status, "application/json", json.dumps({"message": message}).encode(), headers)
+
+
+def http_error(status: int, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return an error that the framework itself found, in the same words on each of them."""
+    usual = went_wrong() if status == 500 else f"{HTTPStatus(status).phrase}."
+    reply = refusal(status, HTTP_ERRORS.get(status, usual))
+    return replace(reply, headers=dict(headers or {}))
+
+
+def stream_reply(chunks: AsyncIterator[bytes]) -> Reply:
+    """Return a stream of events that nobody on the way may collect."""
+    return Reply(200, "text/event-stream", chunks, dict(STREAM_HEADERS))
+
+
+def failed_stream(message: str) -> Reply:
+    """Return a stream that only says what failed.
+
+    ChatKit's page posts a message again after a 5xx, up to five times, a thread each.
+    """
+
+    async def events() -> AsyncIterator[bytes]:
+        event = ErrorEvent(message=message, allow_retry=True)
+        yield f"data: {event.model_dump_json()}\n\n".encode()
+
+    return stream_reply(events())
+
+
+Work = Callable[[RequestContext], Awaitable[Reply]]
+
+
+async def handle(kind: str, headers: Headers, work: Work, who: Identify) -> Reply:
+    """Do the work in the name of whoever asks. Every failure has a `message` for the person.
+
+    Args:
+        kind: what the log calls the request.
+        headers: those of the request.
+        work: answers, or raises RefusedError or ChatKit's NotFoundError.
+        who: tells who is asking; a framework with a login of its own brings its own.
+    """
+    with logged_request(kind, headers) as request, ExitStack() as running:
+        try:
+            reply = await _answer(headers, request.id, work, who, running)
+        except asyncio.CancelledError:
+            # So do some frameworks when nobody waits for the answer any more.
+            request.over(CLOSED, "stopped")
+            raise
+        body = reply.body
+        if isinstance(body, TurnStream):
+            body.when_over(lambda outcome: request.over(reply.status, outcome))
+        else:
+            request.over(reply.status, OUTCOMES.get(reply.status // 100, "answered"))
+        if not isinstance(body, bytes):
+            end = running.pop_all().close
+            # A framework may forget a stream that it has not begun to send.
+            weakref.finalize(body, end)
+            if isinstance(body, TurnStream):
+                body.when_over(lambda _outcome: end())
+            else:
+                body = _until_over(body, end)
+    return replace(reply, body=body, headers={**reply.headers, "X-Request-Id": request.id})
+
+
+async def _until_over(
+    chunks: AsyncIterator[bytes], end: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        end()
+
+
+async def _answer(
+    headers: Headers, request_id: str, work: Work, who: Identify, running: ExitStack
+) -> Reply:
+    try:
+        identity = await who(headers)
+        url = _attachments_url(identity, headers)
+        context = RequestContext(identity.owner, request_id, url, identity.address)
+        running.enter_context(running_request_of(context))
+        return await work(context)
+    except RefusedError as error:
+        return _refusal(error, request_id)
+    except NotFoundError as error:
+        return refusal(404, str(error) or "That is not there.")
+    except Exception as error:
+        return refusal(*explain_failure(error, request_id))
+
+
+def _refusal(error: RefusedError, request_id: str) -> Reply:
+    is_ours = error.status >= 500
+    level = logging.ERROR if is_ours else logging.WARNING
+    message = disclosed(str(error), error.inside, level)
+    # Of what they can mend themselves the log has no more to say.
+    if is_ours or error.inside:
+        message = naming_request(message, request_id)
+    return refusal(error.status, message, error.retry_after)
+
+
+def _attachments_url(identity: Identity, headers: Headers) -> str:
+    if identity.page_origin is not None:
+        return f"{identity.page_origin}/api/attachments"
+    # Without the page in between, as for a bare `curl` or an app on a phone.
+    host = headers.get("host") or "127.0.0.1:8000"
+    if not HOST.fullmatch(host):
+        raise RefusedError(400, "The Host header is no name of a host.")
+    # Each server on the way adds its own to the end: the first is the one that the browser met.
+    forwarded = (headers.get("x-forwarded-proto") or "").partition(",")[0].strip()
+    scheme = "https" if forwarded == "https" else "http"
+    return f"{scheme}://{host}/attachments"
+
+
+def failure_outside(headers: Headers, error: Exception) -> Reply:
+    """Answer a request that failed outside of `handle`, such as at an address of your own."""
+    with logged_request("other", headers) as request:
+        reply = refusal(*explain_failure(error, request.id))
+        request.over(reply.status, "failed")
+    return replace(reply, headers={"X-Request-Id": request.id})
+
+
+def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
+    """Log what failed, and return a status and a sentence for the person."""
+    logger.error("The request failed", exc_info=error)
+    note_failure()
+    if isinstance(error, SQLAlchemyError):
+        return 503, naming_request(explain_database_error(error), request_id)
+    return 500, naming_request(went_wrong(), request_id)
+
+
+def naming_request(message: str, request_id: str) -> str:
+    """Return a sentence on a failure with the id by which the log knows the request."""
+    return f"{message} (request {request_id})"
+
+
+async def read_body(body: AsyncIterator[bytes], limit: int) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        RefusedError: it is larger than `limit` bytes, or it breaks off.
+    """
+    whole = BytesIO()  # a list of tiny chunks would take many times their size
+    async for chunk in limited(body, limit):
+        whole.write(chunk)
+    return whole.getvalue()
+
+
+async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """Return the chunks of a body.
+
+    Raises:
+        RefusedError: they are more than `limit` bytes, or they break off.
+    """
+    size = 0
+    while True:
+        try:
+            chunk = await anext(body, None)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # each framework has an error of its own for this
+            raise RefusedError(400, "The connection broke off.") from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > limit:
+            megabytes = limit / 1024 / 1024
+            raise RefusedError(413, f"That is larger than {megabytes:.0f} MB, the most taken here.")
+        yield chunk

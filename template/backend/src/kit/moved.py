@@ -1,0 +1,103 @@
+"""Lets code of yours import what stood in `app` until 0.1.0, from where it stands now."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+
+MOVED = {
+    "app.agent_input": "kit.llm.agent_input",
+    "app.agent_run": "kit.llm.agent_run",
+    "app.assistant_errors": "kit.chat.chatkit_server",
+    "app.attachments": "kit.attachments",
+    "app.attachments.content": "kit.attachments.content",
+    "app.attachments.endpoint": "kit.attachments.endpoint",
+    "app.attachments.files": "kit.attachments.file_store",
+    "app.attachments.form": "kit.attachments.form",
+    "app.attachments.images": "kit.attachments.images",
+    "app.attachments.preview": "kit.attachments.preview",
+    "app.attachments.room": "kit.attachments.quota",
+    "app.attachments.store": "kit.attachments.attachment_store",
+    "app.attachments.sweep": "kit.attachments.retention",
+    "app.chatkit_server": "kit.chat.chatkit_server",
+    "app.chatkit_store": "kit.database.chatkit_store",
+    "app.database": "kit.database.engine",
+    "app.database_url": "kit.database.kinds",
+    "app.databases": "kit.database.kinds",
+    "app.databases.mysql": "kit.database.mysql",
+    "app.databases.mysql_tls": "kit.database.mysql",
+    "app.databases.pool": "kit.database.pool",
+    "app.databases.postgresql": "kit.database.postgresql",
+    "app.databases.sqlite": "kit.database.sqlite",
+    "app.demo": "kit.demo",
+    "app.demo.pictures": "kit.demo.progress",
+    "app.demo.progress": "kit.demo.progress",
+    "app.demo.questions": "kit.demo.questions",
+    "app.demo.signals": "kit.demo.signals",
+    "app.demo.speech": "kit.demo.speech",
+    "app.demo.widgets": "kit.demo.widgets",
+    "app.dictation": "kit.llm.client",
+    "app.disclosure": "kit.disclosure",
+    "app.embedded_postgres": "kit.database.embedded_postgres",
+    "app.endpoint": "kit.chat.endpoint",
+    "app.env_files": "kit.env_files",
+    "app.env_lines": "kit.env_files",
+    "app.errors": "kit.errors",
+    "app.event_loop": "kit.event_loop",
+    "app.half_answers": "kit.chat.items",
+    "app.headers": "kit.people.identity",
+    "app.health": "kit.http.health",
+    "app.item_ids": "kit.chat.items",
+    "app.json_limits": "kit.chat.request_checks",
+    "app.lifecycle": "kit.lifecycle",
+    "app.limits": "kit.people.limits",
+    "app.model_choice": "kit.llm.agent_run",
+    "app.model_errors": "kit.llm.errors",
+    "app.model_provider": "kit.llm.client",
+    "app.oidc": "kit.people.oidc",
+    "app.ports": "kit.settings",
+    "app.replies": "kit.http.request_handling",
+    "app.request_checks": "kit.chat.request_checks",
+    "app.request_handling": "kit.http.request_handling",
+    "app.request_log": "kit.http.request_log",
+    "app.running_turns": "kit.chat.turns",
+    "app.serve": "kit.serve",
+    "app.settings": "kit.settings",
+    "app.streaming": "kit.http.streaming",
+    "app.tool_memory": "kit.llm.agent_run",
+    "app.turn": "kit.chat.turns",
+    "app.turn_statements": "kit.database.chatkit_store",
+    "app.wire_times": "kit.chat.items",
+}
+
+
+class _Follower(MetaPathFinder, Loader):
+    """Finds a module under its old name."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Return how the module is loaded, if it has moved."""
+        return spec_from_loader(fullname, self) if fullname in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module that is there now."""
+        new = MOVED[spec.name]
+        warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
+        return import_module(new)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: it has run already."""
+
+
+def follow() -> None:
+    """Find modules under their old names from now on."""
+    if not any(isinstance(finder, _Follower) for finder in sys.meta_path):
+        sys.meta_path.append(_Follower())

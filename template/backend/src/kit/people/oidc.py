@@ -1,0 +1,171 @@
+"""Tokens of an OpenID Connect provider, checked with its public keys.
+
+Set OIDC_ISSUER and OIDC_AUDIENCE, here and for the front end, and whoever is signed in with your
+provider owns their conversations, on every device of theirs.
+"""
+
+import asyncio
+import json
+import math
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from typing import Any
+from urllib.request import urlopen
+
+import jwt
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from kit.errors import RefusedError
+from kit.settings import get_settings
+
+ALGORITHMS = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
+    **{"ES256": ("EC", "P-256"), "ES384": ("EC", "P-384"), "ES512": ("EC", "P-521")},
+    **dict.fromkeys(("EdDSA", "Ed25519"), ("OKP", "Ed25519")),
+}
+"""Those with a public key, and its `kty` and `crv`. With the others whoever knows it could sign."""
+
+KINDS: dict[str, type[RSAAlgorithm | ECAlgorithm | OKPAlgorithm]] = {
+    "RSA": RSAAlgorithm,
+    "EC": ECAlgorithm,
+    "OKP": OKPAlgorithm,
+}
+
+# PyJWT knows this algorithm by its older name `EdDSA` alone; by both, where this is loaded anew.
+with suppress(ValueError):
+    jwt.register_algorithm("Ed25519", OKPAlgorithm())
+
+MAX_SUBJECT = 200
+"""Characters, so that the owner fits into its column."""
+
+LEEWAY_SECONDS = 5
+"""How far the clocks of two machines may be apart."""
+
+TIMEOUT_SECONDS = 10
+
+LIFE_SECONDS = 300
+"""How long the provider's keys are kept."""
+
+COOLDOWN_SECONDS = 5
+"""How often tokens of unknown keys, which anybody can make, have the keys fetched anew."""
+
+
+async def owner_of(token: str) -> str:
+    """Return the owner whom a provider's token names: `oidc:` and its subject.
+
+    Raises:
+        RefusedError: the token is not a valid one (401), or the provider does not answer (503).
+    """
+    # The keys are fetched when they are not known yet, and that must not hold up anybody else.
+    return await asyncio.to_thread(_owner_of, token)
+
+
+def _owner_of(token: str) -> str:
+    settings = get_settings()
+    try:
+        claims = jwt.decode(
+            token,
+            _key_of(token),
+            algorithms=list(ALGORITHMS),
+            audience=settings.oidc_audience,
+            issuer=settings.oidc_issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "sub", "iss", "aud"]},
+        )
+    except (
+        jwt.PyJWKClientError,
+        jwt.InvalidKeyError,
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+    ) as error:
+        raise RefusedError(
+            503,
+            "Nobody can sign in now: the login does not answer.",
+            inside=f"The keys of {settings.oidc_issuer} cannot be had: {error!r}",
+        ) from None
+    except jwt.PyJWTError as error:
+        message = "Not signed in: the token is refused."
+        raise RefusedError(401, message, inside=f"{error}.") from None
+    subject = claims["sub"]
+    if not subject or len(subject) > MAX_SUBJECT:
+        message = (
+            f"Not signed in: the token names nobody, or in more than {MAX_SUBJECT} characters."
+        )
+        raise RefusedError(401, message)
+    return f"oidc:{subject}"
+
+
+def _key_of(token: str) -> Any:
+    header = jwt.get_unverified_header(token)
+    if header.get("alg") not in ALGORITHMS:
+        raise jwt.InvalidAlgorithmError("Its algorithm is none of those with a public key")
+    fitting = _keys().fitting(header)
+    if len(fitting) != 1:
+        raise jwt.InvalidTokenError(f"{len(fitting)} of the provider's keys fit it")
+    return KINDS[fitting[0]["kty"]].from_jwk(fitting[0])
+
+
+class _ProviderKeys:
+    """The keys that a provider publishes.
+
+    They are fetched anew for a token that none of them fits. A token that names no key has them
+    fetched too, since nothing in it tells whether the provider has changed its key.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = jwt.PyJWKClient(url, timeout=TIMEOUT_SECONDS, cache_jwk_set=False)
+        self._lock = threading.Lock()
+        self._published: list[dict[str, Any]] = []
+        self._fetched = -math.inf
+
+    def fitting(self, header: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the keys that may have signed a token with this header.
+
+        Raises:
+            jwt.PyJWKClientError: the provider does not answer, or with something else.
+            LookupError: the same.
+        """
+        with self._lock:
+            self._fetch(LIFE_SECONDS if "kid" in header else COOLDOWN_SECONDS)
+            fitting = [key for key in self._published if _fits(key, header)]
+            if not fitting and self._fetch(COOLDOWN_SECONDS):
+                fitting = [key for key in self._published if _fits(key, header)]
+            return fitting
+
+    def _fetch(self, age: float) -> bool:
+        """Fetch the keys if they are older than that in seconds; return whether they were."""
+        if time.monotonic() - self._fetched < age:
+            return False
+        published = self._client.fetch_data()["keys"]
+        self._published = [key for key in published if isinstance(key, dict)]
+        self._fetched = time.monotonic()
+        return True
+
+
+def _fits(key: dict[str, Any], header: dict[str, Any]) -> bool:
+    """Judge as jose does in the page's server: by what the key says of itself, where it does."""
+    kind, curve = ALGORITHMS[header["alg"]]
+    return (
+        key.get("kty") == kind
+        and curve in (None, key.get("crv"))
+        and key.get("alg", header["alg"]) == header["alg"]
+        and key.get("use", "sig") == "sig"
+        and "verify" in key.get("key_ops", ["verify"])
+        and ("kid" not in header or key.get("kid") == header["kid"])
+    )
+
+
+@cache
+def _keys() -> _ProviderKeys:
+    settings = get_settings()
+    url = settings.oidc_jwks_url
+    if url is None:
+        issuer = (settings.oidc_issuer or "").rstrip("/")
+        address = f"{issuer}/.well-known/openid-configuration"
+        with urlopen(address, timeout=TIMEOUT_SECONDS) as answer:
+            url = str(json.load(answer)["jwks_uri"])
+    return _ProviderKeys(url)

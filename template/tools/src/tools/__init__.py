@@ -1,0 +1,1 @@
+"""What whoever works on the project types: dev, check, doctor, copy-database."""

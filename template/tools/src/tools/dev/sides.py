@@ -1,0 +1,212 @@
+"""Both sides, running under `concurrently`, which puts their names before their output."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from http.client import HTTPException
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, Request, build_opener
+
+import psutil
+
+from tools.dev.node import Node
+
+START_SECONDS = 60
+"""When a side that was never seen counts as stopped; a slow disk needs most of it."""
+
+
+class Sides:
+    """The backend and the front end. When one stops, the other has to be stopped."""
+
+    def __init__(
+        self, frontend: Path, node: Node, frontend_port: int, environment: Mapping[str, str]
+    ) -> None:
+        """Start both."""
+        # concurrently hands each command to a shell. The programs are found on the PATH, so that no
+        # path has to be quoted for it, whatever is in its name; and exec leaves no shell behind.
+        python = Path(sys.executable)
+        run = "exec " if os.name == "posix" else ""
+        self._commands = {
+            "backend": f"{run}{python.name} -m tools.dev.reloader",
+            "frontend": f"{run}{Path(node.node).name} node_modules/next/dist/bin/next dev"
+            f" -H 127.0.0.1 -p {frontend_port}",
+        }
+        path = [str(python.parent), str(Path(node.node).parent), os.environ.get("PATH", "")]
+        # Not with --kill-others: that waits until nobody holds the output of a side, and a side
+        # that is killed leaves children behind who do. `stopped` looks at the processes.
+        self._process = subprocess.Popen(
+            [
+                node.node,
+                "node_modules/concurrently/dist/bin/concurrently.js",
+                f"--names={','.join(self._commands)}",
+                "--prefix-colors=cyan,magenta",
+                "--pad-prefix",
+                *self._commands.values(),
+            ],
+            cwd=frontend,
+            env={
+                **environment,
+                "PATH": os.pathsep.join(path),
+                "NEXT_TELEMETRY_DISABLED": "1",
+                "PYTHONUNBUFFERED": "1",  # what your code prints appears at once
+                "PYTHONIOENCODING": "utf-8",
+            },
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C reaches dev alone, which ends both sides in order. (Has no effect on Windows.)
+            start_new_session=True,
+        )
+        self._started = time.monotonic()
+        self._members: dict[str, psutil.Process] = {}
+
+    def stopped(self) -> str | None:
+        """Return the name of the side that has stopped, or `concurrently`; None while all run."""
+        if self._process.poll() is not None:
+            return "concurrently"
+        self._find_members()
+        is_late = time.monotonic() - self._started > START_SECONDS
+        for name in self._commands:
+            member = self._members.get(name)
+            if is_late if member is None else not _runs(member):
+                return name
+        return None
+
+    def stop(self, patience: float) -> None:
+        """Ask both to end, and wait for it; without concurrently nobody would pass it on."""
+        if self._process.poll() is not None:
+            return
+        if os.name == "posix":
+            self._process.terminate()
+        else:  # Windows can only kill; but if it was Ctrl-C, that has reached all of them
+            patience = min(patience, 2)
+        psutil.wait_procs(list(self._members.values()), timeout=patience)
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:  # an orphan of theirs holds its pipe
+            self._process.kill()
+            self._process.wait()
+
+    def _find_members(self) -> None:
+        if len(self._members) == len(self._commands):
+            return
+        try:
+            for child in psutil.Process(self._process.pid).children():
+                command = " ".join(child.cmdline())
+                if "tools.dev.reloader" in command:
+                    self._members["backend"] = child
+                elif "next dev" in command:
+                    self._members["frontend"] = child
+        except psutil.Error:
+            return
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+REQUEST_TIMEOUT = 60
+ERROR_PATIENCE = 15
+SILENCE_PATIENCE = 120
+PAUSE = 0.2
+PAUSE_AFTER_COMPLAINT = 2.0
+
+
+class NotReadyError(Exception):
+    """No chat yet. The message says what was tried and what came back."""
+
+    def __init__(self, message: str, *, answered: bool) -> None:
+        """Keep whether there was an answer at all."""
+        super().__init__(message)
+        self.answered = answered
+
+
+def wait_until_ready(
+    page: str, backend: str, is_running: Callable[[], bool], complain: Callable[[str], None]
+) -> bool:
+    """Wait until a chat request passes; the first visitor then waits no more.
+
+    Args:
+        page: the page's address.
+        backend: the backend's address.
+        is_running: whether it is worth to go on.
+        complain: takes a sentence when it takes too long; called once.
+
+    Returns:
+        Whether it is ready; False when it runs no more.
+    """
+    browser = build_opener(ProxyHandler({}), HTTPCookieProcessor(CookieJar()))
+    # In this order, since the page takes longest, and without a backend its proxy only complains.
+    steps: list[Callable[[], object]] = [
+        lambda: _open(browser, Request(page)),
+        lambda: _open(browser, Request(f"{backend}/health")),
+        lambda: list_conversations(browser, page),
+    ]
+    started = time.monotonic()
+    complained = False
+    while steps and is_running():
+        try:
+            steps[0]()
+            del steps[0]
+        except NotReadyError as error:
+            patience = ERROR_PATIENCE if error.answered else SILENCE_PATIENCE
+            if not complained and time.monotonic() - started > patience:
+                complain(str(error))
+                complained = True
+            time.sleep(PAUSE_AFTER_COMPLAINT if complained else PAUSE)
+    return not steps
+
+
+def list_conversations(browser: OpenerDirector, page: str) -> None:
+    """List the conversations of the guest that the page has made, as ChatKit does.
+
+    Raises:
+        NotReadyError: there was no list.
+    """
+    body = json.dumps({"type": "threads.list", "params": {"limit": 1}}).encode()
+    headers = {"Content-Type": "application/json", "Origin": page}
+    request = Request(f"{page}/api/chatkit", data=body, headers=headers, method="POST")
+    answer = _open(browser, request)
+    try:
+        is_list = "data" in json.loads(answer)
+    except (ValueError, TypeError):
+        is_list = False
+    if not is_list:
+        raise NotReadyError(f"{_name(request)} gave no list: {_shorten(answer)}", answered=True)
+
+
+def _open(opener: OpenerDirector, request: Request) -> bytes:
+    try:
+        with opener.open(request, timeout=REQUEST_TIMEOUT) as response:
+            content: bytes = response.read()
+            return content
+    except HTTPError as error:
+        with error:
+            said = _message(error.read())
+        raise NotReadyError(
+            f"{_name(request)} answered {error.code}: {said}", answered=True
+        ) from error
+    except (OSError, HTTPException) as error:
+        raise NotReadyError(f"{_name(request)} failed: {error}", answered=False) from error
+
+
+def _name(request: Request) -> str:
+    return f"{request.get_method()} {request.full_url}"
+
+
+def _message(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["message"])
+    except (ValueError, TypeError, KeyError):
+        return _shorten(answer)
+
+
+def _shorten(answer: bytes) -> str:
+    text = " ".join(answer.decode(errors="replace").split())
+    return text if len(text) <= 300 else f"{text[:300]} ..."

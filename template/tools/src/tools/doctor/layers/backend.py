@@ -1,0 +1,179 @@
+"""The fourth layer: the backend, asked without the page in between."""
+
+import httpx2
+
+from kit.env_files import SECRET
+from kit.people.identity import LOCAL_OWNER
+from tools.dev import ports
+from tools.doctor.finding import Check, Finding, failed, passed, unknown
+from tools.doctor.layers.database import DatabaseError, ask_for
+from tools.doctor.running import (
+    START,
+    backend_address,
+    backend_port,
+    get,
+    json_of,
+    post,
+    signed,
+    source_of_port,
+    stranger,
+    words_of,
+)
+
+SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}
+"""The pitfalls by the status that `GET /health` tells."""
+
+LIST = {"type": "threads.list", "params": {"limit": 1}}
+
+
+def health() -> Finding:
+    """Ask the backend whether it is well."""
+    url = f"{backend_address()}/health"
+    tried = f"GET {url}"
+    try:
+        answer = get(url)
+    except httpx2.ConnectError:
+        return unknown(
+            "the backend is not running, or not on this port",
+            tried=tried,
+            source=source_of_port("BACKEND_PORT"),
+            command=START,
+            slug="backend-down",
+        )
+    except httpx2.TransportError as error:
+        return _not_ours(f"gives no answer ({error})", tried)
+    body = json_of(answer)
+    if not isinstance(body, dict) or "status" not in body:
+        return _not_ours(f"answers {answer.status_code}, which is not the backend's answer", tried)
+    if answer.status_code != 200:
+        return failed(
+            f"it has started, but: {words_of(answer)}",
+            tried=tried,
+            source="what the running backend was started with",
+            command=START,
+            slug=SLUGS.get(body["status"], "backend-down"),
+        )
+    return passed(f"it answers at {backend_address()}")
+
+
+def _not_ours(what: str, tried: str) -> Finding:
+    port = backend_port()
+    return failed(
+        f"port {port} is taken{ports.by_whom(port)}, and whoever that is {what}",
+        tried=tried,
+        source=source_of_port("BACKEND_PORT"),
+        command=ports.with_another_port("BACKEND_PORT", port),
+        slug="proxy-hides-the-cause",
+    )
+
+
+def threads() -> Finding:
+    """List the conversations of somebody, signed as the page's server does."""
+    answer = post(_url(), LIST, signed(stranger()))
+    tried = f"POST {_url()} with threads.list and a token"
+    if answer.status_code == 401:
+        return failed(
+            f"the running backend has another {SECRET} than frontend/.env.local: {words_of(answer)}"
+            " If the files agree, start both sides again",
+            tried=tried,
+            source="frontend/.env.local",
+            command=START,
+            slug="env-file-lost",
+        )
+    if answer.status_code != 200:
+        return failed(
+            f"threads.list is answered with {answer.status_code}: {words_of(answer)}",
+            tried=tried,
+            command=START,
+            slug="backend-down",
+        )
+    body = json_of(answer)
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+        return failed(
+            f"the answer to threads.list is no object with `data`, but begins {answer.text[:60]!r}",
+            tried=tried,
+            source="backend/src/kit/http/request_handling.py",
+            command="git diff backend/src/app",
+            slug="json-of-bytes",
+        )
+    return passed("threads.list is answered, for somebody new with an empty list")
+
+
+def whose_history() -> Finding:
+    """Find out whose conversations a request without a token is shown."""
+    answer = post(_url(), LIST)
+    tried = f"POST {_url()} with threads.list and no token"
+    if answer.status_code in (401, 403):
+        return passed("a request without a token, such as a bare curl, is refused", tried=tried)
+    try:
+        number = ask_for(f"SELECT count(*) FROM conversations WHERE owner = '{LOCAL_OWNER}'")
+    except DatabaseError as error:
+        return unknown(f"the conversations of {LOCAL_OWNER} cannot be counted: {error}")
+    return passed(
+        f'a bare curl lists those of "{LOCAL_OWNER}", {number} now; guests of the page have others',
+        tried=tried,
+    )
+
+
+def wrong_field() -> Finding:
+    """Send the request of older advice, whose field is called `method`."""
+    return _refused(
+        {"method": "threads.list", "params": {}},
+        status=400,
+        what='{"method": "threads.list"}',
+        slug="wrong-request-field",
+    )
+
+
+def not_found() -> Finding:
+    """Ask for a conversation that is not there."""
+    return _refused(
+        {"type": "threads.get_by_id", "params": {"thread_id": "thr_doctor"}},
+        status=404,
+        what="a conversation that is not there",
+        slug="not-found-is-500",
+    )
+
+
+def failing_stream() -> Finding:
+    """Write to a conversation that is not there: whatever fails, it must not be a 5xx."""
+    words = [{"type": "input_text", "text": "Is anybody there?"}]
+    message = {"content": words, "attachments": [], "inference_options": {}}
+    return _refused(
+        {
+            "type": "threads.add_user_message",
+            "params": {"thread_id": "thr_doctor", "input": message},
+        },
+        status=404,
+        what="a message to a conversation that is not there",
+        slug="errors-multiply-threads",
+    )
+
+
+def _refused(body: object, *, status: int, what: str, slug: str) -> Finding:
+    answer = post(_url(), body, signed(stranger()))
+    said = json_of(answer)
+    if answer.status_code == status and isinstance(said, dict) and said.get("message"):
+        return passed(f"{what} is refused in words, with {status}")
+    return failed(
+        f"{what} is answered with {answer.status_code} and not with {status} and a message: "
+        f"{words_of(answer)}",
+        tried=f"POST {_url()} with {body}",
+        source="backend/src/kit/http/request_handling.py",
+        command="git diff backend/src/app",
+        slug=slug,
+    )
+
+
+def _url() -> str:
+    return f"{backend_address()}/chatkit"
+
+
+CHECKS = (
+    Check("backend.health", health, needs=("database.migrations",)),
+    Check("backend.threads", threads, needs=("backend.health", "files.secrets")),
+    Check("backend.whose-history", whose_history, needs=("backend.threads",)),
+    Check("backend.wrong-field", wrong_field, needs=("backend.threads",)),
+    Check("backend.not-found", not_found, needs=("backend.threads",)),
+    Check("backend.failing-stream", failing_stream, needs=("backend.not-found",)),
+)

@@ -1,0 +1,276 @@
+"""The sixth layer: the page's server, which hands requests on to the backend."""
+
+import json
+import os
+import re
+
+import httpx2
+
+from kit.env_files import SECRET
+from tools.dev import ports
+from tools.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from tools.doctor.layers.backend import LIST
+from tools.doctor.running import (
+    MAKING_SECONDS,
+    START,
+    backend_address,
+    document,
+    get,
+    guest,
+    json_of,
+    listens,
+    page_address,
+    page_port,
+    post,
+    signed,
+    source_of_port,
+    stranger,
+    words_of,
+)
+from tools.doctor.values import backend_url, value_of
+
+SLUGS = {
+    SECRET: "env-file-lost",
+    "No answer from the backend": "backend-down",
+    "cookie": "not-signed-in",
+}
+"""The pitfalls by what the page's server says."""
+
+ON_THE_SERVER = re.compile("only available in Client Components|useRef")
+"""What Next.js and React say of a component that needs a browser."""
+
+ROUTE = "frontend/src/app/api/chatkit/route.ts"
+
+
+def backend_setting() -> Finding:
+    """Compare where the page's server looks for the backend with where it is."""
+    setting = backend_url()
+    if _is_told_by_dev():
+        return passed("`uv run dev` tells the page where the backend is", source="BACKEND_PORT")
+    if not listens(setting.text):
+        return failed(
+            f"the page looks for the backend at {setting.text}, where nobody answers, and it is at "
+            f"{backend_address()}",
+            tried=f"a connection to {setting.text}",
+            source=setting.source,
+            command=f"BACKEND_URL={backend_address()} in frontend/.env.local, then {START}",
+            slug="backend-down",
+        )
+    other = value_of("frontend", "NEXT_PUBLIC_BACKEND_URL")
+    if other.is_set and other.text.strip().rstrip("/") != setting.text:
+        return warned(
+            f"NEXT_PUBLIC_BACKEND_URL is {other.text}, and has no effect beside BACKEND_URL",
+            tried="a comparison of the two settings",
+            source=f"{other.source}, against {setting.source}",
+            command="Remove NEXT_PUBLIC_BACKEND_URL",
+            slug="backend-url-baked-in",
+        )
+    return passed(f"the page looks for the backend at {setting.text}", source=setting.source)
+
+
+def server() -> Finding:
+    """Ask the page's server for the page."""
+    tried = f"GET {page_address()}"
+    try:
+        answer = document()
+    except httpx2.ConnectError:
+        return unknown(
+            "the page's server is not running, or not on this port",
+            tried=tried,
+            source=source_of_port("FRONTEND_PORT"),
+            command=START,
+        )
+    except httpx2.TimeoutException:
+        return unknown(
+            f"the page's server gives no answer within {MAKING_SECONDS} seconds; it may be busy",
+            tried=tried,
+            source=source_of_port("FRONTEND_PORT"),
+            command=f"curl {page_address()}",
+        )
+    except httpx2.TransportError as error:
+        port = page_port()
+        return failed(
+            f"the page's server gives no answer ({type(error).__name__}: {error}): port {port} is "
+            f"taken{ports.by_whom(port)}",
+            tried=tried,
+            source=source_of_port("FRONTEND_PORT"),
+            command=ports.with_another_port("FRONTEND_PORT", port),
+        )
+    if answer.status_code != 200:
+        return failed(
+            f"the page cannot be made (status {answer.status_code}): {_reason(answer)}",
+            tried=tried,
+            source="frontend/src/app/page.tsx",
+            command="uv run check",
+            slug="server-component" if ON_THE_SERVER.search(answer.text) else "blank-screen",
+        )
+    return passed(f"the page's server answers at {page_address()}")
+
+
+def _reason(answer: httpx2.Response) -> str:
+    """Return what Next.js says in development of a page that it cannot make."""
+    found = re.search(r'"err":\{.*?"message":("(?:[^"\\]|\\.)*")', answer.text)
+    if found is None:
+        return "its log says why" if "<html" in answer.text else words_of(answer)
+    message = str(json.loads(found[1]))
+    return " ".join(message.split())[:300]
+
+
+def cookie() -> Finding:
+    """Look for the cookie that makes a guest of whoever opens the page."""
+    if _guests_are_turned_away():
+        return passed("no guests: people sign in with the provider that OIDC_ISSUER names")
+    if any("chatkit_guest_" in name for name in document().cookies):
+        return passed("the page makes a guest of whoever opens it")
+    return failed(
+        "the page comes without a guest's cookie",
+        tried=f"GET {page_address()}",
+        source="frontend/src/proxy.ts",
+        command="git diff frontend/src/proxy.ts",
+        slug="two-guests-in-one-browser",
+    )
+
+
+def status() -> Finding | None:
+    """Ask the page's server whether it reaches the backend."""
+    if _guests_are_turned_away():
+        return None
+    url = f"{page_address()}/api/status"
+    answer = get(url, MAKING_SECONDS, guest(document()))
+    said = json_of(answer)
+    if answer.status_code == 404 or not isinstance(said, dict):
+        return None  # the owner's page has no such question
+    if answer.status_code == 200:
+        return passed("the page's server reaches the backend")
+    slug, setting = str(said.get("slug", "")), backend_url()
+    # The backend answers, and so does what the settings name: both were asked before. Outside of
+    # development the page's server names no address, and nobody knows which it asks.
+    words = words_of(answer)
+    if slug == "backend-down" and "://" in words and _expected_address() not in words:
+        return failed(
+            f"the page's server asks elsewhere than its settings say, which is at "
+            f"{_expected_address()}: {words}",
+            tried=f"GET {url}",
+            source=f"{setting.source}, read when the page's server was started or built",
+            command=START,
+            slug="backend-url-baked-in",
+        )
+    return failed(
+        f"the page's server says: {words}",
+        tried=f"GET {url}",
+        source=setting.source,
+        command=START,
+        slug=slug,
+    )
+
+
+def _expected_address() -> str:
+    """Return where the page's server has to look for the backend."""
+    return backend_address() if _is_told_by_dev() else backend_url().text
+
+
+def _is_told_by_dev() -> bool:
+    return "BACKEND_PORT" in os.environ and "BACKEND_URL" not in os.environ
+
+
+def threads() -> Finding:
+    """List conversations through the page's server, as ChatKit does in a browser."""
+    if _guests_are_turned_away():
+        return unknown("only people who have signed in with their provider can ask")
+    url = _url()
+    tried = f"POST {url} with threads.list and a guest's cookie"
+    answer = post(url, LIST, guest(document()), MAKING_SECONDS)
+    body = json_of(answer)
+    if answer.status_code == 200 and isinstance(body, dict) and "data" in body:
+        return _unbuffered(answer)
+    if answer.status_code == 404 or answer.status_code == 405:
+        return failed(
+            f"the page has no route to the backend: {url} is answered with {answer.status_code}",
+            tried=tried,
+            source=ROUTE,
+            command="git checkout -- frontend/src/app/api",
+            slug="no-proxy-route",
+        )
+    words, slug = words_of(answer), body.get("slug") if isinstance(body, dict) else None
+    return failed(
+        f"a request through the page is answered with {answer.status_code}: {words}",
+        tried=tried,
+        source=backend_url().source,
+        command=START,
+        slug=slug
+        or next((slug for known, slug in SLUGS.items() if known in words), "proxy-hides-the-cause"),
+    )
+
+
+def _unbuffered(answer: httpx2.Response) -> Finding:
+    """Look whether what is on the way to the browser is forbidden to collect the answer."""
+    control = answer.headers.get("cache-control", "")
+    if "no-transform" in control and answer.headers.get("x-accel-buffering") == "no":
+        return passed("a chat request passes, and nobody on the way may collect the answer")
+    return failed(
+        "a chat request passes, but nothing keeps servers on the way from collecting the answer: "
+        f"cache-control is {control or 'missing'}",
+        tried="a look for no-transform and x-accel-buffering: no in the headers of the answer",
+        source=ROUTE,
+        command="git diff frontend/src frontend/next.config.ts",
+        slug="proxy-buffers",
+    )
+
+
+def errors() -> Finding | None:
+    """Ask for a conversation that is not there: what the backend says has to reach the person."""
+    if _guests_are_turned_away():
+        return None
+    body = {"type": "threads.get_by_id", "params": {"thread_id": "thr_doctor"}}
+    there, here = post(_url(), body, guest(document())), _words_of_the_backend(body)
+    if words_of(there) == here:
+        return passed("what the backend refuses, the page is told in the backend's words")
+    return failed(
+        f'the backend says "{here}", and the page makes "{words_of(there)}" of it, with '
+        f"{there.status_code}",
+        tried=f"POST {_url()} with a conversation that is not there",
+        source="frontend/src/kit/server/chatkit.ts",
+        command="git diff frontend/src",
+        slug="proxy-hides-the-cause",
+    )
+
+
+def _words_of_the_backend(body: object) -> str:
+    return words_of(post(f"{backend_address()}/chatkit", body, signed(stranger())))
+
+
+def headers() -> Finding | None:
+    """Send a header that is none of the backend's business."""
+    if _guests_are_turned_away():
+        return None
+    strange = {"Authorization": "Bearer of-the-doctor"}
+    answer = post(_url(), LIST, guest(document()) | strange)
+    if answer.status_code == 200:
+        return passed("headers of the browser go no further than they have to")
+    return failed(
+        f"the page hands on what browsers send: a header that means nothing to it is answered with "
+        f"{answer.status_code}, {words_of(answer)}",
+        tried=f"POST {_url()} with an Authorization of the doctor's",
+        source="frontend/src/kit/server/proxy.ts",
+        command="git diff frontend/src",
+        slug="proxy-forwards-everything",
+    )
+
+
+def _url() -> str:
+    return f"{page_address()}/api/chatkit"
+
+
+def _guests_are_turned_away() -> bool:
+    return value_of("frontend", "OIDC_ISSUER").is_set
+
+
+CHECKS = (
+    Check("proxy.backend-url", backend_setting, needs=("backend.health",)),
+    Check("proxy.page-server", server),
+    Check("proxy.guest", cookie, needs=("proxy.page-server", "files.secrets")),
+    Check("proxy.status", status, needs=("backend.threads", "proxy.backend-url", "proxy.guest")),
+    Check("proxy.threads", threads, needs=("proxy.status",)),
+    Check("proxy.errors", errors, needs=("proxy.threads", "backend.not-found")),
+    Check("proxy.headers", headers, needs=("proxy.threads",)),
+)

@@ -1,0 +1,177 @@
+"""The layer of --round-trip: what becomes of a message, of an answer and of half an answer."""
+
+import re
+
+import httpx2
+
+from kit.settings import get_settings
+from tools.doctor.conversation import (
+    COUNT,
+    HELLO,
+    PATIENCE,
+    Conversation,
+    hold_conversation,
+    text_of,
+)
+from tools.doctor.finding import Check, Finding, failed, passed, unknown
+from tools.doctor.running import START
+
+STORE = "git diff backend/src/app"
+BUFFERED = 0.1
+"""An answer that takes this share of its time, or less, from its first piece to its end was
+collected on the way."""
+
+TWICE = "does not fit what it holds"
+"""What the backend says when the database refuses what is there already."""
+
+NO_DATABASE = "The database does not answer"
+
+WENT_WRONG = "The backend's log says why"
+"""What it says when it does not know why; of what the model's server refuses it does."""
+
+TOO_FAST = 0.3
+"""Seconds: of an answer that takes less nobody can tell whether it was collected."""
+
+
+def answer() -> Finding:
+    """Ask, and hear an answer."""
+    try:
+        held = hold_conversation()
+    except httpx2.TransportError as error:
+        return failed(
+            f"the conversation broke off: {type(error).__name__} {error}",
+            tried=f"a message, with {PATIENCE} seconds for the answer",
+            command=START,
+            slug="silent-stream-dies",
+        )
+    if event := held.hello.error or held.count.error:
+        words = str(event.get("message") or "")
+        which = "second answer" if held.count.error else "answer"
+        return failed(
+            f"the {which} failed: {words or 'an error without words'}",
+            tried=f"a message through {held.way}",
+            source="what the running backend was started with",
+            command=START,
+            slug=_why(held, words),
+        )
+    if not held.hello.text:
+        return failed(
+            "no answer came, though nothing failed",
+            tried=f"a message through {held.way}",
+            source="backend/src/app/assistant.py",
+            command=STORE,
+        )
+    return passed(f"an answer came through {held.way}, in {len(held.hello.pieces)} pieces")
+
+
+def _why(held: Conversation, words: str) -> str:
+    """Return the pitfall behind an answer that failed with these words, if with any."""
+    if not words:
+        return "error-without-words"
+    if TWICE in words or (held.hello.is_over and WENT_WRONG in words and not held.count.error):
+        return "message-saved-twice"
+    if NO_DATABASE in words:
+        return "database-down"
+    if get_settings().is_demo:  # which asks nobody else, and needs nothing to be set
+        return "no-key-no-answer"
+    if held.count.error and WENT_WRONG in words:
+        return "second-turn-fails"
+    return "error-without-words"
+
+
+def pieces() -> Finding:
+    """Find out whether the answer came piece by piece."""
+    held = hold_conversation()
+    moments = held.hello.moments
+    spread = moments[-1] - moments[0]
+    whole = moments[-1] - held.hello.began
+    if len(held.hello.pieces) < 3 or whole < TOO_FAST:
+        return unknown("the answer was too short to tell whether it came piece by piece")
+    if spread > whole * BUFFERED:
+        return passed("it came piece by piece, while it was made")
+    return failed(
+        f"all of the answer came at once, after {whole:.1f} seconds",
+        tried=f"a message through {held.way}",
+        source="frontend/src/kit/server/chatkit.ts",
+        command="git diff frontend",
+        slug="proxy-buffers",
+    )
+
+
+def stored() -> Finding:
+    """Compare what was said with what was stored."""
+    held = hold_conversation()
+    questions = [text_of(item) for item in held.items if item.get("type") == "user_message"]
+    answers = held.answers_to(HELLO)
+    problem, slug = "", ""
+    if HELLO not in questions:
+        problem, slug = "the message was not stored as it was sent", "emoji-and-nul"
+    elif questions.count(HELLO) > 1 or len(answers) > 1:
+        problem, slug = "the message or the answer was stored twice", "message-saved-twice"
+    elif not answers:
+        problem, slug = "the answer was not stored", "assistant-message-not-saved"
+    elif not answers[0]:
+        problem, slug = "the answer was stored without its text", "content-type-not-recognised"
+    elif answers[0] != held.hello.text:
+        problem, slug = "another answer was stored than was heard", "fake-id"
+    if problem:
+        tried = "items.list after the first answer"
+        return failed(problem, tried=tried, command=STORE, slug=slug)
+    return passed("message and answer were stored once each, as they were said")
+
+
+def kept() -> Finding:
+    """Find out whether a question outlives a crash of the backend in the middle of its answer."""
+    held = hold_conversation()
+    if held.hello.is_stored_early and (held.count.is_stored_early or not held.count.pieces):
+        return passed("each message was stored before its answer began")
+    return failed(
+        "a message was not stored yet when its answer began: a crash would lose it",
+        tried="items.list after the first piece of an answer",
+        command=STORE,
+        slug="crash-mid-stream",
+    )
+
+
+def stopped() -> Finding:
+    """Look for the half answer that was stopped."""
+    held = hold_conversation()
+    heard = held.count
+    if not heard.was_stopped:
+        return unknown("the answer was over before it could be stopped")
+    if any(text.startswith(heard.text) for text in held.answers_to(COUNT)):
+        return passed("what was heard of an answer before Stop is stored")
+    return failed(
+        f"of an answer that was stopped {len(heard.text)} characters were heard, and not stored",
+        tried=f"Stop after {len(heard.pieces)} pieces, then items.list",
+        source="backend/src/kit/http/streaming.py",
+        command=STORE,
+        slug="stop-loses-the-answer",
+    )
+
+
+def preview() -> Finding | None:
+    """Look at the preview of an image that was sent as a file."""
+    address = hold_conversation().preview
+    if address is None:
+        return None
+    if re.match("data:|https:|blob:", address):
+        return passed("an image gets a preview that ChatKit's frame shows")
+    return failed(
+        f"the preview of an image is at {address[:60]}, and ChatKit's frame loads no http:",
+        tried="the upload of an image",
+        source="backend/src/kit/attachments/images.py",
+        command=STORE,
+        slug="image-preview-http",
+    )
+
+
+NEEDS = ("round-trip.answer",)
+CHECKS = (
+    Check("round-trip.answer", answer, needs=("backend.threads",)),
+    Check("round-trip.pieces", pieces, needs=NEEDS),
+    Check("round-trip.kept", kept, needs=NEEDS),
+    Check("round-trip.stored", stored, needs=NEEDS),
+    Check("round-trip.stop", stopped, needs=("round-trip.stored",)),
+    Check("round-trip.preview", preview, needs=NEEDS),
+)

@@ -1,0 +1,131 @@
+"""Where the value of a setting comes from: the shell, or a line of a file."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import unquote
+
+from kit.env_files import EnvLine, read_env_lines
+from tools.paths import ROOT
+
+SHELL = "the shell"
+DEFAULT = "the default"
+
+FILES = {
+    "backend": ("backend/.env.local",),
+    # In the order of Next.js, whose server for development reads them all.
+    "frontend": (
+        "frontend/.env.development.local",
+        "frontend/.env.local",
+        "frontend/.env.development",
+        "frontend/.env",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value and its source."""
+
+    text: str
+    source: str
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it is more than the empty value, which means the default."""
+        return bool(self.text.strip())
+
+
+def value_of(side: str, name: str) -> Value:
+    """Return the value that counts for one side, `backend` or `frontend`."""
+    if name in os.environ:
+        return Value(os.environ[name], SHELL)
+    return in_files(side, name) or Value("", DEFAULT)
+
+
+def place_of(side: str, name: str) -> str:
+    """Return who says what a setting is, with its name."""
+    source = value_of(side, name).source
+    return f"{source} of {name}" if source == DEFAULT else f"{name} in {source}"
+
+
+def in_files(side: str, name: str) -> Value | None:
+    """Return what the files of one side say, whatever the shell does."""
+    for file in FILES[side]:
+        if line := lines_of(file).get(name):
+            return Value(line.value, f"{file} line {line.number}")
+    return None
+
+
+def lines_of(file: str) -> dict[str, EnvLine]:
+    """Return the variables that a file of the project sets; none if there is no such file."""
+    try:
+        text = (ROOT / file).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return {}
+    return read_env_lines(text)
+
+
+def backend_url() -> Value:
+    """Return where the page's server looks for the backend."""
+    for name in ("BACKEND_URL", "NEXT_PUBLIC_BACKEND_URL"):
+        value = value_of("frontend", name)
+        if value.is_set:
+            return Value(value.text.strip().rstrip("/"), f"{name} in {value.source}")
+    return Value("http://127.0.0.1:8000", DEFAULT)
+
+
+MASK = "***"
+
+NAMES = re.compile(r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|KEY|KEYS|CREDENTIALS)(_|$)", re.IGNORECASE)
+SHORTEST = 8
+"""Characters of a value that is masked wherever it stands: shorter ones are words like others."""
+
+PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/]+(?=@)")
+PASSWORD_IN_QUERY = re.compile(
+    r"([?&][^\s=&]*(?:password|secret|token|key)=)[^\s&]+", re.IGNORECASE
+)
+
+
+def mask(text: str) -> str:
+    """Return the text without the secrets of this project, of this shell and of any address."""
+    if known := _known():
+        text = known.sub(MASK, text)
+    text = PASSWORD_IN_URL.sub(rf"\1{MASK}", text)
+    return PASSWORD_IN_QUERY.sub(rf"\1{MASK}", text)
+
+
+@cache
+def _known() -> re.Pattern[str] | None:
+    longest_first = sorted(set(_secrets()), key=len, reverse=True)
+    alternatives = "|".join(map(re.escape, longest_first))
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)") if longest_first else None
+
+
+def _secrets() -> Iterator[str]:
+    files = (lines_of(file) for names in FILES.values() for file in names)
+    settings = [(name, line.value) for lines in files for name, line in lines.items()]
+    for name, value in (*settings, *os.environ.items()):
+        if "://" in value:
+            password = re.search(r"://[^\s/:@]*:(\S+)@", value)
+            value = password[1] if password else ""
+        elif not NAMES.search(name) or name.startswith("NEXT_PUBLIC_"):  # which everybody may see
+            continue
+        if len(value) >= SHORTEST:
+            yield from (value, unquote(value))
+
+
+FILE = ROOT / ".copier-answers.yml"
+
+
+@cache
+def recorded_answers() -> dict[str, str]:
+    """Return the answers by their questions, as they are written; none without the file."""
+    try:
+        text = FILE.read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    # Each is a word on a line of its own, so no parser of YAML has to be installed.
+    return dict(re.findall(r"(?m)^(\w+): ['\"]?(.*?)['\"]?$", text))
