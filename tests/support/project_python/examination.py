@@ -14,6 +14,7 @@ from pathlib import Path
 from conftest import SECRET, empty_database, free_port, run_server
 from fake_model import run_fake_model
 from internals.tools.patient import Examination, Patient, fails
+from kit.settings import BACKEND
 from serving import PROCESSES
 from sqlalchemy.engine import URL
 

@@ -2,7 +2,7 @@
 
 For a project that was made for one kind of database and is now to keep its conversations in
 another. What is copied are the tables that Alembic compares with the models: those of the chat, and
-yours in app/tables.py, or where alembic/env.py imports them. The files of attachments stay where they are.
+yours that app/tables.py or alembic/env.py imports. The files of attachments stay where they are.
 """
 
 import argparse

@@ -9,9 +9,9 @@ import pytest
 from conftest import empty_database, free_port, run_server, run_sql
 from sqlalchemy.engine import URL
 
-from tools.doctor.layers import page
-from kit.settings import BACKEND
 from internals.tools.patient import Examination, Patient, fails
+from kit.settings import BACKEND
+from tools.doctor.layers import page
 
 KIT = BACKEND.parent / "frontend" / "src" / "kit"
 
