@@ -195,6 +195,27 @@ def test_the_tests_of_insides_have_good_code(laid: Project, common: Path) -> Non
         laid.run("npm", "run", script, cwd="frontend")
 
 
+def test_the_kit_of_the_page_imports_nothing_of_the_owners(laid: Project) -> None:
+    """The linter says so of each import that runs back, and of no other."""
+    back = [
+        "@/app/page",
+        "@/components/chat/chat",
+        "@/lib/access",
+        "@/chatkit.config",
+        "../../proxy",
+    ]
+    lines = [f'import "{name}";' for name in [*back, "@/kit/causes", "./guest", "next/server"]]
+    file = laid.path / "frontend" / "src" / "kit" / "server" / "back.ts"
+    file.write_text("\n".join(lines))
+    try:
+        lint = ("npx", "biome", "lint", str(file))
+        linted = laid.run(*lint, cwd="frontend", check=False)
+    finally:
+        file.unlink()
+    refused = (linted.stdout + linted.stderr).count("noRestrictedImports")
+    assert refused == len(back), linted.stdout
+
+
 @pytest.mark.parametrize("variant", [one for one in VARIANTS if one.wsl], ids=str)
 def test_inside_wsl_the_code_is_the_same(project_of: Installed, variant: Variant) -> None:
     outside = Variant(variant.framework, variant.database, wsl=False)

@@ -1,4 +1,4 @@
-// Imported by next.config.ts, whose loader does not know "@/…".
+// next.config.ts imports this, and its loader does not know "@/…".
 
 /**
  * A setting of the page's server, read anew whenever it is asked for: one build runs anywhere.
@@ -11,8 +11,6 @@ export function setting(name: string): string {
   const value: unknown = Reflect.get(process.env, name);
   return typeof value === "string" ? value : "";
 }
-
-// Not from "@/…", which the loader of next.config.ts does not know in the files that it loads.
 
 /** OpenAI's placeholder: ChatKit takes it on localhost, and nowhere else. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";

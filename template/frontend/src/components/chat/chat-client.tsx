@@ -1,13 +1,13 @@
 "use client";
 
 import { chatkitConfig } from "@/chatkit.config";
-import { ChatFrame, type OfThePage } from "@/kit/chat/frame";
+import { ChatFrame, type ServerProps } from "@/kit/chat/frame";
 import { runClientTool } from "./client-tools";
 import { runEffect } from "./effects";
 import { runWidgetAction } from "./widget-actions";
 
 /** The chat in the browser: how it looks and what it can do there is yours, all else is the kit's. */
-export function ChatClient(page: OfThePage) {
+export function ChatClient(page: ServerProps) {
   return (
     <ChatFrame
       {...page}

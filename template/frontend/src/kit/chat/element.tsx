@@ -4,8 +4,8 @@ import { type RefObject, useEffect, useRef, useState, useSyncExternalStore } fro
 import styles from "./chat.module.css";
 
 /**
- * What ChatKit Studio exports. Its `api` is a placeholder: where the server is, says the kit; what the browser does for
- * the server, say the handlers.
+ * What ChatKit Studio exports. Its `api` is a placeholder: the kit knows where the server is, and the handlers below do
+ * what the server asks of the browser.
  */
 export type StudioExport = Omit<ChatKitOptions, "api" | "onClientTool" | "widgets"> & { api?: unknown };
 
@@ -13,14 +13,14 @@ type OnAction = NonNullable<WidgetsOption["onAction"]>;
 type Chat = Omit<UseChatKitReturn, "control">;
 
 /** How the chat looks, and what the browser does for the server. */
-export type OfTheOwner = {
+export type OwnerProps = {
   config: StudioExport;
   runClientTool: NonNullable<ChatKitOptions["onClientTool"]>;
   runEffect: (effect: { name: string; data?: Record<string, unknown> }) => void;
   runWidgetAction: (...asked: [...Parameters<OnAction>, chat: Chat]) => Promise<void>;
 };
 
-type Props = OfTheOwner & {
+type Props = OwnerProps & {
   domainKey: string;
   onReady: () => void;
   onError: (error: Error) => void;

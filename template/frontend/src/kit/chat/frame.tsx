@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { preload } from "react-dom";
 import { type Slug, seen } from "@/kit/causes";
-import { ChatKitElement, type OfTheOwner } from "@/kit/chat/element";
+import { ChatKitElement, type OwnerProps } from "@/kit/chat/element";
 import { type Advice, Panel } from "@/kit/chat/panel";
 import { CHATKIT_SCRIPT } from "@/kit/chat/script";
 import { causeOf, isFatal, useCause } from "@/kit/chat/use-cause";
@@ -10,9 +10,9 @@ import styles from "./chat.module.css";
 type Advices = Partial<Record<Slug, Advice>>;
 
 /** What the page's server knows. */
-export type OfThePage = { domainKey: string; advice: Advices };
+export type ServerProps = { domainKey: string; advice: Advices };
 
-type Props = OfThePage & OfTheOwner;
+type Props = ServerProps & OwnerProps;
 
 const GONE = seen("domain-key", "ChatKit started, and took itself away again.");
 
