@@ -302,6 +302,18 @@ def test_a_message_has_each_file_once(chat: Chat) -> None:
     assert "once" in refused.json()["message"]
 
 
+def test_a_message_has_twenty_files_at_most(server: Server) -> None:
+    person = server.someone()
+    ids = [person.upload("a.txt", b"Hello", "text/plain").json()["id"] for _ in range(20)]
+    more = person.post("threads.create", input=message("notice", attachments=[*ids, "atc_none"]))
+    assert more.status_code == 400
+    assert "20 files at most" in more.json()["message"]
+    with person.stream("threads.create", input=message("notice", attachments=ids)) as events:
+        created, *_ = events
+    [question] = person.items(created["thread"]["id"])
+    assert [attachment["id"] for attachment in question["attachments"]] == ids
+
+
 def test_the_preview_of_a_photo_stands_upright(chat: Chat) -> None:
     """Phones store how they were held, and not the image turned."""
     file = io.BytesIO()
