@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, TypeDecorator, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -53,11 +54,26 @@ def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     return framework is None or name not in framework.names()
 
 
+def in_sqlalchemys_words(kind: str, obj: object, _context: AutogenContext) -> str | bool:
+    """Return how a revision writes a type of the kit's; False for Alembic's own way.
+
+    Alembic would write the kit's class, which a revision does not import.
+    """
+    if (
+        kind == "type"
+        and isinstance(obj, TypeDecorator)
+        and type(obj).__module__.startswith("kit.")
+    ):
+        return f"sa.{obj.impl!r}"
+    return False
+
+
 def options() -> dict[str, Any]:
     """Return what both modes configure."""
     result: dict[str, Any] = {
         "target_metadata": Base.metadata,
         "include_name": is_ours,
+        "render_item": in_sqlalchemys_words,
         "process_revision_directives": put_into_versions,
         "render_as_batch": database_url().get_backend_name() == "sqlite",
     }

@@ -127,6 +127,43 @@ def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
     assert len(succeeds(alembic("heads", env=env, cwd=project)).splitlines()) == 1
 
 
+TABLES = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kit import Base
+from kit.database.tables import OWNER
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(OWNER)
+    conversation_id: Mapped[str | None] = mapped_column(
+        ForeignKey("conversations.id", ondelete="CASCADE")
+    )
+"""
+
+
+def test_own_table_cannot_migrate(empty: URL, tmp_path: Path) -> None:
+    """A table of yours that refers to conversations, from app/tables.py to the database."""
+    project = copy_of_backend(tmp_path)
+    (project / "src" / "app" / "tables.py").write_text(TABLES)
+    env = environment(empty)
+    succeeds(alembic("upgrade", "head", env=env, cwd=project))
+    succeeds(alembic("revision", "--autogenerate", "-m", "orders", env=env, cwd=project))
+    (revision,) = (project / "alembic" / "versions").glob("*orders.py")
+    assert "kit." not in revision.read_text()
+    succeeds(alembic("upgrade", "head", env=env, cwd=project))
+    assert "No new upgrade operations" in succeeds(alembic("check", env=env, cwd=project))
+    now = "'2026-01-01 00:00:00'"
+    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}')")
+    run_sql(empty, "INSERT INTO orders VALUES (1, 'ada', 't')")
+    succeeds(alembic("downgrade", HEAD, env=env, cwd=project))
+    succeeds(alembic("upgrade", "head", env=env, cwd=project))
+
+
 def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path: Path) -> None:
     """SQLite changes a table by dropping it, and messages are deleted with their conversation."""
     project = copy_of_backend(tmp_path)

@@ -1,6 +1,7 @@
 """The tables. The drawing of them is in docs/schema.md; migrations/ makes them."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -48,7 +49,13 @@ OWNER = Name(255)
 
 
 class Base(DeclarativeBase):
-    """The metadata that Alembic compares the database with."""
+    """The base of all tables, yours too.
+
+    On MySQL texts are compared byte by byte in each, or a foreign key of yours to a conversation
+    would be refused. A table with `__table_args__` of its own ends them with `MYSQL`.
+    """
+
+    __table_args__: Any = MYSQL
 
     metadata = MetaData(
         naming_convention={
