@@ -12,12 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from chat import visit
+from contract.chat import visit, wait_until
 from support.dev import Dev
 from support.ports import free_port
 from support.projects import clean_environment, render
 from support.variants import DEFAULT
-from wait import wait_until
 
 from bench.report import Figure, conclude
 from bench.serving import answers

@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-from chat import Json, message, visit
+from contract.chat import Json, message, visit
 from support.deployed import Deployed, deployed
 from support.forked import PROJECT_PYTHON
 from support.ports import server_of

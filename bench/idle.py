@@ -13,7 +13,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from chat import Chat, is_delta, visit
+from contract.chat import Chat, is_delta, visit
 
 from bench.report import Figure, conclude
 from bench.serving import Server, backend, bare_sdk, install, page

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import httpx2
 import psutil
+from contract.chat import UNLIMITED, SignedHeaders, wait_until
 from support.backend import migrate
 from support.ports import free_port
 from support.projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
 from support.variants import DEFAULT, Variant
-from tokens import SignedHeaders
-from unlimited import UNLIMITED
-from wait import wait_until
 
 IN_PROJECT = Path(__file__).resolve().parent / "in_project"
 SECRET = secrets.token_urlsafe(32)

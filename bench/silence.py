@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
-from chat import Chat, message, text_of, visit
+from contract.chat import Chat, message, text_of, visit
 
 from bench.serving import backend, install, page
 

@@ -14,10 +14,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from chat import Chat, is_delta, visit
+from contract.chat import Chat, is_delta, visit, wait_until
 from support.projects import Project
 from support.variants import DEFAULT, FRAMEWORKS, Variant
-from wait import wait_until
 
 from bench.serving import backend, install, page
 

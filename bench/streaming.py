@@ -17,7 +17,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chat import message, visit
+from contract.chat import message, visit
 
 from bench.report import Figure, conclude
 from bench.serving import backend, bare_sdk, install, page, signed

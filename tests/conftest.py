@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from chat import Json
+from contract.chat import Json
 from filelock import FileLock
 from support.backend import migrate, run_backend
 from support.conversation import transcript

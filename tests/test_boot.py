@@ -1,8 +1,8 @@
 """Variants, started as their owner starts them, conversing through the page's server."""
 
 import pytest
-from chat import Json, visit
 from conftest import Installed
+from contract.chat import Json, visit
 from support.conversation import converse, transcript
 from support.dev import dev, nothing_stays
 from support.ports import kill_server

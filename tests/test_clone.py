@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from chat import Chat, visit
 from conftest import Installed
+from contract.chat import Chat, visit
 from support import mariadb
 from support.conversation import converse
 from support.dev import dev, nothing_stays

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from chat import visit
 from conftest import Installed
+from contract.chat import visit, wait_until
 from support.dev import Dev, dev, nothing_stays
 from support.ports import free_port, listens
 from support.processes import processes_below
 from support.projects import PACKAGES, clean_environment, render, share
 from support.variants import BY_DATABASE, DEFAULT, Variant
-from wait import wait_until
 
 POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")
 WITH_DATA = [one for one in BY_DATABASE if one.database != "mysql"]

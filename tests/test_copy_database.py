@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import copier
-from chat import Chat, message
 from conftest import Installed
+from contract.chat import Chat, message, wait_until
 from support import mariadb
 from support.backend import run_backend
 from support.dev import dev
 from support.projects import PACKAGES, Project, clean_environment, share
 from support.variants import BY_DATABASE, DEFAULT, Variant
 from support.versions import clone_template
-from wait import wait_until
 
 POSTGRESQL = next(variant for variant in BY_DATABASE if variant.database == "postgresql")
 TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '

@@ -17,12 +17,11 @@ from uuid import uuid4
 import httpx2
 import psutil
 import pytest
-from chat import Chat, text_of
+from contract.chat import Chat, text_of, wait_until
 from support.backend import forked_backends, run_backend
 from support.processes import processes_below
 from support.projects import Project, render
 from support.variants import BY_DATABASE, Variant
-from wait import wait_until
 
 Json = dict[str, Any]
 History = dict[str, list[Json]]

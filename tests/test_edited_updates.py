@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from chat import Chat, text_of, visit
 from conftest import Installed
+from contract.chat import Chat, text_of, visit
 from support import mariadb, owner_edits
 from support.backend import run_backend
 from support.dev import dev

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-from chat import visit
 from conftest import Installed
+from contract.chat import visit, wait_until
 from support.backend import migrate, run_backend
 from support.conversation import converse
 from support.ports import free_port
 from support.processes import is_up
 from support.projects import PACKAGES, Project, clean_environment, share
 from support.variants import DEFAULT
-from wait import wait_until
 
 
 @dataclass

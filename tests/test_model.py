@@ -9,14 +9,13 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from chat import text_of
 from conftest import Installed
+from contract.chat import text_of, wait_until
 from support.backend import Backend, migrate, run_backend
 from support.model_server import KEY, MODEL, NPM_PROJECT, ModelServer, run_model
 from support.ports import free_port
 from support.proxy_trap import ProxyTrap, run_proxy_trap
 from support.variants import DEFAULT
-from wait import wait_until
 
 Json = dict[str, Any]
 RunBackend = Callable[..., AbstractContextManager[Backend]]

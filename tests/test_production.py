@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
-from chat import Json, visit
 from conftest import Installed
+from contract.chat import Json, visit
 from support.conversation import converse, transcript
 from support.deployed import commands, migrate, production_database, serving
 from support.ports import free_port, kill_server

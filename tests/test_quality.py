@@ -30,13 +30,15 @@ THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
 INTERNALS = "tests/internals"
 KIT, TOOLS = f"{INTERNALS}/kit", f"{INTERNALS}/tools"
 NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
-CONVERSATION = "test_conversation.py"
+CONVERSATIONS = "contract/test_conversations.py"
 OF_VARIANTS = {
-    CONVERSATION,
-    "test_attachments.py",
-    "test_errors.py",
-    "test_items.py",
-    "test_requests.py",
+    CONVERSATIONS,
+    "contract/test_errors.py",
+    "contract/test_files.py",
+    "contract/test_requests.py",
+    "internals/kit/test_attachments.py",
+    "internals/kit/test_errors.py",
+    "internals/kit/test_requests.py",
 }
 """Tests of a project whose outcome depends on framework and database.
 
@@ -44,30 +46,36 @@ The first with each framework and the first with each database run all of them. 
 """
 
 OF_FRAMEWORKS = {
+    "contract/test_people.py",
+    "internals/kit/test_entry.py",
+    "internals/kit/test_identity.py",
+    "internals/kit/test_limits.py",
     "internals/kit/test_streaming.py",
-    "test_entry.py",
-    "test_identity.py",
-    "test_limits.py",
     "test_main.py",
 }
 """Those whose outcome depends on the framework alone. They speak HTTP, too."""
 
 OF_DATABASES = {
+    "contract/test_database.py",
+    "internals/kit/test_database.py",
     "internals/kit/test_database_url.py",
+    "internals/kit/test_migrations.py",
     "internals/kit/test_store.py",
     "internals/tools/test_copy_database.py",
     "internals/tools/test_doctor_database.py",
     "internals/tools/test_doctor_round_trip.py",
     "internals/tools/test_doctor_running.py",
-    "test_database.py",
-    "test_migrations.py",
 }
 """Those whose outcome depends on the database alone."""
 
 OF_DJANGO = {"test_django.py"}
 OF_NEITHER = {
+    "contract/test_model.py",
     "internals/kit/test_checkout.py",
+    "internals/kit/test_demo.py",
     "internals/kit/test_env_files.py",
+    "internals/kit/test_model.py",
+    "internals/kit/test_model_files.py",
     "internals/kit/test_serve.py",
     "internals/kit/test_settings.py",
     "internals/kit/test_versions.py",
@@ -78,9 +86,7 @@ OF_NEITHER = {
     "internals/tools/test_doctor_model.py",
     "internals/tools/test_doctor_stopped.py",
     "internals/tools/test_doctor_wsl.py",
-    "test_demo.py",
-    "test_model.py",
-    "test_model_files.py",
+    "test_assistant.py",
 }
 """Those that are run once, with the default answers."""
 
@@ -131,7 +137,7 @@ def test_its_own_checks_pass(
         project.run("uv", "run", *check, cwd="backend")
     with types_cache(common, variant) as env:
         project.run("uv", "run", "mypy", cwd="backend", env=env)
-    tests = set(OF_VARIANTS if variant in WHOLE else {CONVERSATION})
+    tests = set(OF_VARIANTS if variant in WHOLE else {CONVERSATIONS})
     if variant in STARTED:
         tests |= OF_FRAMEWORKS
     if variant in BY_DATABASE:

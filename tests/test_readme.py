@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from chat import visit
+from contract.chat import visit
 from support.dev import Dev
 from support.projects import GIT
 from support.variants import ROOT

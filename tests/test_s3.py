@@ -14,13 +14,12 @@ from xml.etree import ElementTree
 
 import httpx2
 import pytest
-from chat import Chat, message
 from conftest import Installed
+from contract.chat import Chat, message, wait_until
 from support.backend import Backend, migrate, run_backend
 from support.ports import free_port
 from support.projects import Project, clean_environment
 from support.variants import DEFAULT
-from wait import wait_until
 
 RunBackend = Callable[..., AbstractContextManager[Backend]]
 

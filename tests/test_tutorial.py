@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from chat import Chat, text_of, visit
 from conftest import Installed
+from contract.chat import Chat, text_of, visit
 from support.dev import Dev
 from support.projects import PACKAGES, Project, clean_environment, share
 from support.variants import DEFAULT, ROOT

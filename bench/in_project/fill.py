@@ -27,7 +27,7 @@ from chatkit.types import (
     UserMessageItem,
     UserMessageTextContent,
 )
-from conftest import alembic, empty_database, environment
+from contract.serving import alembic, empty_database, environment
 from kit.database.chatkit_store import generate_id
 from kit.database.engine import create_engine
 from kit.database.tables import Conversation, Message

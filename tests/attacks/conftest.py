@@ -6,9 +6,9 @@ from functools import cache
 
 import pytest
 from conftest import Installed
+from contract.chat import UNLIMITED
 from support.deployed import Deployed, deployed
 from support.variants import Variant
-from unlimited import UNLIMITED
 
 DeployedOf = Callable[[Variant], Deployed]
 

@@ -12,14 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from chat import Json, message
 from conftest import Installed
+from contract.chat import UNLIMITED, Json, SignedHeaders, message
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.backend import Backend, migrate, run_backend
 from support.variants import DEFAULT
-from tokens import SignedHeaders
-from unlimited import UNLIMITED
 
 SECRET = "kF3vQ8sZ1xW6yB0nT5rL9mJ2pH7cD4gA"
 BODIES = 10_000

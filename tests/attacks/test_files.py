@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import Chat
+from contract.chat import Chat
 from support.deployed import Deployed
 from support.variants import DEFAULT
 

@@ -6,13 +6,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import Chat
+from contract.chat import Chat, SignedHeaders, wait_until
 from support.deployed import Deployed
 from support.forked import PROJECT_PYTHON
 from support.ports import server_of
 from support.variants import DEFAULT
-from tokens import SignedHeaders
-from wait import wait_until
 
 from attacks.conftest import DeployedOf
 

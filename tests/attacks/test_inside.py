@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from chat import TLS, Chat, message, text_of, visit
+from contract.chat import TLS, Chat, message, text_of, visit
 from support.deployed import Deployed, commands, migrate, serving
 from support.ports import free_port
 from support.variants import DEFAULT

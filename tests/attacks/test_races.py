@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import httpx2
-from chat import TLS, Chat, Json, message
+from contract.chat import TLS, Chat, Json, message
 from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf

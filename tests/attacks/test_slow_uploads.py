@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from chat import Chat
 from conftest import Installed
+from contract.chat import Chat
 from support.deployed import Deployed, deployed
 from support.ports import server_of
 from support.variants import DEFAULT

@@ -17,13 +17,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import TLS, Chat
+from contract.chat import TLS, Chat, wait_until
 from support.ports import free_port
 from support.processes import is_up
 from support.programs import require
 from support.projects import clean_environment
 from support.variants import BY_FRAMEWORK, DEFAULT, Variant
-from wait import wait_until
 
 from attacks.conftest import DeployedOf
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from chat import Chat, message
 from conftest import Installed
+from contract.chat import Chat, message
 from support.deployed import Deployed, deployed
 from support.variants import DEFAULT
 

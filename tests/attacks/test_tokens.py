@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import TLS, Chat
+from contract.chat import TLS, Chat, sign
 from support.deployed import Deployed
 from support.variants import DEFAULT
-from tokens import sign
 
 from attacks.conftest import DeployedOf
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from chat import TLS, Chat, visit
 from conftest import Installed
+from contract.chat import TLS, Chat, visit
 from support.deployed import commands, migrate, serving
 from support.ports import free_port
 from support.variants import DEFAULT

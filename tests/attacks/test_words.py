@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from chat import Chat
 from conftest import Installed
+from contract.chat import Chat
 from support.deployed import Deployed, deployed
 from support.variants import DEFAULT
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from chat import Json, is_delta, message, text_of
+from contract.chat import Json, is_delta, message, text_of
 
 from properties.person import Person, Show, Target, events_of, page_of, show_thread
 from properties.world import HIDDEN, Effect, File, Page, World

@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from chat import Json
+from contract.chat import Json, wait_until
 from support.backend import Backend
-from wait import wait_until
 
 from properties.world import HIDDEN, Page, View, World
 

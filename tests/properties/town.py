@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+from contract.chat import SignedHeaders
 from support.backend import Backend, run_backend
 from support.projects import Project, clean_environment
-from tokens import SignedHeaders
 
 from properties.person import Person
 from properties.world import World
@@ -20,7 +20,7 @@ from properties.world import World
 KEEP_DATABASE = """
 import json, sys
 from pathlib import Path
-from conftest import alembic, empty_database, environment, run_sql
+from contract.serving import alembic, empty_database, environment, run_sql
 
 with empty_database(Path(sys.argv[1])) as url:
     alembic("upgrade", "head", env=environment(url)).check_returncode()

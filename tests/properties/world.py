@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chat import Json
+from contract.chat import Json
 
 HIDDEN: Json = {"id": None, "type": "hidden"}
 """Stands for an item that is stored and never shown."""

@@ -10,9 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from chat import Chat
-from unlimited import UNLIMITED
-from wait import wait_until
+from contract.chat import UNLIMITED, Chat, wait_until
 
 from support.forked import PROJECT_PYTHON
 from support.ports import free_port

@@ -3,8 +3,7 @@
 import json
 import re
 
-from chat import Chat, Json, is_delta, text_of
-from wait import wait_until
+from contract.chat import Chat, Json, is_delta, text_of, wait_until
 
 QUESTIONS = (
     "A hidden note",

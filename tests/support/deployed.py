@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chat import Chat, visit
-from wait import wait_until
+from contract.chat import Chat, visit, wait_until
 
 from support import mariadb
 from support.ports import free_port, listens

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from wait import wait_until
+from contract.chat import wait_until
 
 from support.ports import free_port, listens
 from support.processes import processes_below

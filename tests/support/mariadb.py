@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pymysql
-from wait import wait_until
+from contract.chat import wait_until
 
 from support.ports import free_port
 from support.programs import require

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from chat import TLS
-from wait import wait_until
+from contract.chat import TLS, wait_until
 
 from support.ports import free_port
 from support.processes import is_up

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from chat import Json
+from contract.chat import Json
 
 from support.inside import INSIDE
 from support.projects import Project

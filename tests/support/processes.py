@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx2
 import psutil
-from chat import TLS
+from contract.chat import TLS
 
 
 def is_alive(pid: int) -> bool:

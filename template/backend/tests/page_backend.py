@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conftest import SECRET, alembic, empty_database, environment, run_server
+from contract.serving import DEMO, SECRET, alembic, empty_database, environment, run_server
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         migrated = alembic("upgrade", "head", env=environment(url))
         if migrated.returncode:
             sys.exit(migrated.stderr)
-        with run_server(url) as server:
+        with run_server(url, None, **DEMO) as server:
             print(json.dumps({"address": server.address, "secret": SECRET}), flush=True)
             sys.stdin.read()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from chat import Chat
-from conftest import SECRET, Server, alembic, empty_database, environment, run_server, run_sql
-from serving import start_serving
+from contract.chat import Chat
+from contract.serving import SECRET, Server, alembic, empty_database, environment, run_server, run_sql
+from contract.serving import start_serving
 from sqlalchemy.engine import URL
-from wait import wait_until
+from contract.chat import wait_until
 
 from app.site.environment import DjangoSettings
 from kit.settings import BACKEND, Settings

@@ -2,7 +2,8 @@
 
 import httpx2
 import pytest
-from conftest import NamedFailure, Server, run_server
+from conftest import NamedFailure
+from contract.serving import Server, run_server
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import SECRET, empty_database, free_port, run_server
-from fake_model import run_fake_model
+from contract.fake_model import run_fake_model
+from contract.serving import DEMO, PROCESSES, SECRET, empty_database, free_port, run_server
 from internals.tools.patient import Examination, Patient, fails
 from kit.settings import BACKEND
-from serving import PROCESSES
 from sqlalchemy.engine import URL
 
 OF_THE_GUIDE = {
@@ -86,7 +85,7 @@ def test_guide(healthy: Patient, tmp_path: Path) -> None:
         examination = patient.examine("database.alembic")
         fails(examination, "database.alembic", "alembic-cannot-import")
     for slug, check in OF_THE_GUIDE.items():
-        with put_back(BACKEND.parent, slug), run_server(healthy.url) as server:
+        with put_back(BACKEND.parent, slug), run_server(healthy.url, None, **DEMO) as server:
             ports = of_nobody() | {"BACKEND_PORT": server.port}
             examination = healthy.examine(check, options=["--round-trip"], **ports)
         fails(examination, check, slug)
@@ -109,7 +108,7 @@ def put_back(project: Path, slug: str) -> Iterator[None]:
 
 
 def talk(patient: Patient, database: URL, **settings: str) -> Examination:
-    with run_server(database, **settings) as server:
+    with run_server(database, None, **DEMO | settings) as server:
         ports = of_nobody() | {"BACKEND_PORT": server.port}
         return patient.examine(options=["--round-trip"], **ports)
 

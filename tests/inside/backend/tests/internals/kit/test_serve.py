@@ -14,9 +14,9 @@ import httpx2
 import psutil
 import pytest
 import uvicorn
-from conftest import answers, environment, free_port
+from contract.chat import wait_until
+from contract.serving import answers, environment, free_port
 from sqlalchemy.engine import URL
-from wait import wait_until
 
 from kit.event_loop import loop_factory, uvicorn_loop
 

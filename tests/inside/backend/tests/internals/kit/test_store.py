@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from chat import message
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
 from chatkit.types import (
@@ -32,9 +31,11 @@ from chatkit.types import (
     UserMessageTagContent,
     UserMessageTextContent,
 )
-from conftest import Run, new_server, run_sql
+from contract.chat import message
+from contract.serving import run_sql
 from sqlalchemy.engine import URL
 
+from internals.conftest import Run, new_server
 from kit.chat.chatkit_server import ChatKitServer, ServedStore
 from kit.chat.request_checks import parse_request
 from kit.chat.turns import Turn

@@ -11,8 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
-from chat import TLS, Json
-from tokens import SignedHeaders
+from contract.chat import TLS, Json, SignedHeaders
 
 DOCUMENT = "<!DOCTYPE html><html><body><openai-chatkit></openai-chatkit></body></html>"
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SECRET, Server, empty_database, run_server
+from contract.serving import DEMO, SECRET, Server, empty_database, run_server
 
 from internals.tools.between import Between, stand_between
 from internals.tools.patient import Patient, make_patient
@@ -44,7 +44,7 @@ def patient_alone(clone: Patient, tmp_path: Path) -> Iterator[Patient]:
 @pytest.fixture(scope="session")
 def backend(healthy: Patient) -> Iterator[Server]:
     """The backend of the healthy project."""
-    with run_server(healthy.url) as running:
+    with run_server(healthy.url, None, **DEMO) as running:
         yield running
 
 

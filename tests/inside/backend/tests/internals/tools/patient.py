@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from serving import PROCESSES
+from contract.serving import PROCESSES
 from sqlalchemy.engine import URL
 
 from kit.settings import BACKEND

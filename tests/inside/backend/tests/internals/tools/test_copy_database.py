@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from chat import message
-from conftest import Server, alembic, empty_database, environment, run_server, run_sql
+from contract.chat import message
+from contract.serving import Server, alembic, empty_database, environment, run_server, run_sql
 from sqlalchemy import Column, DateTime, Insert, Integer, Table, insert
 from sqlalchemy.engine import URL
 

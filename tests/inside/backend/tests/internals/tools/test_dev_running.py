@@ -11,7 +11,7 @@ from subprocess import PIPE, Popen
 
 import psutil
 import pytest
-from wait import wait_until
+from contract.chat import wait_until
 
 from kit.errors import StartupError
 from tools.dev import node as packages

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 import pytest
-from wait import wait_until
+from contract.chat import wait_until
 
 from kit.errors import StartupError
 from tools.dev import wsl

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import empty_database, free_port, run_server, run_sql
+from contract.serving import DEMO, empty_database, free_port, run_server, run_sql
 from sqlalchemy.engine import URL
 
 from internals.tools.patient import Examination, Patient, fails
@@ -56,7 +56,7 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
 
 
 def test_a_running_backend_passes(healthy: Patient) -> None:
-    with run_server(healthy.url) as server:
+    with run_server(healthy.url, None, **DEMO) as server:
         examination = healthy.examine(BACKEND_PORT=server.port, FRONTEND_PORT=str(free_port()))
     assert examination.slugs("FAIL") == {}
     unknown = not_passed(examination, "UNKNOWN")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chat import Json, text_of
-from conftest import Server
+from contract.chat import Json, text_of
+from contract.serving import Server
 
 from internals.tools.between import Between
 from internals.tools.patient import Patient

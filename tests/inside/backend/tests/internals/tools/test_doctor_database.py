@@ -1,7 +1,7 @@
 """What the doctor finds in a database that something is wrong with."""
 
 import pytest
-from conftest import run_sql
+from contract.serving import run_sql
 
 from internals.tools.patient import Patient, fails
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import free_port
+from contract.serving import free_port
 
 from internals.tools.patient import Patient, fails, warns
 

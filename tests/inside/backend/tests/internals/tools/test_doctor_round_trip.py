@@ -1,7 +1,7 @@
 """What a conversation of the doctor with a project that runs leaves behind: nothing."""
 
 import pytest
-from conftest import Server, free_port
+from contract.serving import Server, free_port
 
 from internals.tools.between import Between
 from internals.tools.patient import Examination, Patient

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat import Json
-from conftest import Server, empty_database, free_port, run_server
+from contract.chat import Json
+from contract.serving import DEMO, Server, empty_database, free_port, run_server
 
 from internals.tools.between import Between
 from internals.tools.patient import Examination, Patient, fails
@@ -41,13 +41,13 @@ def test_migrations_not_run_in_the_database_of_the_backend(
     healthy: Patient, tmp_path: Path
 ) -> None:
     """The doctor's shell names one database, that of the backend another."""
-    with empty_database(tmp_path) as url, run_server(url) as server:
+    with empty_database(tmp_path) as url, run_server(url, None, **DEMO) as server:
         examination = healthy.examine("backend", BACKEND_PORT=server.port)
     fails(examination, "backend.health", "migrations-not-run")
 
 
 def test_env_file_lost_the_backend_has_another_secret(healthy: Patient) -> None:
-    with run_server(healthy.url, CHATKIT_SECRET=secrets.token_urlsafe(32)) as server:
+    with run_server(healthy.url, None, **DEMO, CHATKIT_SECRET=secrets.token_urlsafe(32)) as server:
         examination = healthy.examine("backend", BACKEND_PORT=server.port)
     fails(examination, "backend.threads", "env-file-lost")
     assert examination["backend.not-found"]["because"] == "backend.threads"
@@ -84,7 +84,7 @@ def test_a_500_in_place_of_words_is_named(
 
 
 def test_production_shows_nothing_to_a_bare_curl(healthy: Patient) -> None:
-    with run_server(healthy.url, APP_ENV="production") as server:
+    with run_server(healthy.url, None, **DEMO, APP_ENV="production") as server:
         examination = healthy.examine("backend", BACKEND_PORT=server.port)
     assert examination.status == 0
     assert "is refused" in examination["backend.whose-history"]["words"]

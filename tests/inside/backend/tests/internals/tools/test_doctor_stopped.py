@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SECRET, free_port
+from contract.serving import SECRET, free_port
 
 from internals.tools.patient import Patient, fails, warns
 

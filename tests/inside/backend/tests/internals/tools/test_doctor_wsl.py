@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import free_port, run_server
+from contract.serving import DEMO, free_port, run_server
 
 from internals.tools.nat import behind_nat
 from internals.tools.patient import Patient, fails, linux, warns
@@ -68,7 +68,9 @@ def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path
     env = in_wsl(patient, tmp_path, "nat", gateway=None)
     with (
         behind_nat(tmp_path / "wsl") as nat,
-        run_server(patient.url, BACKEND_HOST=nat.windows, APP_ENV="production") as server,
+        run_server(
+            patient.url, None, **DEMO, BACKEND_HOST=nat.windows, APP_ENV="production"
+        ) as server,
     ):
         examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
         found = fails(examination, "network.wsl", "wsl-two-worlds")

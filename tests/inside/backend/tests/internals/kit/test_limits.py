@@ -5,63 +5,29 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
 import pytest
-from chat import Chat, Json, message
-from conftest import (
-    Run,
-    Server,
-    alembic,
-    empty_database,
-    environment,
-    new_server,
-    run_server,
-)
+from contract.chat import Chat, Json, message, wait_until
+from contract.serving import DEMO, Server, alembic, empty_database, environment, run_server
+from contract.test_people import GUESTS, MB, announce, assert_refused, guest
 from sqlalchemy.engine import URL
-from wait import wait_until
 
+from internals.conftest import Run, new_server
 from kit.chat.endpoint import answer
 from kit.people.identity import Headers, Identity
 
 SECRET = "j8Zr2LqWn5Xv9Tb3Yc6Hd1Kf4Mg7Ps0A"
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("log") / "backend.log"
-
-
-@pytest.fixture(scope="module")
-def strict(database: URL, log: Path) -> Iterator[Server]:
-    """A server in production, which allows three turns a minute."""
-    settings = {"TURNS_PER_MINUTE": "3", "APP_ENV": "production"}
-    with run_server(database, log, **settings) as running:
-        yield running
-
-
 def lines(log: Path, request_id: str) -> list[dict[str, object]]:
     """Return the lines of the log that tell of a request."""
     everything = [json.loads(line) for line in log.read_text().splitlines()]
     return [line for line in everything if line.get("request_id") == request_id]
-
-
-def test_a_person_may_ask_for_so_many_answers_a_minute(strict: Server) -> None:
-    ada, bob = strict.someone(), strict.someone()
-    thread_id = ada.say("notice")[0]["thread"]["id"]
-    ada.say("notice", thread_id)
-    ada.say("notice")
-    refused = ada.post("threads.add_user_message", thread_id=thread_id, input=message("notice"))
-    assert refused.status_code == 429
-    assert "3 answers a minute" in refused.json()["message"]
-    assert 0 < int(refused.headers["retry-after"]) <= 60
-    assert len(ada.items(thread_id)) == 2, "the refused message was stored"
-    assert ada.ask("threads.list")["data"], "reading is not limited"
-    assert bob.say("notice")
 
 
 def test_an_action_that_may_ask_the_model_is_counted(strict: Server) -> None:
@@ -72,52 +38,13 @@ def test_an_action_that_may_ask_the_model_is_counted(strict: Server) -> None:
     assert [response.status_code for response in attempts] == [200, 200, 429]
 
 
-def test_dictation_is_counted(strict: Server) -> None:
+def test_dictation_is_counted(database: URL) -> None:
     """The demo does not hear it; a model would be paid for it."""
-    person, speech = strict.someone(), {"audio_base64": "AAAA", "mime_type": "audio/webm"}
-    attempts = [person.post("input.transcribe", **speech) for _ in range(4)]
+    speech = {"audio_base64": "AAAA", "mime_type": "audio/webm"}
+    with run_server(database, None, **DEMO, TURNS_PER_MINUTE="3") as server:
+        person = server.someone()
+        attempts = [person.post("input.transcribe", **speech) for _ in range(4)]
     assert [response.status_code for response in attempts] == [400, 400, 400, 429]
-
-
-GUESTS = {
-    "TURNS_PER_MINUTE": "2",
-    "TURNS_PER_MINUTE_ADDRESS": "3",
-    "TURNS_PER_MINUTE_GUESTS": "5",
-}
-
-
-def guest(server: Server, address: str | None = None) -> Chat:
-    """Return a new guest whose browser is at an address."""
-    claims = {"address": address} if address else {}
-    return server.someone(f"guest_{secrets.token_hex(8)}", **claims)
-
-
-def assert_refused(response: httpx2.Response, words: str) -> None:
-    assert response.status_code == 429, response.text
-    assert words in response.json()["message"]
-    assert 0 < int(response.headers["retry-after"]) <= 60
-
-
-def test_free_cookies_spend_the_key(database: URL) -> None:
-    """A new guest is a new cookie: they are counted for their address, and all together."""
-    greeting = {"input": message("notice")}
-    with run_server(database, None, **GUESTS) as server:
-        here, there = "192.0.2.1", "2001:db8:1:2::/64"
-        for _ in range(3):
-            guest(server, here).say("notice")
-        for _ in range(5):
-            late = guest(server, here)
-            assert_refused(late.post("threads.create", **greeting), "3 answers a minute")
-            assert late.ask("threads.list")["data"] == [], "a refused turn left a thread"
-        # What was refused is counted for nobody else, nor for all.
-        guest(server, there).say("notice")
-        guest(server).say("notice")
-        for late in (guest(server), guest(server, there), guest(server, here)):
-            assert_refused(late.post("threads.create", **greeting), "5 answers a minute")
-        known = server.someone(address=here)
-        known.say("notice")
-        known.say("notice")
-        assert_refused(known.post("threads.create", **greeting), "2 answers a minute")
 
 
 def test_many_at_once_are_no_more_than_one_by_one(database: URL) -> None:
@@ -293,38 +220,6 @@ def test_uploads_and_announcements_are_limited(database: URL) -> None:
         assert_refused(announce(guest, 4), "3 files a minute")
 
 
-MB = 1024 * 1024
-
-
-def announce(person: Chat, size: int) -> httpx2.Response:
-    """Announce a file of a size, and return the response."""
-    return person.post("attachments.create", name="a.txt", size=size, mime_type="text/plain")
-
-
-def test_a_guest_fills_the_disk(database: URL) -> None:
-    """Slug: guest-fills-the-disk. What is announced counts, and deleting makes room again."""
-    words = "Delete conversations with files"
-    with run_server(database, ATTACHMENTS_MAX_MB_PERSON="3") as server:
-        ada, bob = server.someone(), server.someone()
-        sent = ada.upload("a.txt", b"x" * MB, "text/plain").json()["id"]
-        with ada.stream("threads.create", input=message("notice", attachments=[sent])) as events:
-            thread_id = next(events)["thread"]["id"]
-            list(events)
-        announced = announce(ada, MB).json()["id"]
-        assert_refused(announce(ada, MB + 1), words)
-        assert_refused(ada.upload("a.txt", b"x" * (MB + 1), "text/plain"), words)
-        assert announce(ada, -MB).status_code == 400
-        # More comes than was announced.
-        assert_refused(ada.upload("a.txt", b"x" * (2 * MB + 1), "text/plain", announced), words)
-        assert ada.download(announced).status_code == 404
-        with ThreadPoolExecutor(6) as threads:
-            several = threads.map(lambda _: announce(ada, MB).status_code, range(6))
-            assert sum(status == 200 for status in several) <= 2
-        assert bob.upload("b.txt", b"x" * MB, "text/plain").status_code == 200
-        ada.ask("threads.delete", thread_id=thread_id)
-        assert announce(ada, MB // 2).status_code == 200
-
-
 def test_all_together_fill_no_more_than_they_may(tmp_path: Path) -> None:
     with empty_database(tmp_path) as url:
         assert alembic("upgrade", "head", env=environment(url)).returncode == 0
@@ -414,16 +309,3 @@ def test_a_stopped_turn_is_found_in_the_log(strict: Server, log: Path) -> None:
 
     wait_until(lambda: "stopped" in outcomes())
     assert person.items(thread_id)
-
-
-def test_the_log_has_nothing_that_people_write(strict: Server, log: Path) -> None:
-    person = strict.someone()
-    thread_id = person.say("The word is rhubarb")[0]["thread"]["id"]
-    person.ask("threads.update", thread_id=thread_id, title="rhubarb pie")
-    person.post("threads.create", input={"content": "rhubarb"})
-    person.upload("rhubarb.txt", b"rhubarb", "text/plain")
-    person.upload("rhubarb.png", b"rhubarb", "image/png")
-    httpx2.post(person.url, content=b"rhubarb", headers={"content-type": "application/json"})
-    text = log.read_text()
-    assert "rhubarb" not in text
-    assert person.headers["Authorization"].split()[1] not in text

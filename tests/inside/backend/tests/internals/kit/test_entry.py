@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from chat import TLS, is_delta
-from conftest import Server, run_server
+from contract.chat import TLS, is_delta, wait_until
+from contract.serving import Server, run_server
 from sqlalchemy.engine import URL
-from wait import wait_until
 
 JSON = "application/json"
 FORM = "multipart/form-data; boundary=x"

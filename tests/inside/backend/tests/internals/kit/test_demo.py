@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from chat import Chat, text_of
+import pytest
+from contract.chat import Chat, message, text_of
+from contract.serving import Server
+from contract.test_conversations import SHOWN_BY, shows_everything
+
+
+@pytest.fixture
+def chat(demo: Server) -> Chat:
+    return demo.someone()
 
 
 def last_item(chat: Chat, text: str) -> tuple[str, dict[str, Any]]:
@@ -69,3 +77,23 @@ def test_it_shows_an_error_in_words(chat: Chat) -> None:
     event = chat.say("Show an error")[-1]
     assert event["type"] == "error"
     assert "sentence" in event["message"]
+
+
+@pytest.mark.parametrize("kind", SHOWN_BY)
+def test_all_that_it_shows_is_stored(chat: Chat, kind: str) -> None:
+    """Slugs: assistant-message-not-saved, content-type-not-recognised."""
+    events = chat.say(SHOWN_BY[kind])
+    sent = [event["item"] for event in events if event["type"] == "thread.item.done"]
+    assert kind in [item["type"] for item in sent]
+    assert chat.items(events[0]["thread"]["id"]) == sent
+
+
+def test_it_shows_all_that_chatkit_has(chat: Chat) -> None:
+    shows_everything(chat)
+
+
+@pytest.mark.parametrize("word", ["lock", "close"])
+def test_it_ends_a_conversation(chat: Chat, word: str) -> None:
+    thread_id = chat.say(f"Please {word} it")[0]["thread"]["id"]
+    refused = chat.post("threads.add_user_message", thread_id=thread_id, input=message("More"))
+    assert f"The demo {word}" in refused.json()["message"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from chat import Chat, Json, message, text_of
-from conftest import Server, attachments_folder, free_port, run_server
-from fake_model import KEY, Answer, FakeModel, Recording, Request
+from contract.chat import Chat, Json, message, text_of
+from contract.fake_model import KEY, Answer, FakeModel, Recording, Request
+from contract.serving import Server, attachments_folder, free_port, run_server
+from contract.test_files import FILES
 from sqlalchemy.engine import URL
-from test_attachments import FILES
 
 SPEECH = bytes(range(256)) * 40
 """No speech, but bytes of every kind; nobody here listens."""

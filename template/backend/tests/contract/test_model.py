@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat import Chat, Json, is_delta, message, text_of
-from conftest import Server, answers, environment, free_port, run_server
-from fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
 from sqlalchemy.engine import URL
-from wait import wait_until
 
-TOOL = "get_server_time"
-"""A tool of assistant.py that needs no arguments."""
+from contract.chat import Chat, Json, is_delta, message, text_of, wait_until
+from contract.fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
+from contract.serving import Server, answers, environment, free_port, run_server
+
+TOOL = "get_weather"
+"""The tool of the tests' assistant."""
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,6 @@ def ask(server: Server, **differently: Any) -> list[Json]:
 
 def deltas(events: Iterator[Json]) -> Iterator[str]:
     return (event["update"]["delta"] for event in events if is_delta(event))
-
-
-def test_the_api_of_the_settings_is_spoken(asking: Server, model: FakeModel, api: str) -> None:
-    ask(asking)
-    assert model.requests[-1].api == api
 
 
 def test_second_turn_fails(asking: Server, model: FakeModel) -> None:
@@ -93,49 +88,6 @@ def test_tool_outputs_forgotten(asking: Server, model: FakeModel) -> None:
     assert TOOL in memory
     assert output in memory
     assert rest == [("assistant", "Answer 1"), ("user", "What did you say?")]
-
-
-def test_quoted_text_reaches_the_model(asking: Server, model: FakeModel) -> None:
-    ask(asking, quoted_text="words of an earlier answer")
-    assert any("words of an earlier answer" in text for _, text in model.requests[-1].said)
-
-
-def test_a_tag_reaches_the_model_with_what_the_page_knows(asking: Server, model: FakeModel) -> None:
-    tag = {"type": "input_tag", "id": "person_7", "text": "Zoë", "data": {"town": "Évora"}}
-    ask(asking, content=[tag])
-    assert any("person_7" in text and "Évora" in text for _, text in model.requests[-1].said)
-
-
-def test_what_is_done_in_a_widget_reaches_the_model(asking: Server, model: FakeModel) -> None:
-    chat = asking.chat()
-    thread_id = chat.say("Show me my orders")[0]["thread"]["id"]
-    action = {"type": "order.cancel", "payload": {"fruit": "rhubarb"}}
-    with chat.stream("threads.custom_action", thread_id=thread_id, action=action) as events:
-        assert text_of(list(events)[-1]["item"]) == "Answer 2"
-    *_, (role, told) = model.requests[-1].said
-    assert role == "user"
-    assert "order.cancel" in told
-    assert "rhubarb" in told
-
-
-def test_a_structured_hidden_note_reaches_the_model(
-    server: Server, asking: Server, model: FakeModel
-) -> None:
-    """The demo has made it, in the same database."""
-    thread_id = server.chat().say("A hidden note")[0]["thread"]["id"]
-    asking.chat().say("What have you noted?", thread_id)
-    assert any('{"number": 1}' in text for _, text in model.requests[-1].said)
-
-
-def test_the_model_is_sent_as_much_of_a_conversation_as_is_set(
-    in_production: Server, model: FakeModel
-) -> None:
-    person = in_production.someone()
-    thread_id = person.say("First")[0]["thread"]["id"]
-    person.say("Second", thread_id)
-    person.say("Third", thread_id)
-    said = [("user", "Second"), ("assistant", "Answer 2"), ("user", "Third")]
-    assert model.requests[-1].said == said
 
 
 def endlessly() -> Iterator[str]:
@@ -253,33 +205,18 @@ def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     proxies = dict.fromkeys(["http_proxy", "https_proxy", "all_proxy"], model.address)
     settings = model.settings | proxies | {"no_proxy": "127.0.0.1", "BACKEND_PORT": str(port)}
     # Traces that are left are sent as the process ends, which one that is forked skips.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kit.serve"], env=environment(database, **settings)
-    )
+    command = [sys.executable, "-c", "from contract.serving import serve; serve()"]
+    env = environment(database, **settings, PYTHONPATH=str(Path(__file__).parents[1]))
+    process = subprocess.Popen(command, env=env)
     try:
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(process.poll() is None, f"{address}/health"), 120)
         Chat(f"{address}/chatkit", {}).say("Hello")
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()
     assert model.requests
     assert model.elsewhere == []
-
-
-def test_the_page_chooses_among_the_allowed_models(asking: Server, model: FakeModel) -> None:
-    ask(asking, inference_options={"model": "other-model"})
-    assert model.requests[-1].body["model"] == "other-model"
-
-
-def test_the_page_cannot_choose_a_model_that_is_not_allowed(
-    asking: Server, model: FakeModel
-) -> None:
-    options = {"model": "a-dear-model"}
-    asking.chat().post("threads.create", input=message("Hello") | {"inference_options": options})
-    assert "a-dear-model" not in [request.body["model"] for request in model.requests]
-
-
-def test_the_page_chooses_a_tool(asking: Server, model: FakeModel) -> None:
-    ask(asking, inference_options={"tool_choice": {"id": TOOL}})
-    assert TOOL in json.dumps(model.requests[-1].body.get("tool_choice"))

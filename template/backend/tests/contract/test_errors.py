@@ -1,28 +1,18 @@
 """What a person is told when something of ours fails, and what the log is not told."""
 
-import asyncio
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from careless_assistant import ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
-from chat import Chat, Json, is_delta, message, text_of
-from chatkit.types import ThreadMetadata
-from conftest import Run, Server, alembic, empty_database, environment, run_server
-from sqlalchemy import update
 from sqlalchemy.engine import URL
 
-from kit.database import engine as database_module
-from kit.database import sqlite
-from kit.database.chatkit_store import ChatKitStore, generate_id
-from kit.database.engine import create_engine, database_url, write
-from kit.database.tables import Conversation
-from kit.http.health import explain_database_error
-from kit.people.identity import RequestContext
+from contract.assistant import ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
+from contract.chat import Chat, Json, is_delta, message, text_of
+from contract.serving import Server, alembic, empty_database, environment, run_server
+from kit.database.engine import database_url
 
 SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
 
@@ -73,57 +63,6 @@ def test_errors_multiply_threads(own_server: Server) -> None:
     assert chat.post("items.list", thread_id=thread_id).status_code == 503
 
 
-def test_a_database_that_refuses_is_not_called_silent(own_server: Server, tmp_path: Path) -> None:
-    """What it refuses to store is not in the log."""
-    own_server.sql("CREATE UNIQUE INDEX of_one_type ON messages (type)")
-    chat = own_server.chat()
-    chat.say("notice")
-    last = chat.say("A notice that no log may have: rhubarb")[-1]
-    assert last["type"] == "error"
-    assert "The database refuses this, since it does not fit" in last["message"]
-    assert "answer" not in last["message"]
-    log = (tmp_path / "log").read_text()
-    assert "IntegrityError" in log
-    assert "rhubarb" not in log
-
-
-def test_changes_at_once_are_not_blamed_on_the_network(
-    run: Run, database: URL, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two people change what the other one changes too, until the database ends one of them."""
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0)
-    engine = create_engine(database)
-    monkeypatch.setattr(database_module, "get_engine", lambda: engine)
-
-    async def rename(*ids: str, begun: asyncio.Event, both_begun: asyncio.Event) -> None:
-        try:
-            async with write() as session:
-                for thread_id in ids:
-                    named = update(Conversation).where(Conversation.id == thread_id)
-                    await session.execute(named.values(title="New"))
-                    begun.set()
-                    await both_begun.wait()
-        finally:
-            begun.set()
-
-    async def work() -> None:
-        one, other = generate_id("thread"), generate_id("thread")
-        for thread_id in (one, other):
-            thread = ThreadMetadata(id=thread_id, created_at=datetime.now())
-            await ChatKitStore().save_thread(thread, RequestContext("somebody-hasty"))
-        first, second = asyncio.Event(), asyncio.Event()
-        outcomes = await asyncio.gather(
-            rename(one, other, begun=first, both_begun=second),
-            rename(other, one, begun=second, both_begun=first),
-            return_exceptions=True,
-        )
-        [error] = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        assert explain_database_error(error).startswith("Something else was changed at the same")
-        await engine.dispose()
-
-    run(work())
-
-
 @pytest.fixture(scope="module")
 def careless_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("careless") / "log"
@@ -132,8 +71,7 @@ def careless_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def careless(database: URL, careless_log: Path) -> Iterator[Server]:
     """A server in production, whose assistant lets errors out."""
-    settings = {"OPENAI_API_KEY": "unused", "TEST_ASSISTANT": "careless_assistant"}
-    with run_server(database, careless_log, APP_ENV="production", **settings) as running:
+    with run_server(database, careless_log, APP_ENV="production") as running:
         yield running
 
 
@@ -192,14 +130,6 @@ def test_a_half_answer_keeps_what_it_has_said_once(careless: Server) -> None:
     assert text_of(half) == MEANT
     [content] = half["content"]
     assert [one["source"]["title"] for one in content["annotations"]] == ["A"]
-
-
-def test_what_chatkit_says_of_a_request_is_shown(careless: Server) -> None:
-    person = careless.someone()
-    thread_id = person.say("Hello")[0]["thread"]["id"]
-    answer = person.post("threads.add_client_tool_output", thread_id=thread_id, result={})
-    assert answer.status_code == 400
-    assert thread_id in answer.json()["message"]
 
 
 def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:

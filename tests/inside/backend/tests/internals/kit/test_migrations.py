@@ -5,18 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from alembic.script import ScriptDirectory
-from conftest import alembic, empty_database, environment, run_server, run_sql
+from contract.chat import wait_until
+from contract.serving import alembic, environment, run_server, run_sql
+from contract.test_database import succeeds
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
-from wait import wait_until
 
 from kit.database.engine import alembic_config, create_engine
 from kit.database.tables import Base
@@ -40,12 +38,6 @@ def downgrade() -> None:
 HEAD = ScriptDirectory.from_config(alembic_config()).get_heads()[0]
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[URL]:
-    with empty_database(tmp_path) as url:
-        yield url
-
-
 def copy_of_backend(folder: Path) -> Path:
     """Return a copy of what Alembic needs, to put revisions into."""
     project = folder / "backend"
@@ -53,40 +45,6 @@ def copy_of_backend(folder: Path) -> Path:
         shutil.copytree(BACKEND / name, project / name)
     shutil.copy(BACKEND / "alembic.ini", project)
     return project
-
-
-def succeeds(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-ALEMBIC_ALONE = """
-import sys
-sys.path.append(sys.argv.pop(1))
-from alembic.config import main
-main()
-"""
-
-
-def test_alembic_cannot_import(empty: URL) -> None:
-    """From backend/, from the root, and by an Alembic that does not have the project installed."""
-    env = environment(empty)
-    packages = sysconfig.get_path("purelib")
-    # Without `site`, the installed packages are there and the project, an editable one, is not.
-    alone = [sys.executable, "-S", "-c", ALEMBIC_ALONE, packages, "upgrade", "head"]
-    result = subprocess.run(
-        alone, cwd=BACKEND, env=env, capture_output=True, text=True, check=False
-    )
-    succeeds(result)
-    succeeds(alembic("upgrade", "head", env=env))
-    root = BACKEND.parent
-    assert "(head)" in succeeds(alembic("-c", "backend/alembic.ini", "current", env=env, cwd=root))
-
-
-def test_the_models_are_what_the_migrations_make(empty: URL) -> None:
-    env = environment(empty)
-    succeeds(alembic("upgrade", "head", env=env))
-    assert "No new upgrade operations" in succeeds(alembic("check", env=env))
 
 
 def test_every_migration_can_be_taken_back(empty: URL) -> None:
@@ -201,23 +159,6 @@ def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", PREPARE], env=env, capture_output=True, text=True, check=False
     )
-
-
-def test_migrations_not_run(empty: URL) -> None:
-    with run_server(empty) as server:
-        health = httpx2.get(f"{server.address}/health")
-        assert health.status_code == 503
-        assert "alembic upgrade head" in health.json()["message"]
-        chat = server.chat()
-        assert "not migrated" in chat.post("threads.list").json()["message"]
-        error = chat.say("Hello")[0]
-        assert error["type"] == "error"
-        assert "not migrated" in error["message"]
-        succeeds(prepare_database(environment(empty)))
-        assert httpx2.get(f"{server.address}/health").json() == {"status": "ok"}
-        assert chat.say("Hello")[-1]["type"] == "thread.item.done"
-        assert server.sql("SELECT title FROM conversations") == [("Hello",)]
-        assert len(server.sql("SELECT type FROM messages")) == 2
 
 
 def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> None:

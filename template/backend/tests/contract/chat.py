@@ -1,19 +1,42 @@
-"""Talks to the server as ChatKit's page does."""
+"""Talks to the server as ChatKit's page does, signed in by the page's server."""
 
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import jwt
 
 Json = dict[str, Any]
 
 TLS = ssl.create_default_context()
 """Made once, though nothing is encrypted here: httpx2 loads all certificates for each request,
 which takes longer than most answers."""
+
+LIFE_SECONDS = 300
+"""The longest that is believed."""
+
+UNLIMITED = dict.fromkeys(
+    (
+        "TURNS_PER_MINUTE",
+        "TURNS_PER_MINUTE_ADDRESS",
+        "TURNS_PER_MINUTE_GUESTS",
+        "TURNS_AT_ONCE",
+        "TURNS_AT_ONCE_ALL",
+        "REQUESTS_AT_ONCE",
+        "MESSAGE_MAX_CHARACTERS",
+        "UPLOADS_PER_MINUTE",
+        "ATTACHMENTS_MAX_MB_PERSON",
+        "ATTACHMENTS_MAX_MB_ADDRESS",
+        "ATTACHMENTS_MAX_MB_ALL",
+    ),
+    "0",
+)
+"""The settings of a server that has no limits: a test may do more than a person may."""
 
 
 def message(text: str, **others: Any) -> Json:
@@ -125,3 +148,50 @@ def visit(page: str) -> Chat:
     assert answer.status_code == 200, answer.text
     cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
     return Chat(f"{page}/api/chatkit", {"Cookie": cookies})
+
+
+def sign(secret: str, **claims: Any) -> str:
+    """Return a token, with other claims than usual where some are given; of None there is none."""
+    now = int(time.time())
+    usual = {
+        "sub": "ada",
+        "iss": "chatkit-frontend",
+        "aud": "chatkit-backend",
+        "iat": now,
+        "exp": now + LIFE_SECONDS,
+    }
+    said = {name: value for name, value in (usual | claims).items() if value is not None}
+    return jwt.encode(said, secret, algorithm="HS256")
+
+
+class SignedHeaders(Mapping[str, str]):
+    """The headers of a person, signed anew for each request."""
+
+    def __init__(self, secret: str, **claims: Any) -> None:
+        self._secret, self._claims = secret, claims
+
+    def __getitem__(self, name: str) -> str:
+        if name != "Authorization":
+            raise KeyError(name)
+        return f"Bearer {sign(self._secret, **self._claims)}"
+
+    def __iter__(self) -> Iterator[str]:
+        yield "Authorization"
+
+    def __len__(self) -> int:
+        return 1
+
+
+def wait_until(
+    condition: Callable[[], object], seconds: float = 30, problem: str = "not yet"
+) -> None:
+    """Return once the condition holds.
+
+    Raises:
+        AssertionError: it does not hold in time; names the problem.
+    """
+    start = time.monotonic()
+    while not condition():
+        waited = time.monotonic() - start
+        assert waited < seconds, f"{problem} after {seconds} s"
+        time.sleep(min(0.02 + waited / 20, 0.3))

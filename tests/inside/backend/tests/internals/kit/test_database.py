@@ -6,78 +6,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from chat import Chat, text_of
-from conftest import Run, Server, alembic, environment, run_server, run_sql
+from contract.serving import alembic, environment, run_server, run_sql
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
+from internals.conftest import Run
 from kit.database import embedded_postgres, sqlite
 from kit.database.chatkit_store import LOAD_THREAD
 from kit.database.engine import read
 from kit.errors import StartupError
-
-POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
-
-
-def converse(person: Chat, number: int) -> list[str]:
-    """Hold a conversation of two turns, and return what is stored of it."""
-    thread_id = ""
-    for question in (f"Show sources, {number}", f"Show progress, {number}"):
-        events = person.say(question, thread_id)
-        assert "error" not in [event["type"] for event in events], events[-1]["message"]
-        thread_id = thread_id or events[0]["thread"]["id"]
-    return [text_of(item) for item in person.items(thread_id) if item["type"] != "workflow"]
-
-
-def everybody(server: Server, number: int) -> None:
-    """Let so many people converse at once; nobody fails, and nothing is lost or mixed up."""
-    people = [server.someone() for _ in range(number)]
-    with ThreadPoolExecutor(number) as pool:
-        stored = list(pool.map(converse, people, range(number)))
-    for index, texts in enumerate(stored):
-        assert [texts[0], texts[2]] == [f"Show sources, {index}", f"Show progress, {index}"]
-        assert len(texts) == 4
-    for person in people:
-        assert len(person.ask("threads.list")["data"]) == 1
-
-
-def test_database_is_locked(server: Server) -> None:
-    everybody(server, 64)
-
-
-def test_session_held_while_streaming(database: URL) -> None:
-    """More streams at once than connections, and an assistant that takes its time."""
-    with run_server(database, None, **POOL_OF_FIVE) as server:
-        everybody(server, 64 if database.get_backend_name() == "sqlite" else 200)
-
-
-def test_stale_pool(server: Server, database: URL) -> None:
-    """The database's server was restarted; all connections are dead, and nobody notices."""
-    if database.get_backend_name() == "sqlite":
-        pytest.skip("SQLite has no server that could be restarted")
-    everybody(server, 8)
-    for statement in end_connections(database):
-        run_sql(database, statement)
-    everybody(server, 8)
-
-
-def end_connections(database: URL) -> list[str]:
-    """Return what ends all connections to a database but the one on which it is said."""
-    if database.get_backend_name() == "postgresql":
-        return [
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ]
-    others = "SELECT id FROM information_schema.processlist WHERE db = database()"
-    ids = run_sql(database, f"{others} AND id <> connection_id()")
-    return [f"KILL {number}" for (number,) in ids]
 
 
 def test_no_statement_is_prepared(run: Run, database: URL) -> None:
@@ -111,13 +53,6 @@ def test_mysql_over_tls(database: URL) -> None:
     assert cipher(**{"ssl-mode": "REQUIRED"})
     with pytest.raises(OperationalError, match="CERTIFICATE_VERIFY_FAILED"):
         cipher(**{"ssl-mode": "VERIFY_IDENTITY"})
-
-
-def test_missing_greenlet() -> None:
-    """SQLAlchemy needs it for every async call, and brings it only when it is asked to."""
-    project = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    assert '"sqlalchemy[asyncio]' in project
-    assert find_spec("greenlet")
 
 
 def files_of(url: URL) -> list[Path]:

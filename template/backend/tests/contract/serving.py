@@ -1,0 +1,226 @@
+"""Servers of the backend as in production, each in a process of its own, on databases of their own.
+
+They are forked from a process that has imported ChatKit already, which takes longer than all else.
+(Not all of the app: some of it reads the settings as it is imported.) Windows cannot fork.
+"""
+
+import asyncio
+import atexit
+import importlib
+import multiprocessing
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+
+from contract.chat import TLS, UNLIMITED, Chat, SignedHeaders, visit, wait_until
+from kit.database.engine import create_engine, database_url
+from kit.event_loop import loop_factory
+from kit.settings import BACKEND
+
+SECRET = secrets.token_urlsafe(32)
+DEMO = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API": ""}
+"""The settings of a server that has no key: the demo answers."""
+
+ASSISTANT = "TEST_ASSISTANT"
+"""The variable that names a module of the tests which answers in place of app.assistant."""
+
+SCRIPTED = DEMO | {"OPENAI_API_KEY": "unused", ASSISTANT: "contract.assistant"}
+"""Those of a server at which the tests' own assistant answers."""
+
+
+@dataclass
+class Server:
+    """A backend that runs as it does in production, in a process of its own."""
+
+    process: BaseProcess
+    address: str
+    database: URL
+    page: str | None = None
+    """The address of the page's server in front of it, if there is one."""
+
+    @property
+    def port(self) -> str:
+        """The port, for the environment."""
+        return self.address.rpartition(":")[2]
+
+    def chat(self, token: str | None = None) -> Chat:
+        """Return a person with this token, or the one whom development believes without any."""
+        if self.page and not token:
+            return visit(self.page)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return Chat(f"{self.address}/chatkit", headers)
+
+    def someone(self, owner: str | None = None, **claims: Any) -> Chat:
+        """Return a person whom the page's server has signed in: a new one, or the one named."""
+        if self.page and not (owner or claims):
+            return visit(self.page)
+        headers = SignedHeaders(SECRET, sub=owner or secrets.token_hex(8), **claims)
+        return Chat(f"{self.address}/chatkit", headers)
+
+    def sql(self, statement: str) -> list[tuple[object, ...]]:
+        """Return the rows of a statement."""
+        return run_sql(self.database, statement)
+
+
+def run_sql(url: URL, statement: str) -> list[tuple[object, ...]]:
+    async def run() -> list[tuple[object, ...]]:
+        engine = create_engine(url)
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            result = await connection.execute(text(statement))
+            rows = [tuple(row) for row in result] if result.returns_rows else []
+            await connection.commit()  # on SQLite the engine begins a transaction all the same
+        await engine.dispose()
+        return rows
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(run())
+
+
+@contextmanager
+def empty_database(folder: Path) -> Iterator[URL]:
+    """Make a database of the project's kind, without tables, and drop it in the end."""
+    url = database_url()
+    if url.get_backend_name() == "sqlite":
+        yield url.set(database=str(folder / "test.db"))
+        return
+    name = f"test_{secrets.token_hex(8)}"
+    run_sql(url, f"CREATE DATABASE {name}")
+    try:
+        yield url.set(database=name)
+    finally:
+        force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
+        run_sql(url, f"DROP DATABASE {name}{force}")
+
+
+@cache
+def attachments_folder() -> Path:
+    """Return where the files of the tests are kept; yours are not touched."""
+    folder = Path(tempfile.mkdtemp(prefix="attachments-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
+def environment(database: URL, **others: str) -> dict[str, str]:
+    """Return the environment of a server for tests."""
+    return os.environ | {
+        "APP_ENV": "development",
+        "DATABASE_URL": database.render_as_string(hide_password=False),
+        "CHATKIT_SECRET": SECRET,
+        "ATTACHMENTS_URL": str(attachments_folder()),
+        **SCRIPTED,
+        **UNLIMITED,
+        **others,
+    }
+
+
+def alembic(
+    *arguments: str, env: dict[str, str], cwd: Path = BACKEND
+) -> subprocess.CompletedProcess[str]:
+    """Run Alembic's command line."""
+    command = [sys.executable, "-m", "alembic", *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def run_server(database: URL, log: Path | None = None, **settings: str) -> Iterator[Server]:
+    """Run a server until the end of the block; its log goes where that of the tests goes."""
+    port = free_port()
+    env = environment(database, BACKEND_PORT=str(port), **settings)
+    address = f"http://{settings.get('BACKEND_HOST', '127.0.0.1')}:{port}"
+    process = start_serving(env, log)
+    try:
+        up = f"{address}/health"
+        wait_until(lambda: answers(process.is_alive(), up), 120, "the server does not answer")
+        yield Server(process, address, database)
+    finally:
+        process.terminate()
+        process.join(timeout=30)
+        has_ended = not process.is_alive()
+        process.kill()  # or pytest would wait for it in the end
+        assert has_ended, "the server does not end"
+
+
+@contextmanager
+def run_page(server: Server) -> Iterator[str]:
+    """Run the page's server, as it was built, in front of a server, and return its address."""
+    port = free_port()
+    env = {"BACKEND_URL": server.address, "CHATKIT_SECRET": SECRET, "PORT": str(port)}
+    process = subprocess.Popen(
+        ["node", "scripts/start.mjs"], cwd=BACKEND.parent / "frontend", env=os.environ | env
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(process.poll() is None, address))
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()
+
+
+def answers(is_alive: bool, address: str) -> bool:
+    assert is_alive, "the server ended"
+    try:
+        httpx2.get(address, verify=TLS)
+    except httpx2.TransportError:
+        return False
+    return True
+
+
+if sys.platform == "win32":
+    PROCESSES = multiprocessing.get_context("spawn")
+else:
+    PROCESSES = multiprocessing.get_context("forkserver")
+    PROCESSES.set_forkserver_preload(["chatkit.agents", "kit.attachments.attachment_store"])
+
+
+def start_serving(environment: Mapping[str, str], log: Path | None) -> BaseProcess:
+    """Start a server with this environment; what it logs goes to a file if one is given."""
+    process = PROCESSES.Process(target=_serve, args=(dict(environment), log), daemon=True)
+    process.start()
+    return process
+
+
+def _serve(environment: dict[str, str], log: Path | None) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if log:
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
+    serve()
+
+
+def serve() -> None:
+    """Serve as `uv run serve` does, with the assistant that the environment names."""
+    sys.argv = ["serve"]
+    if assistant := os.environ.get(ASSISTANT):
+        sys.modules["app.assistant"] = importlib.import_module(assistant)
+
+    from kit.serve import main
+
+    main()

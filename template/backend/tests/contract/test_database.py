@@ -1,0 +1,137 @@
+"""Many people at once, a database that was away, and a pool that is small."""
+
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy.engine import URL
+
+from contract.chat import Chat, text_of
+from contract.serving import Server, alembic, empty_database, environment, run_server, run_sql
+from kit.settings import BACKEND
+
+POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
+
+
+def converse(person: Chat, number: int) -> list[str]:
+    """Hold a conversation of two turns, and return what is stored of it."""
+    thread_id = ""
+    for question in (f"Show sources, {number}", f"Show progress, {number}"):
+        events = person.say(question, thread_id)
+        assert "error" not in [event["type"] for event in events], events[-1]["message"]
+        thread_id = thread_id or events[0]["thread"]["id"]
+    return [text_of(item) for item in person.items(thread_id) if item["type"] != "workflow"]
+
+
+def everybody(server: Server, number: int) -> None:
+    """Let so many people converse at once; nobody fails, and nothing is lost or mixed up."""
+    people = [server.someone() for _ in range(number)]
+    with ThreadPoolExecutor(number) as pool:
+        stored = list(pool.map(converse, people, range(number)))
+    for index, texts in enumerate(stored):
+        assert [texts[0], texts[2]] == [f"Show sources, {index}", f"Show progress, {index}"]
+        assert len(texts) == 4
+    for person in people:
+        assert len(person.ask("threads.list")["data"]) == 1
+
+
+def test_database_is_locked(server: Server) -> None:
+    everybody(server, 64)
+
+
+def test_session_held_while_streaming(database: URL) -> None:
+    """More streams at once than connections, and an assistant that takes its time."""
+    with run_server(database, None, **POOL_OF_FIVE) as server:
+        everybody(server, 64 if database.get_backend_name() == "sqlite" else 200)
+
+
+def test_stale_pool(server: Server, database: URL) -> None:
+    """The database's server was restarted; all connections are dead, and nobody notices."""
+    if database.get_backend_name() == "sqlite":
+        pytest.skip("SQLite has no server that could be restarted")
+    everybody(server, 8)
+    for statement in end_connections(database):
+        run_sql(database, statement)
+    everybody(server, 8)
+
+
+def end_connections(database: URL) -> list[str]:
+    """Return what ends all connections to a database but the one on which it is said."""
+    if database.get_backend_name() == "postgresql":
+        return [
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ]
+    others = "SELECT id FROM information_schema.processlist WHERE db = database()"
+    ids = run_sql(database, f"{others} AND id <> connection_id()")
+    return [f"KILL {number}" for (number,) in ids]
+
+
+def test_missing_greenlet() -> None:
+    """SQLAlchemy needs it for every async call, and brings it only when it is asked to."""
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert '"sqlalchemy[asyncio]' in project
+    assert find_spec("greenlet")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[URL]:
+    with empty_database(tmp_path) as url:
+        yield url
+
+
+def succeeds(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+ALEMBIC_ALONE = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from alembic.config import main
+main()
+"""
+
+
+def test_alembic_cannot_import(empty: URL) -> None:
+    """From backend/, from the root, and by an Alembic that does not have the project installed."""
+    env = environment(empty)
+    packages = sysconfig.get_path("purelib")
+    # Without `site`, the installed packages are there and the project, an editable one, is not.
+    alone = [sys.executable, "-S", "-c", ALEMBIC_ALONE, packages, "upgrade", "head"]
+    result = subprocess.run(
+        alone, cwd=BACKEND, env=env, capture_output=True, text=True, check=False
+    )
+    succeeds(result)
+    succeeds(alembic("upgrade", "head", env=env))
+    root = BACKEND.parent
+    assert "(head)" in succeeds(alembic("-c", "backend/alembic.ini", "current", env=env, cwd=root))
+
+
+def test_the_models_are_what_the_migrations_make(empty: URL) -> None:
+    env = environment(empty)
+    succeeds(alembic("upgrade", "head", env=env))
+    assert "No new upgrade operations" in succeeds(alembic("check", env=env))
+
+
+def test_migrations_not_run(empty: URL) -> None:
+    with run_server(empty) as server:
+        health = httpx2.get(f"{server.address}/health")
+        assert health.status_code == 503
+        assert "alembic upgrade head" in health.json()["message"]
+        chat = server.chat()
+        assert "not migrated" in chat.post("threads.list").json()["message"]
+        error = chat.say("Hello")[0]
+        assert error["type"] == "error"
+        assert "not migrated" in error["message"]
+        succeeds(alembic("upgrade", "head", env=environment(empty)))
+        assert httpx2.get(f"{server.address}/health").json() == {"status": "ok"}
+        assert chat.say("Hello")[-1]["type"] == "thread.item.done"
+        assert server.sql("SELECT title FROM conversations") == [("Hello",)]
+        assert len(server.sql("SELECT type FROM messages")) == 2

@@ -1,0 +1,57 @@
+"""What tests of modules need: their database in this process, and a server with the demo."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from contract.serving import DEMO, Server, attachments_folder, run_server
+from contract.test_database import empty as empty
+from contract.test_errors import careless as careless
+from contract.test_errors import careless_log as careless_log
+from contract.test_errors import own_server as own_server
+from contract.test_model import in_production as in_production
+from contract.test_model import production_log as production_log
+from contract.test_people import log as log
+from contract.test_people import strict as strict
+from obstore.store import LocalStore
+from sqlalchemy.engine import URL
+
+from app import assistant
+from app.thread_titles import title_of
+from kit.attachments import file_store as files
+from kit.attachments.attachment_store import AttachmentStore
+from kit.chat.chatkit_server import ChatKitServer
+from kit.database import engine as database_module
+from kit.database.chatkit_store import ChatKitStore
+from kit.database.engine import create_engine
+from kit.event_loop import loop_factory
+from kit.llm.client import transcribe
+
+Run = Callable[[Awaitable[None]], None]
+
+
+@pytest.fixture
+def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a coroutine in this process, on the test's database and with the test's files."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        engine = create_engine(database)
+        monkeypatch.setattr(database_module, "get_engine", lambda: engine)
+        monkeypatch.setattr(files, "get_file_store", lambda: LocalStore(attachments_folder()))
+
+        async def awaited(work: Awaitable[None]) -> None:
+            await work
+
+        yield lambda work: runner.run(awaited(work))
+        runner.run(engine.dispose())
+
+
+def new_server(kind: type[ChatKitServer] = ChatKitServer) -> ChatKitServer:
+    """Make ChatKit's server, as the app has one, to be asked in this process."""
+    return kind(assistant, AttachmentStore(ChatKitStore()), transcribe, title_of)
+
+
+@pytest.fixture(scope="session")
+def demo(database: URL) -> Iterator[Server]:
+    """A server with the demo assistant."""
+    with run_server(database, None, **DEMO) as running:
+        yield running

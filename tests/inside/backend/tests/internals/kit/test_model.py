@@ -1,0 +1,62 @@
+"""Conversations with a model, over both of OpenAI's APIs."""
+
+import json
+
+from contract.chat import message
+from contract.fake_model import FakeModel
+from contract.serving import Server
+from contract.test_model import TOOL, ask
+
+
+def test_the_api_of_the_settings_is_spoken(asking: Server, model: FakeModel, api: str) -> None:
+    ask(asking)
+    assert model.requests[-1].api == api
+
+
+def test_quoted_text_reaches_the_model(asking: Server, model: FakeModel) -> None:
+    ask(asking, quoted_text="words of an earlier answer")
+    assert any("words of an earlier answer" in text for _, text in model.requests[-1].said)
+
+
+def test_a_tag_reaches_the_model_with_what_the_page_knows(asking: Server, model: FakeModel) -> None:
+    tag = {"type": "input_tag", "id": "person_7", "text": "Zoë", "data": {"town": "Évora"}}
+    ask(asking, content=[tag])
+    assert any("person_7" in text and "Évora" in text for _, text in model.requests[-1].said)
+
+
+def test_a_structured_hidden_note_reaches_the_model(
+    server: Server, asking: Server, model: FakeModel
+) -> None:
+    """Another server has made it, in the same database."""
+    thread_id = server.chat().say("A hidden note")[0]["thread"]["id"]
+    asking.chat().say("What have you noted?", thread_id)
+    assert any('{"number": 1}' in text for _, text in model.requests[-1].said)
+
+
+def test_the_model_is_sent_as_much_of_a_conversation_as_is_set(
+    in_production: Server, model: FakeModel
+) -> None:
+    person = in_production.someone()
+    thread_id = person.say("First")[0]["thread"]["id"]
+    person.say("Second", thread_id)
+    person.say("Third", thread_id)
+    said = [("user", "Second"), ("assistant", "Answer 2"), ("user", "Third")]
+    assert model.requests[-1].said == said
+
+
+def test_the_page_chooses_among_the_allowed_models(asking: Server, model: FakeModel) -> None:
+    ask(asking, inference_options={"model": "other-model"})
+    assert model.requests[-1].body["model"] == "other-model"
+
+
+def test_the_page_cannot_choose_a_model_that_is_not_allowed(
+    asking: Server, model: FakeModel
+) -> None:
+    options = {"model": "a-dear-model"}
+    asking.chat().post("threads.create", input=message("Hello") | {"inference_options": options})
+    assert "a-dear-model" not in [request.body["model"] for request in model.requests]
+
+
+def test_the_page_chooses_a_tool(asking: Server, model: FakeModel) -> None:
+    ask(asking, inference_options={"tool_choice": {"id": TOOL}})
+    assert TOOL in json.dumps(model.requests[-1].body.get("tool_choice"))
