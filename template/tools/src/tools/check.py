@@ -10,9 +10,9 @@ from pathlib import Path
 from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import BACKEND
+from tools import FRONTEND, ROOT
 from tools.dev import node as packages
 from tools.dev.node import Node, find_node
-from tools.paths import FRONTEND, ROOT
 
 
 @dataclass(frozen=True)

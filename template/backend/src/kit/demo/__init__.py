@@ -8,8 +8,7 @@ from chatkit.actions import Action
 from chatkit.types import WidgetItem
 
 from kit.chat.turns import Turn
-from kit.demo import progress, questions, signals, widgets
-from kit.demo import progress as pictures
+from kit.demo import answers, widgets
 from kit.demo.speech import Events, say
 from kit.disclosure import in_development
 
@@ -33,7 +32,7 @@ hidden note, and how to lock or close a conversation."""
 
 async def respond(turn: Turn) -> Events:
     """Answer the person's message, or what a client tool or a form brought."""
-    answer = _script(turn.message_text) if turn.message else questions.answered
+    answer = _script(turn.message_text) if turn.message else answers.answered
     async for event in answer(turn):
         yield event
 
@@ -73,18 +72,18 @@ async def _long_answer(turn: Turn) -> Events:
 SCRIPTS: dict[str, Callable[[Turn], Events]] = {
     "growing widget": widgets.growing_widget,
     "widget": widgets.widget,
-    "client tool": questions.client_tool,
-    "form": questions.form,
-    "progress": progress.progress,
-    "task": progress.task,
-    "image": pictures.image,
-    "source": pictures.sources,
-    "notice": signals.notice,
-    "effect": signals.effect,
-    "correction": signals.correction,
-    "hidden note": signals.hidden_note,
-    "lock": signals.lock,
-    "close": signals.close,
-    "error": signals.error,
+    "client tool": answers.client_tool,
+    "form": answers.form,
+    "progress": answers.progress,
+    "task": answers.task,
+    "image": answers.image,
+    "source": answers.sources,
+    "notice": answers.notice,
+    "effect": answers.effect,
+    "correction": answers.correction,
+    "hidden note": answers.hidden_note,
+    "lock": answers.lock,
+    "close": answers.close,
+    "error": answers.error,
     "long answer": _long_answer,
 }

@@ -6,12 +6,12 @@ import time
 from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import get_settings, read_port
+from tools import FRONTEND, ROOT
 from tools.dev import node as packages
 from tools.dev import ports, wsl
 from tools.dev.node import find_node
 from tools.dev.processes import Family
 from tools.dev.sides import Sides, wait_until_ready
-from tools.paths import FRONTEND, ROOT
 
 BACKEND_PORT = 8000
 FRONTEND_PORT = 3000
@@ -47,7 +47,7 @@ def run(family: Family) -> str:
 
     # Slow to import, and Node is missing more often.
     from kit.database.engine import MissingDriverError, prepare_database
-    from tools.database_answer import find_mismatch
+    from tools.settings import find_mismatch
 
     mismatch = find_mismatch()  # before what follows writes the address into the environment
     try:

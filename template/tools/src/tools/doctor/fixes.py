@@ -11,12 +11,12 @@ from alembic.util import rev_id
 from kit.database.engine import alembic_config, applied_migrations, framework_tables, migrate
 from kit.env_files import complete_env_files
 from kit.settings import BACKEND
+from tools import ROOT
 from tools.dev import ports
 from tools.doctor.layers import database
 from tools.doctor.layers.database import TWO_HEADS, ask, run_alone
 from tools.doctor.layers.files import mend_line_ends
 from tools.doctor.layers.network import ADDRESSES
-from tools.paths import ROOT
 
 LOCALHOST = re.compile(r"(?<=[/@])localhost(?=[:/?]|$)", re.IGNORECASE)
 

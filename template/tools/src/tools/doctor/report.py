@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 
-from tools.doctor.finding import Check, Finding, Outcome
-from tools.doctor.values import mask
-from tools.paths import FRONTEND
+from tools import FRONTEND
+from tools.doctor.checks import Check, Finding, Outcome
+from tools.settings import mask
 
 WIDTH = 100
 """Characters of a line."""

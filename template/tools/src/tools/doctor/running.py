@@ -15,7 +15,7 @@ from kit.people.identity import ALGORITHM, AUDIENCE, ISSUER
 from kit.settings import read_port
 from tools.dev import ports
 from tools.dev.steps import BACKEND_PORT, FRONTEND_PORT
-from tools.doctor.values import backend_url, place_of, value_of
+from tools.settings import backend_url, place_of, value_of
 
 SECONDS = 5
 """How long an answer may take."""

@@ -8,14 +8,14 @@ from tools.doctor.layers import (
     model,
     network,
     page,
+    programs,
     proxy,
     repository,
     round_trip,
 )
-from tools.doctor.layers import programs as tools
 
 CHECKS = (
-    *tools.CHECKS,
+    *programs.CHECKS,
     *files.CHECKS,
     *database.CHECKS,
     *backend.CHECKS,

@@ -5,7 +5,7 @@ import httpx2
 from kit.env_files import SECRET
 from kit.people.identity import LOCAL_OWNER
 from tools.dev import ports
-from tools.doctor.finding import Check, Finding, failed, passed, unknown
+from tools.doctor.checks import Check, Finding, failed, passed, unknown
 from tools.doctor.layers.database import DatabaseError, ask_for
 from tools.doctor.running import (
     START,

@@ -28,9 +28,9 @@ from kit.database.kinds import KINDS
 from kit.errors import StartupError
 from kit.event_loop import loop_factory
 from kit.settings import BACKEND, get_settings
-from tools.doctor.finding import Check, Finding, failed, passed, warned
-from tools.doctor.values import place_of
-from tools.paths import ROOT
+from tools import ROOT
+from tools.doctor.checks import Check, Finding, failed, passed, warned
+from tools.settings import place_of
 
 MEND = "uv run doctor --fix"
 

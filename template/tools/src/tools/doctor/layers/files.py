@@ -7,19 +7,19 @@ from pathlib import Path
 from kit.env_files import PREVIOUS, SECRET
 from kit.people.identity import SECRET_CHARACTERS, check_secret
 from kit.settings import get_settings
-from tools.database_answer import find_mismatch
-from tools.doctor.finding import Check, Finding, failed, passed, warned
-from tools.doctor.values import (
+from tools import ROOT
+from tools.doctor.checks import Check, Finding, failed, passed, warned
+from tools.settings import (
     FILES,
     SHELL,
     Value,
+    find_mismatch,
     in_files,
     lines_of,
     place_of,
     recorded_answers,
     value_of,
 )
-from tools.paths import ROOT
 
 SIDES = ("backend", "frontend")
 MEND = "uv run doctor --fix"

@@ -3,8 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from tools.doctor.checks import Check, Finding, failed, passed
 from tools.doctor.conversation import TITLE, hold_conversation
-from tools.doctor.finding import Check, Finding, failed, passed
 
 STORE = "git diff backend/src/app"
 

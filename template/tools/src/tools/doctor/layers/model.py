@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 import httpx2
 
 from kit.settings import Settings, get_settings
-from tools.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import json_of
-from tools.doctor.values import SHELL, in_files, value_of
+from tools.settings import SHELL, in_files, value_of
 
 OPENAI_URL = "https://api.openai.com/v1"
 SECONDS = 3

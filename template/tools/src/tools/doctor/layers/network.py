@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from tools import ROOT
 from tools.dev import ports, wsl
-from tools.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import backend_port, page_port, source_of_port
-from tools.doctor.values import Value, backend_url, recorded_answers, value_of
-from tools.paths import ROOT
+from tools.settings import Value, backend_url, recorded_answers, value_of
 
 MEND = "uv run doctor --fix"
 

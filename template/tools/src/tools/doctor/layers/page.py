@@ -6,10 +6,10 @@ from pathlib import Path
 
 import httpx2
 
-from tools.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from tools import FRONTEND, ROOT
+from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import document, page_address, page_port
-from tools.doctor.values import value_of
-from tools.paths import FRONTEND, ROOT
+from tools.settings import value_of
 
 SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 """OpenAI serves the chat's user interface from here; frontend/src loads it."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from kit.settings import BACKEND
+from tools import FRONTEND, ROOT
 from tools.dev import node as packages
 from tools.dev.node import dotted, find_node, version_of
-from tools.doctor.finding import Check, Finding, failed, passed, warned
-from tools.paths import FRONTEND, ROOT
+from tools.doctor.checks import Check, Finding, failed, passed, warned
 
 LOCK_FILE = FRONTEND / "package-lock.json"
 

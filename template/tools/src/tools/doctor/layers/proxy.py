@@ -8,7 +8,7 @@ import httpx2
 
 from kit.env_files import SECRET
 from tools.dev import ports
-from tools.doctor.finding import Check, Finding, failed, passed, unknown, warned
+from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.layers.backend import LIST
 from tools.doctor.running import (
     MAKING_SECONDS,
@@ -27,7 +27,7 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
-from tools.doctor.values import backend_url, value_of
+from tools.settings import backend_url, value_of
 
 SLUGS = {
     SECRET: "env-file-lost",

@@ -3,8 +3,8 @@
 import re
 import subprocess
 
-from tools.doctor.finding import Check, Finding, failed, passed, warned
-from tools.paths import ROOT
+from tools import ROOT
+from tools.doctor.checks import Check, Finding, failed, passed, warned
 
 COMMIT = 'git add . && git commit -m "Before the update"'
 QUOTING = ":(exclude)docs/pitfalls.md"

@@ -5,6 +5,7 @@ import re
 import httpx2
 
 from kit.settings import get_settings
+from tools.doctor.checks import Check, Finding, failed, passed, unknown
 from tools.doctor.conversation import (
     COUNT,
     HELLO,
@@ -13,7 +14,6 @@ from tools.doctor.conversation import (
     hold_conversation,
     text_of,
 )
-from tools.doctor.finding import Check, Finding, failed, passed, unknown
 from tools.doctor.running import START
 
 STORE = "git diff backend/src/app"

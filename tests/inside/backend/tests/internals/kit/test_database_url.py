@@ -10,7 +10,7 @@ from kit.database.kinds import parse_database_url
 from kit.database.mysql import tls_context
 from kit.errors import StartupError
 from kit.settings import BACKEND
-from tools.doctor.values import recorded_answers
+from tools.settings import recorded_answers
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Nat:
     def examine(self, patient: Patient, *only: str, **env: str) -> Examination:
         """Run `doctor --json` in it."""
         names = [option for name in only for option in ("--only", name)]
-        doctor = [sys.executable, "-m", "tools.doctor", "--json", *names]
+        doctor = [sys.executable, "-c", "from tools.doctor import main; main()", "--json", *names]
         ended = subprocess.run(
             ["ip", "netns", "exec", self.name, *doctor],
             cwd=patient.root,

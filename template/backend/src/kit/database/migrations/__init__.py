@@ -1,1 +1,0 @@
-"""The migrations of the tables in models.py. Yours go to backend/alembic/versions."""
