@@ -165,6 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
                 file.file_object.read(),
             )
         )
+        file.close()
         self._begin(200, {"Content-Type": "application/json"})
         text = "".join(answer.words()) if answer.words else "What was said"
         self.wfile.write(json.dumps({"text": text}).encode())

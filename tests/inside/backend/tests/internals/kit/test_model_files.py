@@ -116,9 +116,11 @@ def test_a_long_text_is_cut_and_said_to_be(asking: Server, model: FakeModel) -> 
     assert told == f"{text[:200_000]}\n(cut after 200000 characters)"
 
 
-def dictate(server: Server, mime_type: str = "audio/webm") -> httpx2.Response:
+def dictate(
+    server: Server, mime_type: str = "audio/webm", speech: bytes = SPEECH
+) -> httpx2.Response:
     """Dictate, and return the response."""
-    audio = base64.b64encode(SPEECH).decode()
+    audio = base64.b64encode(speech).decode()
     return server.chat().post("input.transcribe", audio_base64=audio, mime_type=mime_type)
 
 
@@ -139,6 +141,12 @@ def test_dictated_speech_becomes_text(
     assert response.status_code == 200
     assert response.json() == {"text": "Grüße an Zoë"}
     assert model.recordings[-1] == Recording("fake-ears", name, heard, SPEECH)
+
+
+def test_a_long_recording_is_heard_to_its_end(asking: Server, model: FakeModel) -> None:
+    speech = SPEECH * 200
+    assert dictate(asking, speech=speech).status_code == 200
+    assert model.recordings[-1].audio == speech
 
 
 @pytest.mark.parametrize(
