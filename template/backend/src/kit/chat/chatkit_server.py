@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from chatkit.actions import Action
 from chatkit.errors import CustomStreamError
@@ -57,6 +59,18 @@ TitleOf = Callable[[UserMessageItem], str]
 DELETED = "This conversation was deleted while it was answered."
 
 
+@dataclass
+class Loaded:
+    """What a request has loaded so far."""
+
+    checked: dict[str, ThreadMetadata] = field(default_factory=dict)
+    """The threads that its check has just read: its turn need not read them again."""
+    threads: dict[str, ThreadMetadata] = field(default_factory=dict)
+    """The threads that it knows, by their ids, as they were then."""
+    items: set[str] = field(default_factory=set)
+    """The ids of the items that it knows."""
+
+
 class ServedStore(ChatKitStore):
     """The store in the hands of ChatKit's server, which saves only what is there.
 
@@ -66,16 +80,25 @@ class ServedStore(ChatKitStore):
 
     needs_files = True
 
+    def __init__(self) -> None:
+        """Know of no request."""
+        self._loaded = WeakKeyDictionary[RequestContext, Loaded]()
+
+    def loaded(self, context: RequestContext) -> Loaded:
+        """Return what a request has loaded; it is forgotten with the request."""
+        return self._loaded.setdefault(context, Loaded())
+
     async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
         """Return a thread, and remember it.
 
         Raises:
             NotFoundError: there is none, or it is somebody else's.
         """
-        if checked := context.checked_threads.pop(thread_id, None):
+        loaded = self.loaded(context)
+        if checked := loaded.checked.pop(thread_id, None):
             return checked
         thread = await super().load_thread(thread_id, context)
-        context.loaded_threads[thread_id] = thread.model_copy(deep=True)
+        loaded.threads[thread_id] = thread.model_copy(deep=True)
         return thread
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
@@ -86,9 +109,10 @@ class ServedStore(ChatKitStore):
         Raises:
             NotFoundError: it was deleted meanwhile.
         """
-        before = context.loaded_threads.get(thread.id) or await self.load_thread(thread.id, context)
+        threads = self.loaded(context).threads
+        before = threads.get(thread.id) or await self.load_thread(thread.id, context)
         await self.update_thread(thread, before, context)
-        context.loaded_threads[thread.id] = thread.model_copy(deep=True)
+        threads[thread.id] = thread.model_copy(deep=True)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
         """Return an item, and remember that it is there.
@@ -97,7 +121,7 @@ class ServedStore(ChatKitStore):
             NotFoundError: it is not there, or somebody else's.
         """
         item = await super().load_item(thread_id, item_id, context)
-        context.loaded_items.add(item.id)
+        self.loaded(context).items.add(item.id)
         return item
 
     async def load_thread_items(
@@ -109,7 +133,7 @@ class ServedStore(ChatKitStore):
             NotFoundError: `after` names an item that is not there.
         """
         page = await super().load_thread_items(thread_id, after, limit, order, context)
-        context.loaded_items.update(item.id for item in page.data)
+        self.loaded(context).items.update(item.id for item in page.data)
         return page
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
@@ -118,7 +142,7 @@ class ServedStore(ChatKitStore):
         Raises:
             NotFoundError: it was deleted meanwhile, as by a retry in another tab.
         """
-        if item.id in context.loaded_items:
+        if item.id in self.loaded(context).items:
             await self.update_item(thread_id, item, context)
         else:
             await super().save_item(thread_id, item, context)
@@ -135,7 +159,7 @@ class ServedStore(ChatKitStore):
 class ChatKitServer(BaseServer[RequestContext]):
     """The server: a store, files, and the assistant that answers."""
 
-    store: ChatKitStore
+    store: ServedStore
 
     def __init__(
         self,
@@ -179,7 +203,8 @@ class ChatKitServer(BaseServer[RequestContext]):
             kit.errors.RefusedError: it cannot be done; says why.
             ValueError: it does not fit what the conversation has come to.
         """
-        await check_request(request, self.store, context)
+        if thread := await check_request(request, self.store, context):
+            self.store.loaded(context).checked[thread.id] = thread
         if is_streaming_req(request):
             return StreamingResult(self._stream(request, context))
         if isinstance(request, ThreadsDeleteReq):
@@ -294,7 +319,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         message = await self._build_user_message_item(message_input, thread, context)
         thread.title = self._title_of(message)
         await self.store.add_thread(thread, message, context)
-        context.loaded_threads[thread.id] = thread.model_copy(deep=True)
+        self.store.loaded(context).threads[thread.id] = thread.model_copy(deep=True)
         yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
         yield ThreadItemDoneEvent(item=message)
         with running_turn(thread.id):

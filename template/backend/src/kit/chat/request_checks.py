@@ -90,8 +90,11 @@ def _length_of(written: object) -> int:
 
 async def check_request(
     request: ChatKitReq, store: Store[RequestContext], context: RequestContext
-) -> None:
+) -> ThreadMetadata | None:
     """Make sure that a request can be done before it changes anything.
+
+    Returns:
+        The thread whose turn it is, if it was read.
 
     Raises:
         RefusedError: it cannot; says why.
@@ -110,7 +113,6 @@ async def check_request(
         thread_id = request.params.thread_id
         thread = await store.load_thread(thread_id, context)
         _check_status(thread)
-        context.checked_threads[thread_id] = thread
         match request:
             case ThreadsAddUserMessageReq(params=message):
                 await _check_input(message.input, thread_id, store, context)
@@ -123,6 +125,8 @@ async def check_request(
                     item = await store.load_item(thread_id, action.item_id, context)
                     if not isinstance(item, WidgetItem):
                         raise RefusedError(400, f"Item {item.id} is no widget.")
+        return thread
+    return None
 
 
 def _check_status(thread: ThreadMetadata) -> None:

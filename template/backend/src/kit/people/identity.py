@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import jwt
-from chatkit.types import ThreadMetadata
 from pydantic import SecretStr
 
 from kit.errors import RefusedError, StartupError
@@ -80,7 +79,7 @@ Identify = Callable[[Headers], Awaitable[Identity]]
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What every layer knows of the request that it serves."""
+    """Who sends the request that is served, for every layer."""
 
     owner: str
     """Whose conversations these are."""
@@ -90,16 +89,6 @@ class RequestContext:
     """Where the person's browser sends files to."""
     address: str | None = None
     """The network address of the person's browser, if it is known."""
-    loaded_threads: dict[str, ThreadMetadata] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    """The threads that the request knows, by their ids, as they were then."""
-    checked_threads: dict[str, ThreadMetadata] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    """Those that its check has just read: its turn need not read them again."""
-    loaded_items: set[str] = field(default_factory=set, compare=False, repr=False)
-    """The ids of the items that it knows."""
 
 
 def check_secret(settings: Settings) -> None:
