@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from contract import assistant
 from contract.serving import DEMO, Server, attachments_folder, run_server
 from contract.test_database import empty as empty
 from contract.test_errors import careless as careless
@@ -16,7 +17,6 @@ from contract.test_people import strict as strict
 from obstore.store import LocalStore
 from sqlalchemy.engine import URL
 
-from app import assistant
 from app.thread_titles import title_of
 from kit.attachments import file_store as files
 from kit.attachments.attachment_store import AttachmentStore
