@@ -52,6 +52,7 @@ OF_FRAMEWORKS = {
     "internals/kit/test_limits.py",
     "internals/kit/test_streaming.py",
     "test_main.py",
+    "test_routes.py",
 }
 """Those whose outcome depends on the framework alone. They speak HTTP, too."""
 

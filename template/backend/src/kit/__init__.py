@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kit.chat.turns import Turn
     from kit.database.chatkit_store import generate_id
     from kit.database.engine import read, write
-    from kit.database.tables import Base
+    from kit.database.tables import Base, Conversation, Message
     from kit.errors import RefusedError
     from kit.llm.agent_run import ChatContext, run_agent
     from kit.people.identity import Headers, Identity, RequestContext
@@ -24,8 +24,10 @@ _HOMES = {
     "Backend": "kit.backend",
     "Base": "kit.database.tables",
     "ChatContext": "kit.llm.agent_run",
+    "Conversation": "kit.database.tables",
     "Headers": "kit.people.identity",
     "Identity": "kit.people.identity",
+    "Message": "kit.database.tables",
     "RefusedError": "kit.errors",
     "RequestContext": "kit.people.identity",
     "Settings": "kit.settings",
@@ -41,8 +43,10 @@ __all__ = [
     "Backend",
     "Base",
     "ChatContext",
+    "Conversation",
     "Headers",
     "Identity",
+    "Message",
     "RefusedError",
     "RequestContext",
     "Settings",

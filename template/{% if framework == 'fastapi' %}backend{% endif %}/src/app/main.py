@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from chatkit.store import NotFoundError
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from app import assistant
 from app.identity import identify
+from app.routes import router
 from app.thread_titles import title_of
 from kit.backend import Backend
+from kit.errors import RefusedError
 from kit.http.health import check_health
 from kit.http.request_handling import Reply, failure_outside, http_error
 from kit.lifecycle import running
@@ -32,6 +35,7 @@ app = FastAPI(
     # In production nobody is shown /docs.
     openapi_url="/openapi.json" if get_settings().app_env == "development" else None,
 )
+app.include_router(router)
 
 
 @app.post("/chatkit")
@@ -72,9 +76,11 @@ async def refuse(_request: Request, error: HTTPException) -> Response:
     return _response(http_error(error.status_code, error.headers))
 
 
+@app.exception_handler(RefusedError)
+@app.exception_handler(NotFoundError)
 @app.exception_handler(Exception)
 async def fail(request: Request, error: Exception) -> Response:
-    """Say that something failed; the log says what."""
+    """Say why a route of yours refuses, or that something failed; the log says what."""
     return _response(failure_outside(request.headers, error))
 
 

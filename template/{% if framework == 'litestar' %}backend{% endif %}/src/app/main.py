@@ -12,6 +12,7 @@ from litestar.response import Stream
 
 from app import assistant
 from app.identity import identify
+from app.routes import router
 from app.thread_titles import title_of
 from kit.backend import Backend
 from kit.http.health import check_health
@@ -69,7 +70,7 @@ def refuse(_request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 
 def fail(request: AnyRequest, error: Exception) -> Response[Any]:
-    """Say that something failed; the log says what."""
+    """Say why a route of yours refuses, or that something failed; the log says what."""
     return _response(failure_outside(request.headers, error))
 
 
@@ -81,7 +82,7 @@ def _response(reply: Reply) -> Response[Any]:
 
 
 app = Litestar(
-    [chatkit, upload, upload_announced, download, health],
+    [chatkit, upload, upload_announced, download, health, router],
     lifespan=[lifespan],
     exception_handlers={HTTPException: refuse, Exception: fail},
     # Each endpoint has a limit of its own.

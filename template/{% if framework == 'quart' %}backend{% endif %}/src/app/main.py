@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import assistant
 from app.identity import identify
+from app.routes import routes
 from app.thread_titles import title_of
 from kit.backend import Backend
 from kit.http.health import check_health
@@ -22,6 +23,7 @@ app.config.update(
     # A turn takes as long as it takes.
     RESPONSE_TIMEOUT=None,
 )
+app.register_blueprint(routes)
 
 
 @app.while_serving
@@ -71,7 +73,7 @@ async def refuse(error: HTTPException) -> Response:
 
 @app.errorhandler(Exception)
 async def fail(error: Exception) -> Response:
-    """Say that something failed; the log says what."""
+    """Say why a route of yours refuses, or that something failed; the log says what."""
     return _response(failure_outside(request.headers, error))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from chatkit.store import NotFoundError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,8 +12,10 @@ from starlette.routing import Route
 
 from app import assistant
 from app.identity import identify
+from app.routes import routes
 from app.thread_titles import title_of
 from kit.backend import Backend
+from kit.errors import RefusedError
 from kit.http.health import check_health
 from kit.http.request_handling import Reply, failure_outside, http_error
 from kit.lifecycle import running
@@ -63,7 +66,7 @@ async def refuse(_request: Request, error: Exception) -> Response:
 
 
 async def fail(request: Request, error: Exception) -> Response:
-    """Say that something failed; the log says what."""
+    """Say why a route of yours refuses, or that something failed; the log says what."""
     return _response(failure_outside(request.headers, error))
 
 
@@ -80,7 +83,13 @@ app = Starlette(
         Route("/attachments/{attachment_id}", upload_announced, methods=["POST"]),
         Route("/attachments/{attachment_id}", download),
         Route("/health", health),
+        *routes,
     ],
-    exception_handlers={HTTPException: refuse, Exception: fail},
+    exception_handlers={
+        HTTPException: refuse,
+        RefusedError: fail,
+        NotFoundError: fail,
+        Exception: fail,
+    },
     lifespan=lifespan,
 )

@@ -139,12 +139,16 @@ async def _answer(
         context = RequestContext(identity.owner, request_id, url, identity.address)
         running.enter_context(running_request_of(context))
         return await work(context)
-    except RefusedError as error:
-        return _refusal(error, request_id)
-    except NotFoundError as error:
-        return refusal(404, str(error) or "That is not there.")
     except Exception as error:
-        return refusal(*explain_failure(error, request_id))
+        return _explained(error, request_id)
+
+
+def _explained(error: Exception, request_id: str) -> Reply:
+    if isinstance(error, RefusedError):
+        return _refusal(error, request_id)
+    if isinstance(error, NotFoundError):
+        return refusal(404, str(error) or "That is not there.")
+    return refusal(*explain_failure(error, request_id))
 
 
 def _refusal(error: RefusedError, request_id: str) -> Reply:
@@ -171,11 +175,11 @@ def _attachments_url(identity: Identity, headers: Headers) -> str:
 
 
 def failure_outside(headers: Headers, error: Exception) -> Reply:
-    """Answer a request that failed outside of `handle`, such as at an address of your own."""
+    """Answer a request that is refused, or fails, outside of `handle`: at a route of your own."""
     with logged_request("other", headers) as request:
-        reply = refusal(*explain_failure(error, request.id))
-        request.over(reply.status, "failed")
-    return replace(reply, headers={"X-Request-Id": request.id})
+        reply = _explained(error, request.id)
+        request.over(reply.status, OUTCOMES[reply.status // 100])
+    return replace(reply, headers={**reply.headers, "X-Request-Id": request.id})
 
 
 def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:

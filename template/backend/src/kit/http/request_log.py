@@ -52,9 +52,15 @@ def logged_request(kind: str, headers: Headers) -> Iterator[LoggedRequest]:
     """Give all lines of a block, and of the tasks that it starts, the id of a request.
 
     It comes from the page's server in `X-Request-Id`; one that is missing or strange is replaced.
+    Inside of another such block it is the same request.
     """
     given = headers.get("x-request-id") or ""
-    request_id = given if _WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+    if _WELL_FORMED.fullmatch(given):
+        request_id = given
+    elif outer := _current.get():
+        request_id = outer.id
+    else:
+        request_id = uuid.uuid4().hex
     request = LoggedRequest(request_id, kind)
     token = _current.set(request)
     try:

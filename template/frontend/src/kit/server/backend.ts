@@ -14,23 +14,26 @@ const DEFAULT = "http://127.0.0.1:8000";
  * The address of one of the backend's endpoints, read anew for each request: one build runs anywhere.
  *
  * @param path Of the endpoint, such as `/chatkit`.
+ * @param search What is asked of it, such as `?year=2026`.
  * @throws {Failure} The variable does not hold an http or https address.
  */
-export function backendAddress(path: string): BackendAddress {
+export function backendAddress(path: string, search = ""): BackendAddress {
   for (const name of ["BACKEND_URL", "NEXT_PUBLIC_BACKEND_URL"]) {
     const value = setting(name).trim();
-    if (value) return { url: endpoint(name, value, path), source: name };
+    if (value) return { url: endpoint(name, value, path, search), source: name };
   }
-  return { url: endpoint("the default", DEFAULT, path), source: "the default, since BACKEND_URL is not set" };
+  const source = "the default, since BACKEND_URL is not set";
+  return { url: endpoint("the default", DEFAULT, path, search), source };
 }
 
-function endpoint(name: string, base: string, path: string): URL {
+function endpoint(name: string, base: string, path: string, search: string): URL {
   const url = URL.canParse(base) ? new URL(base) : null;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     const words = `${name} is "${withoutSecrets(base)}", which is not an address like ${DEFAULT}.`;
     throw new Failure(words, 502, "backend-down");
   }
   url.pathname = url.pathname.replace(/\/+$/, "") + path;
+  url.search = search || url.search;
   return url;
 }
 

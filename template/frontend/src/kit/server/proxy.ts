@@ -50,10 +50,10 @@ export async function handOn(
   request: NextRequest,
   sender: Sender,
   path: string,
-  asked: Pick<BackendRequest, "body"> & Partial<BackendRequest>,
+  asked: Pick<BackendRequest, "body"> & Partial<BackendRequest> & { search?: string },
   counted: AtOnce = answering,
 ): Promise<BackendResponse> {
-  const address = backendAddress(path);
+  const address = backendAddress(path, asked.search);
   const headers: Record<string, string> = {
     authorization: `Bearer ${await backendToken(sender, pageOrigin(request))}`,
     [REQUEST_ID]: requestId(request),
@@ -109,6 +109,16 @@ export function expectJson({ answer, address }: BackendResponse, other?: string)
   );
 }
 
+/**
+ * Makes sure that nothing, such as what people have uploaded, becomes a page of our own origin.
+ *
+ * @throws {Failure} The answer is neither JSON nor a download.
+ */
+export function expectSafe(backend: BackendResponse): void {
+  const isDownload = /^attachment\b/.test(backend.answer.headers["content-disposition"] ?? "");
+  if (!isDownload) expectJson(backend, "a download");
+}
+
 /** A body for the browser, read no faster than the browser takes it. */
 export function webStream(stream: Readable): ReadableStream {
   return Readable.toWeb(stream, AHEAD) as ReadableStream;
@@ -154,11 +164,9 @@ export function handleAttachments(request: NextRequest, access: Access, id?: str
     try {
       const counted = request.method === "POST" ? answering : downloads;
       const backend = await handOn(request, sender, path, { body }, counted);
-      const headers = responseHeaders(backend.answer);
-      // What people have uploaded never becomes a page of our own origin.
-      const isDownload = /^attachment\b/.test(headers.get("content-disposition") ?? "");
-      if (!isDownload) expectJson(backend, "a download");
-      return new Response(webStream(backend.answer), { status: backend.answer.statusCode ?? 0, headers });
+      expectSafe(backend);
+      const { statusCode: status = 0 } = backend.answer;
+      return new Response(webStream(backend.answer), { status, headers: responseHeaders(backend.answer) });
     } finally {
       // The backend may answer before the end, or be gone; browsers look at an answer only after they have sent everything.
       if (body) await throwAway(body, request.signal);

@@ -2,13 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 
+from chatkit.store import NotFoundError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.site.responses import response_of
 from kit.disclosure import went_wrong
-from kit.http.request_handling import Reply, http_error, naming_request, refusal
+from kit.errors import RefusedError
+from kit.http.request_handling import (
+    Reply,
+    failure_outside,
+    http_error,
+    naming_request,
+    refusal,
+)
 from kit.http.request_log import logged_request
 
 JSON = "application/json"
@@ -35,7 +44,15 @@ def errors_in_words(get_response: Next) -> Next:
         response.headers.setdefault("X-Request-Id", logged.id)
         return response
 
+    middleware.process_exception = _refused  # type: ignore[attr-defined]  # Django asks for it
     return middleware
+
+
+def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+    """Say why a view of yours refuses; what else it raises is Django's affair."""
+    if isinstance(error, RefusedError | NotFoundError | SQLAlchemyError):
+        return response_of(failure_outside(request.headers, error))
+    return None
 
 
 def _error_in_words(response: HttpResponseBase, request_id: str) -> Reply:
