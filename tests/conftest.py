@@ -22,7 +22,7 @@ collect_ignore = ["inside"]  # run where they are laid: in projects
 INSTALL_FRONTEND = """
 import os
 from tools.dev import node
-from tools.paths import FRONTEND
+from tools import FRONTEND
 node.install(FRONTEND, node.find_node(), os.environ)
 """
 

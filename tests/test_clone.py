@@ -14,7 +14,7 @@ from support.projects import PACKAGES, Project, share
 from support.variants import BY_DATABASE, DEFAULT, Variant
 
 COMPLETE = """
-from tools.paths import ROOT
+from tools import ROOT
 from kit.env_files import complete_env_files
 complete_env_files(ROOT)
 """
