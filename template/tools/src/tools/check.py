@@ -1,9 +1,11 @@
-"""`uv run check`: lint, types and tests of both sides, and of the page in a browser."""
+"""`uv run check`: lint, types and tests of both sides at once, and of the page in a browser."""
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,15 @@ class Step:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a step ended."""
+
+    name: str
+    passed: bool
+    seconds: float
+
+
 def main() -> None:
     """Run every step, whatever the one before said; exit with 1 if any failed."""
     try:
@@ -33,32 +44,37 @@ def main() -> None:
 
 
 def _run() -> int:
-    results: dict[str, bool] = {}
+    began = time.monotonic()
     # The page is built to be tested here, where ChatKit needs no key.
     environment = os.environ | {
         "NEXT_TELEMETRY_DISABLED": "1",
         "ALLOW_PLACEHOLDER_DOMAIN_KEY": "1",
     }
+    if sys.stdout.isatty():
+        environment["FORCE_COLOR"] = "1"
+    results: list[Result] = []
+    sides = [list(_backend_steps())]
     try:
         for sentence in complete_env_files(ROOT):
             print(sentence)
     except StartupError as error:
-        results["backend: settings"] = _failed(error)
-    for step in _backend_steps():
-        results[step.name] = _passes(step, environment)
+        results.append(_failed("settings", error))
     try:
         node = find_node()
         packages.install(FRONTEND, node, environment)
+        sides.append(list(_frontend_steps(node)))
     except StartupError as error:
-        results["frontend: packages"] = _failed(error)
-    else:
-        for step in _frontend_steps(node):
-            results[step.name] = _passes(step, environment)
+        results.append(_failed("frontend: packages", error))
+    with ThreadPoolExecutor(len(sides)) as pool:
+        for side in pool.map(lambda steps: [_try(step, environment) for step in steps], sides):
+            results += side
 
     print("\n== Summary")
-    for name, passed in results.items():
-        print(f"{'passed' if passed else 'FAILED'}  {name}")
-    return 0 if all(results.values()) else 1
+    for result in results:
+        verdict = "passed" if result.passed else "FAILED"
+        print(f"{verdict}  {result.seconds:6.1f} s  {result.name}")
+    print(f"        {time.monotonic() - began:6.1f} s  in all, both sides at once")
+    return 0 if all(result.passed for result in results) else 1
 
 
 def _backend_steps() -> Iterator[Step]:
@@ -88,12 +104,23 @@ def _frontend_steps(node: Node) -> Iterator[Step]:
     yield Step("frontend: page", run("@playwright/test/cli.js", "test"), FRONTEND)
 
 
-def _passes(step: Step, environment: Mapping[str, str]) -> bool:
-    print(f"\n== {step.name}", flush=True)
-    ended = subprocess.run(step.command, cwd=step.folder, env=environment, check=False)
-    return ended.returncode == 0
+def _try(step: Step, environment: Mapping[str, str]) -> Result:
+    began = time.monotonic()
+    ended = subprocess.run(
+        step.command,
+        cwd=step.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    # All at once, since both sides speak at the same time.
+    said = ended.stdout.decode(errors="replace").rstrip()
+    print(f"\n== {step.name}\n{said}", flush=True)
+    return Result(step.name, ended.returncode == 0, time.monotonic() - began)
 
 
-def _failed(error: StartupError) -> bool:
+def _failed(name: str, error: StartupError) -> Result:
     print(f"\n{error}", file=sys.stderr)
-    return False
+    return Result(name, passed=False, seconds=0)
