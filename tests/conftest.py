@@ -10,12 +10,15 @@ from contract.chat import Json
 from filelock import FileLock
 from support.backend import migrate, run_backend
 from support.conversation import transcript
+from support.processes import heed_signals
 from support.projects import PACKAGES, Project, build_page, render_committed, share
 from support.updating import compiled_once as compiled_once
 from support.updating import releases as releases
 from support.variants import DEFAULT, VARIANTS, Variant
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+heed_signals()
 
 collect_ignore = ["inside"]  # run where they are laid: in projects
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import Installed
 from support.forked import AS_TEST, EXAMINATION
 from support.inside import lay
-from support.pitfall_tests import NO_TEST_HANGS, read_verdict
+from support.pitfall_tests import read_verdict
 from support.sabotage_list import FOLDER
 from support.variants import STARTED, Variant
 
@@ -27,7 +27,6 @@ def test_the_guides_pitfalls_are_named(
     try:
         ended = project.run(
             *pytest_of_project,
-            *NO_TEST_HANGS,
             f"{AS_TEST}::test_guide",
             cwd="backend",
             env=env,

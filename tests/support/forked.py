@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.pitfall_tests import NO_TEST_HANGS, Verdict, read_verdict
+from support.pitfall_tests import Verdict, read_verdict
 from support.projects import Project, clean_environment
 
 PROJECT_PYTHON = Path(__file__).parent / "project_python"
@@ -21,7 +21,6 @@ OPTIONS = (
     "no:cacheprovider",
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",  # of packages that are there already
-    *NO_TEST_HANGS,
 )
 
 

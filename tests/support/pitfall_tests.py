@@ -17,7 +17,6 @@ from support.variants import ROOT
 
 TEMPLATE = ROOT / "template"
 IN_DOCSTRING = re.compile(r"\bSlugs?: ([a-z0-9-]+(?:, [a-z0-9-]+)*)")
-NO_TEST_HANGS = ("-o", "faulthandler_timeout=120", "-o", "faulthandler_exit_on_timeout=true")
 
 
 def _files(side: str, pattern: str) -> list[tuple[Path, str]]:

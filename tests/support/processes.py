@@ -1,10 +1,21 @@
 """The processes that a project has started, and whether they live and answer."""
 
+import signal
 from pathlib import Path
 
 import httpx2
 import psutil
 from contract.chat import TLS
+
+
+def heed_signals() -> None:
+    """Let what is started from now on heed the signals that a shell has set to be ignored.
+
+    As nohup does, and `&` in a script. A handler of Python's own is not inherited.
+    """
+    for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, lambda *_: None)
 
 
 def is_alive(pid: int) -> bool:

@@ -36,6 +36,7 @@ def clean_environment() -> dict[str, str]:
     return environment | {
         "PATH": os.pathsep.join([environment["PATH"], str(uv)]),
         "PYTEST_DEBUG_TEMPROOT": inner_temporary_folder(),
+        "PYTEST_TIMEOUT": "600",  # many tests run at once here
     }
 
 

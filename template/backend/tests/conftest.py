@@ -1,6 +1,7 @@
 """A server of its own for the tests, on a database of its own; yours are not touched."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -19,6 +20,12 @@ from sqlalchemy.engine import URL
 
 from kit.http.request_log import RequestIdFilter
 from kit.people.identity import Headers
+
+if os.name == "posix":
+    for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            # As under nohup. What is started here would ignore it too, and is not to.
+            signal.signal(signum, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

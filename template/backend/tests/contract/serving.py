@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -33,11 +33,12 @@ from kit.event_loop import loop_factory
 from kit.settings import BACKEND
 
 SECRET = secrets.token_urlsafe(32)
-DEMO = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_MODEL": "", "OPENAI_API": ""}
-"""The settings of a server that has no key: the demo answers."""
-
 ASSISTANT = "TEST_ASSISTANT"
 """The variable that names a module of the tests which answers in place of app.assistant."""
+
+MODEL = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_API")
+DEMO = dict.fromkeys((*MODEL, ASSISTANT), "")
+"""The settings of a server that has no key: the demo answers."""
 
 SCRIPTED = DEMO | {"OPENAI_API_KEY": "unused", ASSISTANT: "contract.assistant"}
 """Those of a server at which the tests' own assistant answers."""
@@ -169,19 +170,23 @@ def run_page(server: Server) -> Iterator[str]:
     """Run the page's server, as it was built, in front of a server, and return its address."""
     port = free_port()
     env = {"BACKEND_URL": server.address, "CHATKIT_SECRET": SECRET, "PORT": str(port)}
-    process = subprocess.Popen(
-        ["node", "scripts/start.mjs"], cwd=BACKEND.parent / "frontend", env=os.environ | env
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
+    frontend, address = BACKEND.parent / "frontend", f"http://127.0.0.1:{port}"
+    with run_program(["node", "scripts/start.mjs"], cwd=frontend, env=os.environ | env) as process:
         wait_until(lambda: answers(process.poll() is None, address))
         yield address
-    finally:
         process.terminate()
-        try:
-            process.wait(timeout=30)
-        finally:
-            process.kill()
+        process.wait(timeout=30)
+
+
+@contextmanager
+def run_program(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program, which does not outlive the block, whatever happens in it."""
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def answers(is_alive: bool, address: str) -> bool:

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from contract.chat import Chat, Json, is_delta, message, text_of, wait_until
 from contract.fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
-from contract.serving import Server, answers, environment, free_port, run_server
+from contract.serving import Server, answers, environment, free_port, run_program, run_server
 
 TOOL = "get_weather"
 """The tool of the tests' assistant."""
@@ -207,16 +206,11 @@ def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     # Traces that are left are sent as the process ends, which one that is forked skips.
     command = [sys.executable, "-c", "from contract.serving import serve; serve()"]
     env = environment(database, **settings, PYTHONPATH=str(Path(__file__).parents[1]))
-    process = subprocess.Popen(command, env=env)
-    try:
+    with run_program(command, env=env) as process:
         address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(process.poll() is None, f"{address}/health"), 120)
+        wait_until(lambda: answers(process.poll() is None, f"{address}/health"), 100)
         Chat(f"{address}/chatkit", {}).say("Hello")
-    finally:
         process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=30)
-        finally:
-            process.kill()
+        process.wait(timeout=30)
     assert model.requests
     assert model.elsewhere == []

@@ -26,6 +26,7 @@ from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import create_engine
 from kit.event_loop import loop_factory
 from kit.llm.client import transcribe
+from kit.settings import get_settings
 
 Run = Callable[[Awaitable[None]], None]
 
@@ -43,6 +44,13 @@ def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
         yield lambda work: runner.run(awaited(work))
         runner.run(engine.dispose())
+
+
+@pytest.fixture(autouse=True)
+def new_settings() -> Iterator[None]:
+    """Let no test find the settings that another one has made up."""
+    yield
+    get_settings.cache_clear()
 
 
 def new_server(kind: type[ChatKitServer] = ChatKitServer) -> ChatKitServer:

@@ -161,6 +161,11 @@ def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_migrations_not_run_before_both_sides_start(empty: URL) -> None:
+    succeeds(prepare_database(environment(empty)))
+    assert "(head)" in succeeds(alembic("current", env=environment(empty)))
+
+
 def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with run_server(empty, log, APP_ENV="production"):

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import uvicorn
 from contract.chat import wait_until
-from contract.serving import answers, environment, free_port
+from contract.serving import answers, environment, free_port, run_program
 from sqlalchemy.engine import URL
 
 from kit.event_loop import loop_factory, uvicorn_loop
@@ -44,6 +44,7 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
         env=os.environ | {"BACKEND_PORT": "eight"},
         capture_output=True,
         text=True,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 2
@@ -52,11 +53,14 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
 
 
 def test_development_is_not_served_to_other_machines() -> None:
+    settings = {"BACKEND_HOST": "0.0.0.0", "APP_ENV": "development"}
+    settings["BACKEND_PORT"] = str(free_port())
     ended = subprocess.run(
         [sys.executable, "-m", "kit.serve"],
-        env=os.environ | {"BACKEND_HOST": "0.0.0.0", "APP_ENV": "development"},
+        env=os.environ | settings,
         capture_output=True,
         text=True,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 2
@@ -69,18 +73,13 @@ def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
     command = ["sh", "-c", f"ulimit -Sn 256; exec {sys.executable} -m kit.serve"]
     port = free_port()
     env = environment(database, BACKEND_PORT=str(port))
-    with subprocess.Popen(command, env=env) as process:
-        try:
-            wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"))
-            connections = [
-                socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)
-            ]
-            response = httpx2.get(f"http://127.0.0.1:{port}/health")
-            assert response.status_code == 200
-            for connection in connections:
-                connection.close()
-        finally:
-            process.terminate()
+    with run_program(command, env=env) as process:
+        wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"), 60)
+        connections = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)]
+        response = httpx2.get(f"http://127.0.0.1:{port}/health")
+        assert response.status_code == 200
+        for connection in connections:
+            connection.close()
 
 
 def test_windows_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,15 +120,14 @@ class Reloading:
 def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reloading]:
     (tmp_path / "tiny.py").write_text(getattr(request, "param", APP))
     (tmp_path / "run.py").write_text(RELOADER)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (tmp_path / "log").open("wb") as log:
-        command = [sys.executable, "run.py", str(port)]
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
-    yield Reloading(process, tmp_path, port)
-    process.terminate()
-    process.wait(timeout=60)
+    command = [sys.executable, "run.py", str(port := free_port())]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        run_program(command, cwd=tmp_path, stdout=log, stderr=log) as process,
+    ):
+        yield Reloading(process, tmp_path, port)
+        process.terminate()
+        process.wait(timeout=60)
 
 
 def test_an_edit_is_served(reloading: Reloading) -> None:

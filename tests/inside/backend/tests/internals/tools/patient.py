@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from contract.serving import PROCESSES
+from contract.serving import PROCESSES, free_port
 from sqlalchemy.engine import URL
 
 from kit.settings import BACKEND
@@ -208,6 +208,9 @@ def _environment(folder: Path, root: Path) -> dict[str, str]:
     settings = [name for file in examples for name in re.findall("[A-Z_]+(?==)", file.read_text())]
     return {name: os.environ[name] for name in os.environ if name not in settings} | {
         "CHATKIT_PROC": str(linux(folder / "proc")),
+        # Who else is at the usual ones is nobody's business.
+        "BACKEND_PORT": str(free_port()),
+        "FRONTEND_PORT": str(free_port()),
         # There is no world outside in tests.
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",

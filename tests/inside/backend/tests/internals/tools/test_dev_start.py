@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 import pytest
 from contract.chat import wait_until
+from contract.serving import free_port, run_program
 
 from kit.errors import StartupError
 from tools.dev import wsl
@@ -26,7 +27,8 @@ def fake_programs(folder: Path, **scripts: str) -> dict[str, str]:
         program = folder / name
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-    return os.environ | {"PATH": str(folder)}
+    ports = {"BACKEND_PORT": str(free_port()), "FRONTEND_PORT": str(free_port())}
+    return os.environ | ports | {"PATH": str(folder)}
 
 
 def dev(env: dict[str, str]) -> tuple[int, str]:
@@ -120,8 +122,8 @@ def test_localhost_is_not_one_place_a_taken_port_is_named_wherever_it_is(
 def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name: str) -> None:
     signum = signal.Signals[name]
     env = fake_programs(tmp_path, node=f": > {tmp_path}/asked; exec /bin/sleep 20", npm="true")
-    process = subprocess.Popen(DEV, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with process:
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with run_program(DEV, env=env, **output) as process:
         wait_until((tmp_path / "asked").exists)
         process.send_signal(signum)
         said, _ = process.communicate(timeout=60)

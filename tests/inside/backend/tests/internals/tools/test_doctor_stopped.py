@@ -129,10 +129,10 @@ def test_a_database_that_was_not_answered_is_named(patient: Patient) -> None:
 
 
 def test_scripts_with_crlf_are_named(patient: Patient) -> None:
-    patient.path("tools").mkdir()
-    patient.path("tools/deploy.sh").write_bytes(b"echo\r\n")
+    patient.path("bin").mkdir()
+    patient.path("bin/deploy.sh").write_bytes(b"echo\r\n")
     found = fails(patient.examine("files"), "files.line-ends", "crlf-scripts")
-    assert "tools/deploy.sh" in found["words"]
+    assert "bin/deploy.sh" in found["words"]
     assert patient.mend("files").status == 0
 
 
