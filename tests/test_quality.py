@@ -260,3 +260,13 @@ def test_alembic_works_from_everywhere(installed: Installed, variant: Variant) -
     project.run("uv", "run", "alembic", "downgrade", "base", cwd="backend")
     assert project.run(*from_root, "current").stdout.strip() == ""
     project.run(*from_root, "upgrade", "head")
+
+
+@pytest.mark.parametrize("folder", [".", "backend"])
+def test_production_installs_no_tool(installed: Installed, folder: str) -> None:
+    export = ("uv", "export", "--quiet", "--no-hashes", "--no-annotate", "--no-header")
+    with_tools = installed(DEFAULT).run(*export, cwd=folder).stdout
+    without = installed(DEFAULT).run(*export, "--no-dev", cwd=folder).stdout
+    for name in ("tools", "psutil", "pytest"):
+        assert name in with_tools
+        assert name not in without

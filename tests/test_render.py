@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import copier
@@ -112,8 +113,52 @@ def test_the_template_stays_small_and_plain(project_of: Installed) -> None:
     assert len(jinja) <= 15
     assert not [name for name in jinja if Path(name).suffixes[-2:-1] in ([".py"], [".ts"])]
     assert not [name for name in names if '"' in name]
-    project = files(project_of(DEFAULT).path)
-    assert len([file for file in project if "tests" not in file.parts]) <= 220
+
+
+ROOMS = {
+    "yours": (
+        "README.md",
+        "backend/alembic/",
+        "backend/src/app/",
+        "backend/tests/",
+        "frontend/src/",
+    ),
+    "the kit": (
+        "backend/src/kit/",
+        "backend/tests/contract/",
+        "frontend/src/kit/",
+        "frontend/tests/",
+    ),
+    "the tools": ("tools/",),
+    "settings": ("", "backend/", "frontend/"),
+}
+"""Where the files of a project are; of two places the longer one counts."""
+
+FILES = 215
+SOURCE_FILES = 15
+
+
+def room_of(name: str) -> str:
+    """Return the room whose place is the longest beginning of a file's path."""
+    places = [(place, room) for room, places in ROOMS.items() for place in places]
+    return max((len(place), room) for place, room in places if name.startswith(place))[1]
+
+
+def test_a_project_has_three_rooms(project_of: Installed) -> None:
+    """Small enough to be owned: few files, few in a folder, each in one room."""
+    names = contents_of_git(project_of(DEFAULT).path)
+    rooms = Counter(map(room_of, names))
+    assert rooms["yours"] <= 50
+    assert len(names) <= FILES
+    sources = Counter(str(Path(name).parent) for name in names if "/src/" in name)
+    assert max(sources.values()) <= SOURCE_FILES
+    readmes = ("backend/src/app", "backend/src/kit", "frontend/src", "frontend/src/kit", "tools")
+    assert {f"{room}/README.md" for room in readmes} <= set(names)
+
+
+def contents_of_git(project: Path) -> list[str]:
+    """Return the paths of a project's files."""
+    return subprocess.check_output(["git", "ls-files"], cwd=project, text=True).splitlines()
 
 
 @pytest.mark.parametrize("name", ["", "-chat", "a/b", "my\nchat", "x" * 64, "{{ 1 }}", 'a"b'])

@@ -5,9 +5,12 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_loader
+from pathlib import Path
 from types import ModuleType
+
+KIT = Path(__file__).parent
 
 MOVED = {
     "app.agent_input": "kit.llm.agent_input",
@@ -28,16 +31,11 @@ MOVED = {
     "app.database": "kit.database.engine",
     "app.database_url": "kit.database.kinds",
     "app.databases": "kit.database.kinds",
-    "app.databases.mysql": "kit.database.mysql",
-    "app.databases.mysql_tls": "kit.database.mysql",
-    "app.databases.pool": "kit.database.pool",
-    "app.databases.postgresql": "kit.database.postgresql",
-    "app.databases.sqlite": "kit.database.sqlite",
     "app.demo": "kit.demo",
-    "app.demo.pictures": "kit.demo.progress",
-    "app.demo.progress": "kit.demo.progress",
-    "app.demo.questions": "kit.demo.questions",
-    "app.demo.signals": "kit.demo.signals",
+    "app.demo.pictures": "kit.demo.answers",
+    "app.demo.progress": "kit.demo.answers",
+    "app.demo.questions": "kit.demo.answers",
+    "app.demo.signals": "kit.demo.answers",
     "app.demo.speech": "kit.demo.speech",
     "app.demo.widgets": "kit.demo.widgets",
     "app.dictation": "kit.llm.client",
@@ -84,8 +82,14 @@ class _Follower(MetaPathFinder, Loader):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Return how the module is loaded, if it has moved."""
-        return spec_from_loader(fullname, self) if fullname in MOVED else None
+        """Return how the module is loaded, if it has moved and nothing of yours has its name."""
+        if fullname not in MOVED:
+            return None
+        found = PathFinder.find_spec(fullname, path)
+        # Below a package that has moved Python would load its modules a second time.
+        if found and not Path(found.origin or "").is_relative_to(KIT):
+            return None
+        return spec_from_loader(fullname, self)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module that is there now."""
@@ -100,4 +104,4 @@ class _Follower(MetaPathFinder, Loader):
 def follow() -> None:
     """Find modules under their old names from now on."""
     if not any(isinstance(finder, _Follower) for finder in sys.meta_path):
-        sys.meta_path.append(_Follower())
+        sys.meta_path.insert(0, _Follower())
