@@ -142,7 +142,8 @@ def test_message_saved_twice(run: Run) -> None:
     run(work())
 
 
-def test_answered_form_reopens(run: Run) -> None:
+@pytest.mark.parametrize("status", ["answered", "skipped"])
+def test_answered_form_reopens(run: Run, status: str) -> None:
     async def work() -> None:
         thread = await new_thread()
         form = StructuredInputItem(
@@ -151,7 +152,7 @@ def test_answered_form_reopens(run: Run) -> None:
             created_at=NAIVE,
             inputs=[StructuredInputFreeform(id="idea", question="What?")],
         )
-        answered = form.model_copy(update={"status": "answered"})
+        answered = form.model_copy(update={"status": status})
         for item in (form, answered, form):
             await STORE.save_item(thread.id, item, ADA)
         assert await STORE.load_item(thread.id, form.id, ADA) == answered
