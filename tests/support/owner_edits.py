@@ -33,6 +33,13 @@ EDITS = [
         "tools=[get_server_time, get_browser_time]",
         "tools=[get_server_time, get_browser_time, count_orders]",
     ),
+    Edit("backend/src/app/thread_titles.py", '"New conversation"', '"A question for the shop"'),
+    Edit(
+        "backend/src/app/tables.py",
+        "from kit import Base\n",
+        "from app.orders import Order  # noqa: F401\nfrom kit import Base\n",
+    ),
+    Edit("backend/src/app/routes.py", "/count", "/length"),
     Edit(
         "frontend/src/components/chat/client-tools.ts",
         '([["get_browser_time", getBrowserTime]])',
