@@ -1,11 +1,25 @@
 """Conversations with a model, over both of OpenAI's APIs."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from datetime import datetime
 
+from chatkit.types import (
+    AssistantMessageContentPartTextDelta,
+    AssistantMessageItem,
+    ClientToolCallItem,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemUpdatedEvent,
+    ThreadStreamEvent,
+)
 from contract.chat import message
 from contract.fake_model import FakeModel
 from contract.serving import Server
 from contract.test_model import TOOL, ask
+
+from kit.chat.items import with_fresh_ids
 
 
 def test_the_api_of_the_settings_is_spoken(asking: Server, model: FakeModel, api: str) -> None:
@@ -60,3 +74,28 @@ def test_the_page_cannot_choose_a_model_that_is_not_allowed(
 def test_the_page_chooses_a_tool(asking: Server, model: FakeModel) -> None:
     ask(asking, inference_options={"tool_choice": {"id": TOOL}})
     assert TOOL in json.dumps(model.requests[-1].body.get("tool_choice"))
+
+
+def test_two_answers_of_a_turn_have_two_ids_though_the_model_names_them_alike() -> None:
+    """Each in all of its events; and the id of a client tool's call says what it is."""
+    same = {"id": "__fake_id__", "thread_id": "thr", "created_at": datetime.now()}
+    answer = AssistantMessageItem.model_validate(same | {"content": []})
+    call = ClientToolCallItem.model_validate(same | {"call_id": "1", "name": "a", "arguments": {}})
+    word = AssistantMessageContentPartTextDelta(content_index=0, delta="Hello")
+
+    async def turn() -> AsyncIterator[ThreadStreamEvent]:
+        for _ in range(2):
+            yield ThreadItemAddedEvent(item=answer)
+            yield ThreadItemUpdatedEvent(item_id=answer.id, update=word)
+            yield ThreadItemDoneEvent(item=answer)
+        yield ThreadItemDoneEvent(item=call)
+
+    async def ids() -> list[str]:
+        events = [event.model_dump() async for event in with_fresh_ids(turn())]
+        return [event.get("item_id") or event["item"]["id"] for event in events]
+
+    given = asyncio.run(ids())
+    first, second, last = given[0], given[3], given[6]
+    assert given == [first] * 3 + [second] * 3 + [last]
+    assert len({first, second, last}) == 3
+    assert (first[:4], second[:4], last[:3]) == ("msg_", "msg_", "tc_")
