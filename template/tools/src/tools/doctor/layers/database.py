@@ -266,7 +266,7 @@ from alembic.config import main
 main(prog="alembic")
 """
 
-CANNOT_IMPORT = "No module named 'app'"
+CANNOT_IMPORT = ("No module named 'app'", "No module named 'kit'")
 TWO_HEADS = "Multiple head revisions"
 
 
@@ -277,7 +277,7 @@ def command_line() -> Finding:
     if said.returncode == 0:
         return passed("`alembic upgrade head` works wherever it is called")
     words = said.stderr.strip().rpartition("\n")[2]
-    if CANNOT_IMPORT in said.stderr:
+    if any(cause in said.stderr for cause in CANNOT_IMPORT):
         return failed(
             f"Alembic cannot import the models: {words}",
             tried=tried,
