@@ -79,6 +79,7 @@ OF_NEITHER = {
     "internals/kit/test_env_files.py",
     "internals/kit/test_model.py",
     "internals/kit/test_model_files.py",
+    "internals/kit/test_rooms.py",
     "internals/kit/test_serve.py",
     "internals/kit/test_settings.py",
     "internals/kit/test_versions.py",
