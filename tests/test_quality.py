@@ -77,6 +77,7 @@ OF_NEITHER = {
     "internals/kit/test_checkout.py",
     "internals/kit/test_demo.py",
     "internals/kit/test_env_files.py",
+    "internals/kit/test_kit_doc.py",
     "internals/kit/test_model.py",
     "internals/kit/test_model_files.py",
     "internals/kit/test_rooms.py",

@@ -1,14 +1,27 @@
 """The entry, with Litestar's own test client: tests of routes that you add can begin like this."""
 
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
 import httpx2
 import pytest
 from conftest import NamedFailure
-from contract.serving import Server, run_server
+from contract.serving import Server, empty_database, run_server
+from litestar import Litestar, post
+from litestar.di import NamedDependency
 from litestar.testing import TestClient
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import main
+from app.identity import identify
+from kit import Conversation
+from kit.database import engine as database_module
+from kit.database.engine import create_engine
 from kit.http.health import Health
+from kit.routes import dependencies
 
 
 def test_what_fails_is_said_in_words(
@@ -28,3 +41,29 @@ def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -
     assert httpx2.get(f"{server.address}/schema").status_code == 200
     with run_server(database, APP_ENV="production") as production:
         assert httpx2.get(f"{production.address}/schema").status_code == 404
+
+
+@pytest.fixture
+def no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A database that takes nothing, for this process."""
+    with empty_database(tmp_path) as url:
+        engine = create_engine(url)
+        monkeypatch.setattr(database_module, "get_engine", lambda: engine)
+        yield
+        asyncio.run(engine.dispose())
+
+
+@pytest.mark.usefixtures("no_tables")
+def test_what_is_not_committed_is_not_answered_with_200() -> None:
+    @post("/conversations")
+    async def add(write_session: NamedDependency[AsyncSession]) -> None:
+        conversation = Conversation(id="thr_1", owner="ada", created_at=datetime.now(), document="")
+        write_session.add(conversation)
+
+    app = Litestar(
+        [add], dependencies=dependencies(identify), exception_handlers={Exception: main.fail}
+    )
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = client.post("/conversations")
+    assert response.status_code == 503
+    assert response.json()["message"].startswith("The database is not migrated.")

@@ -1,7 +1,7 @@
 """The kit: what is the same in every project. An update replaces it.
 
-These names are its public face, which stays: docs/kit.md shows each. All else in the kit may change
-with any update.
+These names and `kit.routes` are its public face, which stays: docs/kit.md shows each. All else in
+the kit may change with any update.
 """
 
 from importlib import import_module
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from kit import moved
 
 if TYPE_CHECKING:
-    from kit.backend import Backend
     from kit.chat.turns import Turn
     from kit.database.chatkit_store import generate_id
     from kit.database.engine import read, write
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
     from kit.errors import RefusedError
     from kit.llm.agent_run import ChatContext, run_agent
     from kit.people.identity import Headers, Identity, RequestContext
-    from kit.settings import Settings, get_settings
+    from kit.settings import get_settings
 
 _HOMES = {
-    "Backend": "kit.backend",
     "Base": "kit.database.tables",
     "ChatContext": "kit.llm.agent_run",
     "Conversation": "kit.database.tables",
@@ -30,7 +28,6 @@ _HOMES = {
     "Message": "kit.database.tables",
     "RefusedError": "kit.errors",
     "RequestContext": "kit.people.identity",
-    "Settings": "kit.settings",
     "Turn": "kit.chat.turns",
     "generate_id": "kit.database.chatkit_store",
     "get_settings": "kit.settings",
@@ -40,7 +37,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "Backend",
     "Base",
     "ChatContext",
     "Conversation",
@@ -49,7 +45,6 @@ __all__ = [
     "Message",
     "RefusedError",
     "RequestContext",
-    "Settings",
     "Turn",
     "generate_id",
     "get_settings",

@@ -1,0 +1,127 @@
+"""The examples of docs/kit.md run, and show every public name of the kit."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.chat import text_of
+from contract.fake_model import FakeModel
+from contract.serving import ASSISTANT, run_server
+from sqlalchemy.engine import URL
+
+import kit
+from internals.conftest import Run
+from kit.database import engine as database_module
+from kit.database.tables import Base
+from kit.settings import BACKEND
+
+PAGE = (BACKEND.parent / "docs" / "kit.md").read_text()
+EXAMPLES = {
+    "with_a_model": "Answer with a model",
+    "without_one": "Answer without one",
+    "storing": "Store something",
+    "refusing": "Say who asks, and refuse",
+}
+"""The sections of the page that have an example, and the modules that they become."""
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the modules."""
+    folder = tmp_path_factory.mktemp("examples")
+    for name, title in EXAMPLES.items():
+        section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        [example] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+        (folder / f"{name}.py").write_text(example)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def importable(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(examples)
+
+
+def test_the_page_shows_every_public_name_and_no_other(examples: Path) -> None:
+    assert PAGE.count("```python") == len(EXAMPLES)
+    imports = [
+        node
+        for file in examples.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kit"
+    ]
+    assert {node.module for node in imports} == {"kit"}
+    assert {name.name for node in imports for name in node.names} == set(kit.__all__)
+
+
+def test_the_examples_have_types_and_good_style(examples: Path) -> None:
+    files = map(str, examples.glob("*.py"))
+    config = str(BACKEND / "pyproject.toml")
+    ruff = ("ruff", "check", "--config", config, "--ignore", "D", str(examples))
+    mypy = ("mypy", "--config-file", config, *files)
+    for command in (ruff, mypy):
+        environment = os.environ | {"MYPYPATH": "src"}
+        result = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=BACKEND,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_an_assistant_with_a_model(database: URL, model: FakeModel) -> None:
+    settings = {**model.settings, ASSISTANT: "with_a_model"}
+    with run_server(database, None, **settings) as server:
+        events = server.chat().say("Good morning")
+    assert text_of(events[-1]["item"]) == "Answer 1"
+    assert "Today is a holiday." in str(model.requests[-1].said)
+
+
+def test_an_assistant_without_one(database: URL) -> None:
+    with run_server(database, None, **{ASSISTANT: "without_one"}) as server:
+        events = server.chat().say("Rhubarb")
+    assert text_of(events[-1]["item"]) == "Rhubarb? That is item 1."
+
+
+def test_what_is_stored(database: URL, run: Run) -> None:
+    with run_server(database, None, **{ASSISTANT: "without_one"}) as server:
+        thread_id = server.someone("ada").say("Hello")[0]["thread"]["id"]
+    storing: Any = import_module("storing")
+    ada, bob = (kit.RequestContext(owner) for owner in ("ada", "bob"))
+
+    async def work() -> None:
+        engine = database_module.get_engine()
+        async with engine.begin() as connection:
+            await connection.run_sync(storing.Note.__table__.create)
+        await storing.add_note(ada, thread_id, "Buy rhubarb.")
+        with pytest.raises(ValueError, match="not enough values"):
+            await storing.add_note(bob, thread_id, "Buy all of it.")
+        assert await storing.count_own(ada) == (1, 2)
+        assert await storing.count_own(bob) == (0, 0)
+        async with engine.begin() as connection:
+            await connection.run_sync(storing.Note.__table__.drop)
+
+    try:
+        run(work())
+    finally:
+        Base.metadata.remove(storing.Note.__table__)
+
+
+def test_who_is_refused(run: Run) -> None:
+    refusing: Any = import_module("refusing")
+
+    async def work() -> None:
+        assert await refusing.identify({"x-key": "a key of Ada's"}) == kit.Identity("employee:ada")
+        with pytest.raises(kit.RefusedError, match=r"Who are you\?") as refused:
+            await refusing.identify({})
+        assert refused.value.status == 401
+
+    run(work())
