@@ -187,6 +187,12 @@ def test_what_projects_are_made_of_works(laid: Project, folder: str) -> None:
     assert set(laid.git_status()) <= {"?? uv.lock"}
 
 
+def test_a_shell_that_ignores_signals_changes_no_outcome(laid: Project) -> None:
+    """As `nohup` makes one, or a script that starts something in the background."""
+    stops = "uv run --no-sync pytest -k test_a_stop_ends_it tests/internals/tools/test_dev_start.py"
+    laid.run("sh", "-c", f"trap '' HUP INT TERM; {stops}", cwd="backend")
+
+
 def test_what_the_page_is_made_of_works(laid: Project, tmp_path: Path) -> None:
     laid.run("npm", "test", "--", INTERNALS, cwd="frontend")
     verdict = run_playwright(laid, tmp_path / "report.json", [INTERNALS])
