@@ -42,7 +42,7 @@ from kit.chat.turns import Turn
 from kit.database.chatkit_store import ChatKitStore, generate_id
 from kit.people.identity import RequestContext
 
-ADA, BOB = RequestContext("ada"), RequestContext("bob")
+ADA = RequestContext("ada")
 NAIVE = datetime(2026, 3, 29, 2, 30, 0, 123456)
 TRICKY = 'emoji 🧑‍🚀, NUL \0, quotes " and \\, " ", ' + "x" * 100_000
 STORE = ChatKitStore()
@@ -237,7 +237,10 @@ def test_what_fits_on_no_page_is_not_read(run: Run, limit: int) -> None:
     run(work())
 
 
-def test_foreign_thread(run: Run) -> None:
+@pytest.mark.parametrize("name", ["bob", "aaron"])
+def test_foreign_thread(run: Run, name: str) -> None:
+    stranger = RequestContext(name)  # who comes after the owner by their name, or before
+
     async def work() -> None:
         thread = await new_thread(ADA)
         item = user_message(thread)
@@ -246,24 +249,24 @@ def test_foreign_thread(run: Run) -> None:
         await STORE.save_attachment(attachment, ADA)
 
         refused = [
-            STORE.load_thread(thread.id, BOB),
-            STORE.save_thread(thread, BOB),
-            STORE.load_item(thread.id, item.id, BOB),
-            STORE.save_item(thread.id, item, BOB),
-            STORE.add_thread_item(thread.id, item, BOB),
-            STORE.load_attachment(attachment.id, BOB),
-            STORE.save_attachment(attachment, BOB),
+            STORE.load_thread(thread.id, stranger),
+            STORE.save_thread(thread, stranger),
+            STORE.load_item(thread.id, item.id, stranger),
+            STORE.save_item(thread.id, item, stranger),
+            STORE.add_thread_item(thread.id, item, stranger),
+            STORE.load_attachment(attachment.id, stranger),
+            STORE.save_attachment(attachment, stranger),
         ]
         for attempt in refused:
             with pytest.raises(NotFoundError):
                 await attempt
-        assert (await STORE.load_thread_items(thread.id, None, 9, "asc", BOB)).data == []
+        assert (await STORE.load_thread_items(thread.id, None, 9, "asc", stranger)).data == []
         assert thread.id not in [
-            one.id for one in (await STORE.load_threads(999, None, "asc", BOB)).data
+            one.id for one in (await STORE.load_threads(999, None, "asc", stranger)).data
         ]
-        await STORE.delete_thread_item(thread.id, item.id, BOB)
-        await STORE.delete_thread(thread.id, BOB)
-        await STORE.delete_attachment(attachment.id, BOB)
+        await STORE.delete_thread_item(thread.id, item.id, stranger)
+        await STORE.delete_thread(thread.id, stranger)
+        await STORE.delete_attachment(attachment.id, stranger)
         assert await STORE.load_item(thread.id, item.id, ADA) == item
         assert await STORE.load_attachment(attachment.id, ADA) == attachment
 
