@@ -222,7 +222,9 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a message, the output of a client tool, or a form (then there is no message)."""
         turn = Turn(thread, input_user_message, context, self.store)
-        async for event in shielded_in_stream(lambda: self._assistant.respond(turn)):
+        async for event in keep_half_answers(
+            lambda: shielded_in_stream(lambda: self._assistant.respond(turn))
+        ):
             yield event
 
     async def action(
@@ -234,7 +236,9 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer what a person did in a widget."""
         turn = Turn(thread, None, context, self.store)
-        async for event in shielded_in_stream(lambda: self._assistant.act(turn, action, sender)):
+        async for event in keep_half_answers(
+            lambda: shielded_in_stream(lambda: self._assistant.act(turn, action, sender))
+        ):
             yield event
 
     async def sync_action(
@@ -278,17 +282,23 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def _stream(
         self, request: StreamingReq, context: RequestContext
     ) -> AsyncGenerator[bytes]:
+        thread_id: str | None = None
         if isinstance(request, ThreadsCreateReq):
             events = self._create_thread(request.params.input, context)
         else:
-            events = self._continue_thread(request.params.thread_id, request, context)
+            thread_id = request.params.thread_id
+            events = self._continue_thread(thread_id, request, context)
         # Nobody can stop a turn before it says that they may: what they wrote is stored by then.
         held = b""
         may_stop = False
         try:
             async for event in events:
-                if isinstance(event, ErrorEvent):
-                    note_failure()
+                match event:
+                    case ThreadCreatedEvent(thread=thread):
+                        thread_id = thread.id
+                    case ErrorEvent():
+                        note_failure()
+                        event = await self._in_words(event, thread_id, context)
                 held += self._chunk(event)
                 may_stop = may_stop or isinstance(event, StreamOptionsEvent)
                 if may_stop:
@@ -349,27 +359,18 @@ class ChatKitServer(BaseServer[RequestContext]):
     def _chunk(self, event: ThreadStreamEvent) -> bytes:
         return b"data: " + self._serialize(event) + b"\n\n"
 
-    async def _process_events(
-        self,
-        thread: ThreadMetadata,
-        context: RequestContext,
-        stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
-    ) -> AsyncIterator[ThreadStreamEvent]:
-        async for event in super()._process_events(
-            thread, context, lambda: keep_half_answers(stream)
-        ):
-            if not isinstance(event, ErrorEvent):
-                yield event
-            elif await self._is_deleted(thread, context):
-                yield ErrorEvent(message=DELETED, allow_retry=False)
-            else:
-                # Without a message ChatKit's page says no more than that a turn failed.
-                message = naming_request(event.message or went_wrong(), context.request_id)
-                yield ErrorEvent(message=message, allow_retry=event.allow_retry)
+    async def _in_words(
+        self, error: ErrorEvent, thread_id: str | None, context: RequestContext
+    ) -> ErrorEvent:
+        if thread_id and await self._is_deleted(thread_id, context):
+            return ErrorEvent(message=DELETED, allow_retry=False)
+        # Without a message ChatKit's page says no more than that a turn failed.
+        message = naming_request(error.message or went_wrong(), context.request_id)
+        return ErrorEvent(message=message, allow_retry=error.allow_retry)
 
-    async def _is_deleted(self, thread: ThreadMetadata, context: RequestContext) -> bool:
+    async def _is_deleted(self, thread_id: str, context: RequestContext) -> bool:
         try:
-            await self.store.load_thread(thread.id, context)
+            await self.store.load_thread(thread_id, context)
         except NotFoundError:
             return True
         except SQLAlchemyError:  # then the turn has failed by another reason
