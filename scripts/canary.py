@@ -48,13 +48,15 @@ def copy(project: Path) -> str:
 
 def lift_ranges(project: Path) -> None:
     """Allow a project every newer version of what it depends on."""
-    file = project / "backend" / "pyproject.toml"
-    settings = tomlkit.parse(file.read_text())
-    for wanted in (settings["project"]["dependencies"], *settings["dependency-groups"].values()):
-        for index, requirement in enumerate(wanted):
-            versions, semicolon, marker = requirement.partition(";")
-            wanted[index] = re.sub(r",?\s*<[^,]*", "", versions) + semicolon + marker
-    file.write_text(tomlkit.dumps(settings))
+    for part in ("backend", "tools"):
+        file = project / part / "pyproject.toml"
+        settings = tomlkit.parse(file.read_text())
+        groups = settings.get("dependency-groups", {}).values()
+        for wanted in (settings["project"]["dependencies"], *groups):
+            for index, requirement in enumerate(wanted):
+                versions, semicolon, marker = requirement.partition(";")
+                wanted[index] = re.sub(r",?\s*<[^,]*", "", versions) + semicolon + marker
+        file.write_text(tomlkit.dumps(settings))
 
     file = project / "frontend" / "package.json"
     manifest = json.loads(file.read_text())

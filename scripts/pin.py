@@ -34,7 +34,7 @@ def resolve(project: Path) -> set[str]:
     """
     write_constraints(project / "pyproject.toml", [])
     subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
-    everything = ["--all-packages", "--all-groups", "--no-emit-workspace"]
+    everything = ["--all-packages", "--all-groups", "--no-emit-local"]
     exported = subprocess.run(
         ["uv", "export", "--quiet", "--no-hashes", "--no-header", "--no-annotate", *everything],
         cwd=project,
