@@ -11,11 +11,18 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from contract.chat import Chat
-from contract.serving import SECRET, Server, alembic, empty_database, environment, run_server, run_sql
-from contract.serving import start_serving
+from contract.chat import Chat, wait_until
+from contract.serving import (
+    SECRET,
+    Server,
+    alembic,
+    empty_database,
+    environment,
+    run_server,
+    run_sql,
+    start_serving,
+)
 from sqlalchemy.engine import URL
-from contract.chat import wait_until
 
 from app.site.environment import DjangoSettings
 from kit.settings import BACKEND, Settings
