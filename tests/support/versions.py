@@ -24,7 +24,7 @@ NEWEST = "v99"
 UNSHALLOW = "git fetch --unshallow --tags"
 
 
-def git(*arguments: str | Path, cwd: Path = ROOT, check: bool = True) -> str:
+def git(*arguments: str, cwd: Path = ROOT, check: bool = True) -> str:
     """Run git and return what it prints."""
     command = [*GIT, *arguments]
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
@@ -93,9 +93,9 @@ def clone_template(folder: Path, version: str) -> Path:
 def release_news(template: Path, version: str) -> None:
     """Make a release that brings projects a file, NEWS.md."""
     (template / "template" / "NEWS.md").write_text("News\n")
-    git(template, "add", ".")
-    git(template, "commit", "--quiet", "-m", "News")
-    git(template, "tag", version)
+    git("add", ".", cwd=template)
+    git("commit", "--quiet", "-m", "News", cwd=template)
+    git("tag", version, cwd=template)
 
 
 def conflicts(project: Path) -> list[str]:
