@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from app.site.environment import DjangoSettings
 from contract.chat import Chat, wait_until
 from contract.serving import (
     SECRET,
@@ -25,6 +24,7 @@ from contract.serving import (
 )
 from sqlalchemy.engine import URL
 
+from app.site.environment import DjangoSettings
 from kit.settings import BACKEND, Settings
 
 PASSWORD = secrets.token_urlsafe(16)

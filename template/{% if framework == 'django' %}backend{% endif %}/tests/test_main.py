@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from app.site import views
 from conftest import NamedFailure
 from django.test import AsyncClient, override_settings
 
 from app import main
+from app.site import views
 from kit.http.health import Health
 
 
