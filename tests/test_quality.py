@@ -55,7 +55,6 @@ OF_FRAMEWORKS = {
     "internals/kit/test_streaming.py",
     "test_main.py",
     "test_routes.py",
-    "test_routes.py",
 }
 """Those whose outcome depends on the framework alone. They speak HTTP, too."""
 
@@ -82,6 +81,7 @@ OF_NEITHER = {
     "internals/kit/test_model.py",
     "internals/kit/test_model_files.py",
     "internals/kit/test_rooms.py",
+    "internals/kit/test_sdk_bodies.py",
     "internals/kit/test_serve.py",
     "internals/kit/test_settings.py",
     "internals/kit/test_versions.py",

@@ -35,7 +35,7 @@ def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
     assert response.status_code == 500
     assert "log" in response.json()["message"]
 
-    with chat.say_slowly("A word that no log may have: rhubarb") as events:
+    with chat.say_slowly("A long answer, of which no log may have a word: rhubarb") as events:
         next(filter(is_delta, events))
         own_server.sql("ALTER TABLE messages RENAME TO gone")
         last = list(events)[-1]
