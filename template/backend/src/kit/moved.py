@@ -76,6 +76,10 @@ MOVED = {
 class _Follower(MetaPathFinder, Loader):
     """Finds a module under its old name."""
 
+    def __init__(self) -> None:
+        """Have found none."""
+        self._specs: dict[str, ModuleSpec | None] = {}
+
     def find_spec(
         self,
         fullname: str,
@@ -95,10 +99,14 @@ class _Follower(MetaPathFinder, Loader):
         """Return the module that is there now."""
         new = MOVED[spec.name]
         warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
-        return import_module(new)
+        module = import_module(new)
+        self._specs[spec.name] = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Do nothing: it has run already."""
+        """Leave the module as it is: it has run already, under the name that it has now."""
+        if module.__spec__:
+            module.__spec__ = self._specs.pop(module.__spec__.name)
 
 
 def follow() -> None:

@@ -92,10 +92,11 @@ def test_an_assistant_without_one(database: URL) -> None:
 
 
 def test_what_is_stored(database: URL, run: Run) -> None:
+    # Other tests on this database have people called Ada and Bob.
+    ada, bob = (kit.RequestContext(f"{name}-who-takes-notes") for name in ("ada", "bob"))
     with run_server(database, None, **{ASSISTANT: "without_one"}) as server:
-        thread_id = server.someone("ada").say("Hello")[0]["thread"]["id"]
+        thread_id = server.someone(ada.owner).say("Hello")[0]["thread"]["id"]
     storing: Any = import_module("storing")
-    ada, bob = (kit.RequestContext(owner) for owner in ("ada", "bob"))
 
     async def work() -> None:
         engine = database_module.get_engine()

@@ -28,6 +28,8 @@ def test_what_moved_is_found_under_its_old_name(old: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"{old} is {MOVED[old]} now"):
         found = import_module(old)
     assert found is sys.modules[MOVED[old]]
+    assert found.__spec__
+    assert found.__spec__.name == found.__name__ == MOVED[old]
 
 
 @pytest.mark.parametrize("name", kit.__all__)
