@@ -185,17 +185,3 @@ def test_embedded_server_path(installed: Installed, tmp_path: Path, variant: Var
 def uv_cache() -> str:
     found = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True)
     return found.stdout.strip()
-
-
-@pytest.mark.parametrize("command", ["doctor", "dev", "check"])
-def test_what_needs_the_dev_group_says_so_without_it(
-    installed: Installed, tmp_path: Path, command: str
-) -> None:
-    """As on a server. Its packages are those of uv's cache."""
-    project = installed(DEFAULT)
-    env = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")}
-    ended = project.run("uv", "run", "--quiet", "--no-dev", command, env=env, check=False)
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.strip().endswith(f"Run it as: uv run {command}")
-    assert ended.stderr.count("\n") == 1
-    assert not ended.stdout

@@ -11,6 +11,7 @@ from contract.chat import Chat, text_of, visit
 from support import mariadb, owner_edits
 from support.backend import run_backend
 from support.dev import dev
+from support.inside import lay
 from support.projects import PACKAGES, Project, share
 from support.updating import copy_committed, update
 from support.variants import DEFAULT, Variant
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.usefixtures("compiled_once")
 FIRST, *LATER = commits()
 LATEST = LATER[-1]
 OWN_TESTS = (
-    "tests/test_store.py",
-    "tests/test_migrations.py::test_two_alembic_heads",
-    "tests/test_migrations.py::test_the_models_are_what_the_migrations_make",
+    "tests/internals/kit/test_store.py",
+    "tests/internals/kit/test_migrations.py::test_two_alembic_heads",
+    "tests/contract/test_database.py::test_the_models_are_what_the_migrations_make",
 )
 CONVERSING = {
     "sqlite": (FIRST, Variant("fastapi", "sqlite", False)),
@@ -114,6 +115,7 @@ def test_conversations_are_kept(
             assert page.say("Hello")[-1]["item"]["type"] == "assistant_message"
             assert told(Chat(f"http://127.0.0.1:{running.backend_port}/chatkit"), thread_id) == said
         assert owner_edits.SETTINGS["CHATKIT_SECRET"] in page_settings.read_text()
+        lay(project, "backend")
         project.run("uv", "run", "pytest", "-n0", *OWN_TESTS, cwd="backend")
         for check in (("ruff", "check"), ("ruff", "format", "--check")):
             project.run("uv", "run", *check, cwd="backend")

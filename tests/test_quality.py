@@ -295,6 +295,6 @@ def test_production_installs_no_tool(installed: Installed, folder: str) -> None:
     export = ("uv", "export", "--quiet", "--no-hashes", "--no-annotate", "--no-header")
     with_tools = installed(DEFAULT).run(*export, cwd=folder).stdout
     without = installed(DEFAULT).run(*export, "--no-dev", cwd=folder).stdout
-    for name in ("tools", "psutil", "pytest"):
+    for name in ("./tools", "psutil", "pytest"):
         assert name in with_tools
         assert name not in without

@@ -11,9 +11,9 @@ from contract.chat import Chat, text_of, visit
 from support.dev import Dev
 from support.projects import PACKAGES, Project, clean_environment, share
 from support.variants import DEFAULT, ROOT
-from support.versions import NEWEST, commits, conflicts, git
+from support.versions import NEWEST, conflicts, git, release_news
 
-LATEST = list(commits())[-1]
+RELEASED = "v98"
 ADDRESS = "gh:OWNER/copier-chatkit"
 TEXT = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 COPY, *BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
@@ -51,6 +51,7 @@ def test_it_tells_the_whole_way() -> None:
 def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path) -> None:
     template = tmp_path / "template"
     git("clone", "--quiet", str(releases), str(template))
+    git("tag", RELEASED, NEWEST, cwd=template)
     git("tag", "--delete", NEWEST, cwd=template)  # not released yet
     run(COPY.replace(ADDRESS, str(template)), tmp_path)
     project = Project(tmp_path / "my-chat", DEFAULT)
@@ -58,7 +59,7 @@ def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path)
     chats: list[tuple[Chat, str]] = []
     for block in BLOCKS:
         if "copier update" in block:
-            git("tag", NEWEST, cwd=template)
+            release_news(template, NEWEST)
         if block == DEV:
             converse(project, chats)
         else:

@@ -1,7 +1,7 @@
 """The entry, with FastAPI's own test client: tests of routes that you add can begin like this."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from contract.serving import Server, empty_database, run_server
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import main
 from kit import Conversation
@@ -41,18 +42,21 @@ def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -
 
 
 @pytest.fixture
-def no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A database that takes nothing, for this process."""
+def no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AsyncEngine]:
+    """A database that takes nothing, for this process; to be disposed of by who connects."""
     with empty_database(tmp_path) as url:
         engine = create_engine(url)
         monkeypatch.setattr(database_module, "get_engine", lambda: engine)
+        yield engine
+
+
+def test_what_is_not_committed_is_not_answered_with_200(no_tables: AsyncEngine) -> None:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        asyncio.run(engine.dispose())
+        await no_tables.dispose()
 
-
-@pytest.mark.usefixtures("no_tables")
-def test_what_is_not_committed_is_not_answered_with_200() -> None:
-    app = FastAPI(exception_handlers={Exception: main.fail})
+    app = FastAPI(lifespan=lifespan, exception_handlers={Exception: main.fail})
 
     @app.post("/conversations")
     async def add(session: WriteSession) -> None:

@@ -1,6 +1,5 @@
 """The entry, with Litestar's own test client: tests of routes that you add can begin like this."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from litestar import Litestar, post
 from litestar.di import NamedDependency
 from litestar.testing import TestClient
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app import main
 from app.identity import identify
@@ -44,24 +43,25 @@ def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -
 
 
 @pytest.fixture
-def no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A database that takes nothing, for this process."""
+def no_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AsyncEngine]:
+    """A database that takes nothing, for this process; to be disposed of by who connects."""
     with empty_database(tmp_path) as url:
         engine = create_engine(url)
         monkeypatch.setattr(database_module, "get_engine", lambda: engine)
-        yield
-        asyncio.run(engine.dispose())
+        yield engine
 
 
-@pytest.mark.usefixtures("no_tables")
-def test_what_is_not_committed_is_not_answered_with_200() -> None:
+def test_what_is_not_committed_is_not_answered_with_200(no_tables: AsyncEngine) -> None:
     @post("/conversations")
     async def add(write_session: NamedDependency[AsyncSession]) -> None:
         conversation = Conversation(id="thr_1", owner="ada", created_at=datetime.now(), document="")
         write_session.add(conversation)
 
     app = Litestar(
-        [add], dependencies=dependencies(identify), exception_handlers={Exception: main.fail}
+        [add],
+        dependencies=dependencies(identify),
+        exception_handlers={Exception: main.fail},
+        on_shutdown=[no_tables.dispose],
     )
     with TestClient(app, raise_server_exceptions=False) as client:
         response = client.post("/conversations")
