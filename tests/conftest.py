@@ -26,7 +26,7 @@ INSTALL_FRONTEND = """
 import os
 from tools.dev import node
 from tools import FRONTEND
-node.install(FRONTEND, node.find_node(), os.environ)
+node.install_packages(FRONTEND, node.find_node(), os.environ)
 """
 
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)

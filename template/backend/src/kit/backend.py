@@ -32,8 +32,8 @@ class Backend:
             from kit import demo  # nobody else needs it
 
             assistant = demo
-        self.files = AttachmentStore(ChatKitStore())
-        self.server = ChatKitServer(assistant, self.files, transcribe, title_of)
+        files = AttachmentStore(ChatKitStore())
+        self.server = ChatKitServer(assistant, files, transcribe, title_of)
         self._identify = identify
 
     async def chatkit(
@@ -52,7 +52,7 @@ class Backend:
         self, headers: Headers, body: AsyncIterator[bytes], who: Identify | None = None
     ) -> Reply:
         """Answer `POST /attachments`: take a file and return its ChatKit record."""
-        return await attachments.upload(self.files, headers, body, who or self._identify)
+        return await attachments.upload(self.server.files, headers, body, who or self._identify)
 
     async def upload_announced(
         self,
@@ -63,11 +63,13 @@ class Backend:
     ) -> Reply:
         """Answer `POST /attachments/{id}`: take the file that `attachments.create` announced."""
         return await attachments.upload_announced(
-            self.files, attachment_id, headers, body, who or self._identify
+            self.server.files, attachment_id, headers, body, who or self._identify
         )
 
     async def download(
         self, attachment_id: str, headers: Headers, who: Identify | None = None
     ) -> Reply:
         """Answer `GET /attachments/{id}` with the file, for its owner."""
-        return await attachments.download(self.files, attachment_id, headers, who or self._identify)
+        return await attachments.download(
+            self.server.files, attachment_id, headers, who or self._identify
+        )

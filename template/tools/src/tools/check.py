@@ -13,8 +13,7 @@ from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import BACKEND
 from tools import FRONTEND, ROOT
-from tools.dev import node as packages
-from tools.dev.node import Node, find_node
+from tools.dev.node import Node, find_node, install_packages
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def _run() -> int:
         results.append(_failed("settings", error))
     try:
         node = find_node()
-        packages.install(FRONTEND, node, environment)
+        install_packages(FRONTEND, node, environment)
         sides.append(list(_frontend_steps(node)))
     except StartupError as error:
         results.append(_failed("frontend: packages", error))

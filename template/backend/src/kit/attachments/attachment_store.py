@@ -16,7 +16,7 @@ from chatkit.types import (
 )
 from pydantic import AnyUrl
 
-from kit.attachments import file_store as files
+from kit.attachments import file_store
 from kit.attachments.content import NO_PREVIEW, check_document, is_image
 from kit.attachments.form import max_bytes
 from kit.attachments.images import ImageChecks
@@ -116,13 +116,13 @@ class AttachmentStore(BaseStore[RequestContext]):
             received = await self._check(attachment, content, context)
             await self._room.take(size, context)
             await self._room.check_share(context)  # more may have come than was announced
-            await files.save(attachment.id, content)
+            await file_store.save(attachment.id, content)
             await self.records.update_attachment(received, context)
         except RefusedError:
             await remove(self.records, attachment.id)
             raise
         except NotFoundError:
-            await files.delete(attachment.id)
+            await file_store.delete(attachment.id)
             raise
         except Exception:
             # It may be sent again, when what failed is well.

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from chatkit.store import NotFoundError
 from chatkit.types import Attachment, AttachmentCreateParams
 
-from kit.attachments import file_store as files
+from kit.attachments import file_store
 from kit.attachments.attachment_store import AttachmentStore
 from kit.attachments.form import received_file
 from kit.errors import RefusedError
@@ -66,7 +66,7 @@ async def download(
 
     async def work(context: RequestContext) -> Reply:
         attachment = await store.records.load_attachment(attachment_id, context)
-        found = await files.stream(attachment.id)
+        found = await file_store.stream(attachment.id)
         if found is None:
             raise NotFoundError(f"Attachment {attachment_id} not found.")
         size, chunks = found

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
 
-from kit.attachments import file_store as files
+from kit.attachments import file_store
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import overwrite_deleted
 from kit.http.health import explain_database_error
@@ -52,6 +52,6 @@ async def remove(store: ChatKitStore, attachment_id: str) -> None:
     """
     attachment = await store.disown_attachment(attachment_id)
     if attachment is not None:
-        await files.delete(attachment_id)
+        await file_store.delete(attachment_id)
         if attachment.upload_descriptor is None:
             await store.delete_disowned_attachment(attachment_id)

@@ -40,7 +40,7 @@ from sqlalchemy import cast as cast_to
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from kit.database import tables as models
+from kit.database import tables
 from kit.database.engine import read, write
 from kit.people.identity import RequestContext
 
@@ -73,8 +73,8 @@ _SECRETIVE = ConfigDict(hide_input_in_errors=True)
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem, config=_SECRETIVE)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment, config=_SECRETIVE)
 
-_THREADS = cast(Table, models.Conversation.__table__)
-_ITEMS = cast(Table, models.Message.__table__)
+_THREADS = cast(Table, tables.Conversation.__table__)
+_ITEMS = cast(Table, tables.Message.__table__)
 _OF_THREAD = _ITEMS.c.conversation_id == bindparam("thread_id")
 _THE_ITEM = and_(_OF_THREAD, _ITEMS.c.id == bindparam("item_id"))
 _LAST_POSITION = select(func.coalesce(func.max(_ITEMS.c.position), 0)).where(_OF_THREAD)
@@ -159,7 +159,7 @@ class ChatKitStore(Store[RequestContext]):
         async with write() as session:
             if await _changed_thread(session, thread, context):
                 return
-            table = models.Conversation
+            table = tables.Conversation
             if await session.scalar(select(table.id).where(table.id == thread.id)) is not None:
                 raise NotFoundError(f"Thread {thread.id} not found.")
             session.add(table(id=thread.id, owner=context.owner, **_columns_of_thread(thread)))
@@ -194,7 +194,7 @@ class ChatKitStore(Store[RequestContext]):
         Raises:
             NotFoundError: `after` names a thread that is not there.
         """
-        table = models.Conversation
+        table = tables.Conversation
         query = select(table).where(table.owner == context.owner)
         cursor = None
         async with read() as session:
@@ -214,11 +214,11 @@ class ChatKitStore(Store[RequestContext]):
             if await _lock_thread(session, thread_id, context) is None:
                 return []
             files = await session.scalars(
-                select(models.Attachment.id).where(models.Attachment.conversation_id == thread_id)
+                select(tables.Attachment.id).where(tables.Attachment.conversation_id == thread_id)
             )
             attachment_ids = files.all()
             await session.execute(
-                delete(models.Conversation).where(models.Conversation.id == thread_id)
+                delete(tables.Conversation).where(tables.Conversation.id == thread_id)
             )
             return attachment_ids
 
@@ -232,7 +232,7 @@ class ChatKitStore(Store[RequestContext]):
         Raises:
             NotFoundError: `after` names an item that is not there.
         """
-        table = models.Message
+        table = tables.Message
         async with read() as session:
             if await session.scalar(_conversation(thread_id, context)) is None:
                 return Page()
@@ -252,12 +252,12 @@ class ChatKitStore(Store[RequestContext]):
         """
         async with read() as session:
             row = await session.scalar(
-                select(models.Message)
-                .join(models.Conversation)
+                select(tables.Message)
+                .join(tables.Conversation)
                 .where(
-                    models.Message.conversation_id == thread_id,
-                    models.Message.id == item_id,
-                    models.Conversation.owner == context.owner,
+                    tables.Message.conversation_id == thread_id,
+                    tables.Message.id == item_id,
+                    tables.Conversation.owner == context.owner,
                 )
             )
         return _to_item(_found(row, f"Item {item_id} not found in thread {thread_id}.").document)
@@ -316,7 +316,7 @@ class ChatKitStore(Store[RequestContext]):
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
                 return
-            row = await session.get(models.Message, (thread_id, item_id))
+            row = await session.get(tables.Message, (thread_id, item_id))
             if row is None:
                 return
             item = _to_item(row.document)
@@ -324,10 +324,10 @@ class ChatKitStore(Store[RequestContext]):
             for attachment in item.attachments if isinstance(item, UserMessageItem) else []:
                 if await session.scalar(_message_with(attachment.id, thread_id)) is None:
                     await session.execute(
-                        update(models.Attachment)
+                        update(tables.Attachment)
                         .where(
-                            models.Attachment.id == attachment.id,
-                            models.Attachment.owner == context.owner,
+                            tables.Attachment.id == attachment.id,
+                            tables.Attachment.owner == context.owner,
                         )
                         .values(conversation_id=None)
                     )
@@ -344,9 +344,9 @@ class ChatKitStore(Store[RequestContext]):
             thread = await _lock_thread(session, thread_id, context)
             _found(thread, f"Thread {thread_id} not found.")
             for item_id in dict.fromkeys(item_ids):
-                item = await session.get(models.Message, (thread_id, item_id))
+                item = await session.get(tables.Message, (thread_id, item_id))
                 _found(item, f"Item {item_id} not found in thread {thread_id}.")
-                row = models.Feedback(
+                row = tables.Feedback(
                     conversation_id=thread_id,
                     message_id=item_id,
                     kind=kind,
@@ -371,7 +371,7 @@ class ChatKitStore(Store[RequestContext]):
             thread_id = await _lock_thread(session, attachment.thread_id, context)
             if await _changed_attachment(session, attachment, thread_id, context):
                 return
-            if await session.get(models.Attachment, attachment.id) is not None:
+            if await session.get(tables.Attachment, attachment.id) is not None:
                 raise NotFoundError(f"Attachment {attachment.id} not found.")
             session.add(_new_attachment(attachment, 0, thread_id, context))
 
@@ -397,7 +397,7 @@ class ChatKitStore(Store[RequestContext]):
         Raises:
             NotFoundError: there is none, or it is somebody else's.
         """
-        table = models.Attachment
+        table = tables.Attachment
         async with write() as session:
             row = await session.scalar(
                 select(table)
@@ -421,7 +421,7 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: there is none, or it is somebody else's.
         """
         async with read() as session:
-            row = await session.get(models.Attachment, attachment_id)
+            row = await session.get(tables.Attachment, attachment_id)
         if row is None or row.owner != context.owner:
             raise NotFoundError(f"Attachment {attachment_id} not found.")
         return _ATTACHMENT.validate_json(row.document)
@@ -430,15 +430,15 @@ class ChatKitStore(Store[RequestContext]):
         """Delete the record of an attachment; without effect where there is none."""
         async with write() as session:
             await session.execute(
-                delete(models.Attachment).where(
-                    models.Attachment.id == attachment_id,
-                    models.Attachment.owner == context.owner,
+                delete(tables.Attachment).where(
+                    tables.Attachment.id == attachment_id,
+                    tables.Attachment.owner == context.owner,
                 )
             )
 
     async def list_unsent_attachments(self, context: RequestContext) -> Sequence[str]:
         """Return the ids of the owner's attachments that are in no thread, the newest first."""
-        table = models.Attachment
+        table = tables.Attachment
         async with read() as session:
             result = await session.scalars(
                 select(table.id)
@@ -449,18 +449,18 @@ class ChatKitStore(Store[RequestContext]):
 
     async def size_of_attachments(self, context: RequestContext) -> int:
         """Return how large all attachments of the owner are, in bytes; announced ones too."""
-        table = models.Attachment
+        table = tables.Attachment
         return await _sum(select(func.sum(table.size)).where(table.owner == context.owner))
 
     async def size_of_all_attachments(self) -> int:
         """Return how large all attachments of everybody are whose bytes are there."""
-        table = models.Attachment
+        table = tables.Attachment
         are_there = table.document.contains('"upload_descriptor":null')
         return await _sum(select(func.sum(table.size)).where(are_there))
 
     async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
         """Return the ids of everybody's attachments that are older and in no thread."""
-        table = models.Attachment
+        table = tables.Attachment
         async with read() as session:
             result = await session.scalars(
                 select(table.id).where(table.conversation_id.is_(None), table.created_at < before)
@@ -473,7 +473,7 @@ class ChatKitStore(Store[RequestContext]):
         Returns:
             Its record, which is nobody's now; None if there is none, or if it is in a thread.
         """
-        table = models.Attachment
+        table = tables.Attachment
         async with write() as session:
             row = await session.scalar(
                 select(table)
@@ -491,14 +491,14 @@ class ChatKitStore(Store[RequestContext]):
         await self.delete_attachment(attachment_id, RequestContext(NOBODY))
 
 
-def _conversation(thread_id: str, context: RequestContext) -> Select[models.Conversation]:
-    return select(models.Conversation).where(
-        models.Conversation.id == thread_id, models.Conversation.owner == context.owner
+def _conversation(thread_id: str, context: RequestContext) -> Select[tables.Conversation]:
+    return select(tables.Conversation).where(
+        tables.Conversation.id == thread_id, tables.Conversation.owner == context.owner
     )
 
 
 def _message_with(attachment_id: str, thread_id: str) -> Select[str]:
-    table = models.Message
+    table = tables.Message
     its_messages = select(table.id).where(
         table.conversation_id == thread_id, table.type == "user_message"
     )
@@ -511,8 +511,8 @@ async def _changed_thread(
     """Store a thread where it is there; return whether it is."""
     return await _found_any(
         session,
-        update(models.Conversation)
-        .where(models.Conversation.id == thread.id, models.Conversation.owner == context.owner)
+        update(tables.Conversation)
+        .where(tables.Conversation.id == thread.id, tables.Conversation.owner == context.owner)
         .values(_columns_of_thread(thread)),
     )
 
@@ -533,8 +533,8 @@ async def _lock_thread(
 
 def _new_attachment(
     attachment: Attachment, size: int, thread_id: str | None, context: RequestContext
-) -> models.Attachment:
-    return models.Attachment(
+) -> tables.Attachment:
+    return tables.Attachment(
         id=attachment.id,
         owner=context.owner,
         conversation_id=thread_id,
@@ -554,11 +554,11 @@ async def _changed_attachment(
 
     One that is in another thread is not: it stays there.
     """
-    thread = models.Attachment.conversation_id
+    thread = tables.Attachment.conversation_id
     return await _found_any(
         session,
-        update(models.Attachment)
-        .where(models.Attachment.id == attachment.id, models.Attachment.owner == context.owner)
+        update(tables.Attachment)
+        .where(tables.Attachment.id == attachment.id, tables.Attachment.owner == context.owner)
         .where(or_(thread.is_(None), thread == thread_id))
         .values(conversation_id=thread_id, document=attachment.model_dump_json()),
     )

@@ -22,7 +22,7 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
-from kit.attachments import file_store as files
+from kit.attachments import file_store
 from kit.attachments.content import is_image
 from kit.settings import MB
 
@@ -83,7 +83,7 @@ class AgentInput(ThreadItemConverter):
 
         In place of one that is gone, or too much, the model is told so.
         """
-        found = await files.stream(attachment.id, MB)
+        found = await file_store.stream(attachment.id, MB)
         if found is None:
             return _text(f"The person attached the file {attachment.name}, which is gone.")
         size, chunks = found

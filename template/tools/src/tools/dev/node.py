@@ -88,7 +88,7 @@ def _cure() -> str:
 STAMP = ".installed"
 
 
-def install(frontend: Path, node: Node, environment: Mapping[str, str]) -> bool:
+def install_packages(frontend: Path, node: Node, environment: Mapping[str, str]) -> bool:
     """Install exactly what package-lock.json says, unless that is there already.
 
     Returns:

@@ -7,9 +7,8 @@ from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import get_settings, read_port
 from tools import FRONTEND, ROOT
-from tools.dev import node as packages
 from tools.dev import ports, wsl
-from tools.dev.node import find_node
+from tools.dev.node import find_node, install_packages
 from tools.dev.processes import Family
 from tools.dev.sides import Sides, wait_until_ready
 
@@ -43,7 +42,7 @@ def run(family: Family) -> str:
     ports.require_free("FRONTEND_PORT", frontend_port)
     for sentence in complete_env_files(ROOT):
         _say(sentence)
-    packages.install(FRONTEND, node, os.environ | family.mark)
+    install_packages(FRONTEND, node, os.environ | family.mark)
 
     # Slow to import, and Node is missing more often.
     from kit.database.engine import MissingDriverError, prepare_database

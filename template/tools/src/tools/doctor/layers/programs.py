@@ -17,8 +17,7 @@ from typing import Any
 
 from kit.settings import BACKEND
 from tools import FRONTEND, ROOT
-from tools.dev import node as packages
-from tools.dev.node import dotted, find_node, version_of
+from tools.dev.node import STAMP, are_installed, dotted, find_node, version_of
 from tools.doctor.checks import Check, Finding, failed, passed, warned
 
 LOCK_FILE = FRONTEND / "package-lock.json"
@@ -100,11 +99,11 @@ def greenlet() -> Finding:
 
 def frontend_packages() -> Finding:
     """Find out whether what package-lock.json says is installed."""
-    if packages.are_installed(FRONTEND):
+    if are_installed(FRONTEND):
         return passed("as in package-lock.json")
     return warned(
         "not what package-lock.json says, or nothing yet; `uv run dev` installs it",
-        tried=f"a look at frontend/node_modules/{packages.STAMP}",
+        tried=f"a look at frontend/node_modules/{STAMP}",
         command="uv run dev",
     )
 

@@ -14,9 +14,8 @@ import pytest
 from contract.chat import wait_until
 
 from kit.errors import StartupError
-from tools.dev import node as packages
 from tools.dev import sides as readiness
-from tools.dev.node import Node
+from tools.dev.node import Node, install_packages
 from tools.dev.processes import Family
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
@@ -46,17 +45,17 @@ def calls(folder: Path) -> int:
 @posix
 def test_a_second_start_installs_nothing(frontend: Path) -> None:
     npm = fake_npm(frontend, "true")
-    assert packages.install(frontend, npm, os.environ)
-    assert not packages.install(frontend, npm, os.environ)
+    assert install_packages(frontend, npm, os.environ)
+    assert not install_packages(frontend, npm, os.environ)
     assert calls(frontend) == 1
 
 
 @posix
 def test_a_changed_lock_file_is_installed(frontend: Path) -> None:
     npm = fake_npm(frontend, "true")
-    packages.install(frontend, npm, os.environ)
+    install_packages(frontend, npm, os.environ)
     (frontend / "package-lock.json").write_text('{"changed": true}')
-    assert packages.install(frontend, npm, os.environ)
+    assert install_packages(frontend, npm, os.environ)
     assert calls(frontend) == 2
 
 
@@ -67,7 +66,7 @@ def test_a_failed_installation_shows_why_and_is_repeated(
     npm = fake_npm(frontend, "echo npm error code ENETUNREACH >&2; exit 7")
     for _ in range(2):
         with pytest.raises(StartupError, match=r"npm ci failed .* status 7"):
-            packages.install(frontend, npm, os.environ)
+            install_packages(frontend, npm, os.environ)
     assert calls(frontend) == 2
     assert "ENETUNREACH" in capfd.readouterr().err
 
