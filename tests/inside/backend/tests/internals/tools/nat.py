@@ -31,10 +31,11 @@ class Nat:
         """Run `doctor --json` in it."""
         names = [option for name in only for option in ("--only", name)]
         doctor = [sys.executable, "-c", "from tools.doctor import main; main()", "--json", *names]
+        sources = (str(patient.path(room)) for room in ("backend/src", "tools/src"))
         ended = subprocess.run(
             ["ip", "netns", "exec", self.name, *doctor],
             cwd=patient.root,
-            env=patient.env | {"PYTHONPATH": str(patient.path("backend/src"))} | env,
+            env=patient.env | {"PYTHONPATH": os.pathsep.join(sources)} | env,
             capture_output=True,
             text=True,
             check=False,
