@@ -1,6 +1,7 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
 import os
+import re
 import secrets
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ from kit.database import embedded_postgres, sqlite
 from kit.database.chatkit_store import LOAD_THREAD
 from kit.database.engine import read
 from kit.errors import StartupError
+from kit.settings import BACKEND
 
 
 def test_no_statement_is_prepared(run: Run, database: URL) -> None:
@@ -35,6 +37,14 @@ def test_no_statement_is_prepared(run: Run, database: URL) -> None:
         assert prepared == 0
 
     run(work())
+
+
+def test_the_queries_of_the_documentation_run(database: URL) -> None:
+    document = (BACKEND.parent / "docs" / "schema.md").read_text(encoding="utf-8")
+    queries = re.findall("```sql\n(.*?)```", document, re.DOTALL)
+    assert len(queries) > 1
+    for query in queries:
+        assert run_sql(database, query) == []
 
 
 def test_mysql_over_tls(database: URL) -> None:
