@@ -28,7 +28,7 @@ from cosmic_ray.work_item import TestOutcome, WorkItem
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = {
-    "attachments/quota": ("limits", "attachments"),
+    "attachments/attachment_store": ("limits", "attachments"),
     "chat/items": ("errors", "conversations", "model"),
     "chat/request_checks": ("requests", "files", "limits", "attachments"),
     "database/chatkit_store": ("store", "conversations", "attachments"),

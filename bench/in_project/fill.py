@@ -29,9 +29,8 @@ from chatkit.types import (
 )
 from contract.serving import alembic, empty_database, environment
 from kit.database.chatkit_store import generate_id
-from kit.database.engine import create_engine
+from kit.database.engine import create_engine, loop_factory
 from kit.database.tables import Conversation, Message
-from kit.event_loop import loop_factory
 from sqlalchemy import URL, insert, text
 
 THREADS = 5

@@ -23,10 +23,10 @@ from kit.database.engine import (  # noqa: E402
     create_engine,
     database_url,
     framework_tables,
+    loop_factory,
     unusable,
 )
 from kit.errors import StartupError  # noqa: E402
-from kit.event_loop import loop_factory  # noqa: E402
 
 # isort: split
 # Of tables Alembic knows those that are imported: yours stand in app/tables.py.

@@ -1,17 +1,30 @@
-"""The backend of the chat, as a framework serves it: headers and bytes in, a reply out."""
+"""The backend of the chat, as a framework runs it: headers and bytes in, a reply out."""
 
+import asyncio
+import contextlib
+import gc
 from collections.abc import AsyncIterator
 
 from kit.attachments import endpoint as attachments
 from kit.attachments.attachment_store import AttachmentStore
+from kit.attachments.file_store import get_file_store
+from kit.attachments.retention import sweep_for_ever
 from kit.chat import endpoint
 from kit.chat.chatkit_server import ChatKitServer, TitleOf
 from kit.chat.turns import Assistant
+from kit.database import postgresql
 from kit.database.chatkit_store import ChatKitStore
+from kit.database.engine import get_engine
 from kit.http.request_handling import Reply
+from kit.http.streaming import TurnStream
 from kit.llm.client import transcribe
-from kit.people.identity import Headers, Identify
+from kit.people.identity import Headers, Identify, check_secret
 from kit.settings import get_settings
+
+FAREWELL_SECONDS = 5.0
+
+NEW_OBJECTS = 10_000
+"""After how many of them Python looks for garbage: fewer than a large request has."""
 
 
 class Backend:
@@ -73,3 +86,50 @@ class Backend:
         return await attachments.download(
             self.server.files, attachment_id, headers, who or self._identify
         )
+
+
+def check_settings() -> None:
+    """Find what is missing or wrong in the settings.
+
+    The app does so when it starts, but there the server prints a traceback around the sentence:
+    our own commands ask before.
+
+    Raises:
+        StartupError: a setting is missing or wrong.
+    """
+    check_secret(get_settings())
+    get_file_store()
+    get_engine()
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[None]:
+    """Do around the app's life what must be done.
+
+    At the start: check the settings. Meanwhile: sweep. At the end:
+    let the turns store what they have, then let go of the database.
+
+    Raises:
+        StartupError: a setting is missing or wrong.
+    """
+    check_settings()
+    sweeper = asyncio.create_task(sweep_for_ever(ChatKitStore()))
+    _collect_less()
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        await TurnStream.end_all(FAREWELL_SECONDS)
+        await get_engine().dispose()
+        postgresql.leave_own_server()
+
+
+def _collect_less() -> None:
+    """Keep Python from looking for garbage in what stays for ever.
+
+    A body of some kB holds thousands of lists, which make it look through everything. That takes
+    0.2 s with all that is imported here, for which everybody waits.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)

@@ -12,7 +12,6 @@ from typing import Any
 import uvicorn
 
 from kit.errors import StartupError
-from kit.event_loop import uvicorn_loop
 from kit.http.request_log import log_config
 from kit.people.identity import LOOPBACK
 from kit.settings import BACKEND, ENV_FILE, get_settings, read_port
@@ -27,7 +26,7 @@ def main() -> None:
     prepare_process()
     try:
         config = make_config(timeout_graceful_shutdown=SHUTDOWN_SECONDS)
-        from kit.lifecycle import check_settings  # slow to import
+        from kit.backend import check_settings  # slow to import
 
         check_settings()
     except StartupError as error:
@@ -68,7 +67,8 @@ def make_config(**options: Any) -> uvicorn.Config:
         "app.main:app",
         host=_host(),
         port=read_port("BACKEND_PORT", 8000),
-        loop=uvicorn_loop(),
+        # As `kit.database.engine.loop_factory`; elsewhere uvicorn takes the fastest.
+        loop="asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto",
         log_config=log_config(),
         access_log=False,  # kit.http.request_log writes a line for each request
         proxy_headers=True,

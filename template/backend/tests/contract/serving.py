@@ -28,8 +28,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from contract.chat import TLS, UNLIMITED, Chat, SignedHeaders, visit, wait_until
-from kit.database.engine import create_engine, database_url
-from kit.event_loop import loop_factory
+from kit.database.engine import create_engine, database_url, loop_factory
 from kit.settings import BACKEND
 
 SECRET = secrets.token_urlsafe(32)

@@ -20,19 +20,20 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.database import embedded_postgres
+from kit.database import postgresql
 from kit.database.engine import (
+    KINDS,
     MissingDriverError,
     applied_migrations,
     create_engine,
     database_url,
+    loop_factory,
     migrate,
     newest_migrations,
+    parse_database_url,
 )
-from kit.database.kinds import KINDS, parse_database_url
 from kit.database.tables import Base
 from kit.errors import StartupError
-from kit.event_loop import loop_factory
 from kit.settings import BACKEND
 
 BATCH = 100
@@ -85,8 +86,8 @@ def source_url(text: str) -> URL:
     Raises:
         StartupError: it is none, or there is nothing.
     """
-    if text == "postgresql://" and embedded_postgres.is_available():
-        text = embedded_postgres.start(BACKEND.parent)
+    if text == "postgresql://" and postgresql.has_own_server():
+        text = postgresql.start_own_server(BACKEND.parent)
     try:
         url = parse_database_url(text)
     except StartupError as error:

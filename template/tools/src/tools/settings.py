@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from kit.database.kinds import KINDS
+from kit.database.engine import KINDS
 from kit.env_files import EnvLine, read_env_lines
 from tools import ROOT
 

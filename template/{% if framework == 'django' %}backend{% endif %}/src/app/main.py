@@ -7,7 +7,7 @@ from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
 from app.site.bodies import Receive, Send, shortened
-from kit.lifecycle import running
+from kit.backend import running
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.site.settings")
 django = get_asgi_application()

@@ -1,18 +1,31 @@
 """`/attachments`, whatever the framework: bytes in, a reply out."""
 
+import mimetypes
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import BinaryIO
 from urllib.parse import quote
 
 from chatkit.store import NotFoundError
 from chatkit.types import Attachment, AttachmentCreateParams
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import File, MultipartParser, parse_options_header
 
 from kit.attachments import file_store
-from kit.attachments.attachment_store import AttachmentStore
-from kit.attachments.form import received_file
+from kit.attachments.attachment_store import AttachmentStore, max_bytes
 from kit.errors import RefusedError
-from kit.http.request_handling import Reply, handle, json_reply
+from kit.http.request_handling import Reply, handle, json_reply, limited
 from kit.people.identity import Headers, Identify, RequestContext
 from kit.people.limits import count_upload
+
+FORM_BYTES = 64 * 1024
+"""What the form may carry besides the file."""
+
+MAX_PARTS = 20
+"""How many fields it may have, and how often a file may hold what ends a field."""
+
+UNKNOWN_TYPES = ("", "application/octet-stream")
 
 # A file never runs as a page of ours, whatever a browser takes it for.
 DOWNLOAD_HEADERS = {
@@ -88,3 +101,130 @@ async def download(
 def _record(attachment: Attachment) -> Reply:
     json = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
     return json_reply(json.encode())
+
+
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A file of a form: in memory while it is small, else in a temporary file."""
+
+    name: str
+    mime_type: str
+    size: int
+    """In bytes."""
+    content: BinaryIO
+
+
+@asynccontextmanager
+async def received_file(
+    headers: Headers, body: AsyncIterator[bytes]
+) -> AsyncIterator[ReceivedFile]:
+    """Read the field `file` of a form, and forget it after the block.
+
+    Raises:
+        RefusedError: there is no form, no file in it, or a file that is too large.
+    """
+    content_type, options = parse_options_header(headers.get("content-type"))
+    if content_type != b"multipart/form-data" or b"boundary" not in options:
+        raise RefusedError(415, "Send the file as multipart/form-data, in a field named file.")
+    with ExitStack() as until_the_end:
+        try:
+            form = until_the_end.enter_context(closing(_Form(options[b"boundary"])))
+            async for chunk in limited(body, max_bytes() + FORM_BYTES):
+                form.write(chunk)
+        except FormParserError as error:
+            raise RefusedError(400, f"The form cannot be read: {error}") from None
+        yield form.received()
+
+
+class _Form:
+    """A form while it comes. Only its file is kept.
+
+    All else is short, and so is the time that it takes: the parser looks at it byte by byte.
+    """
+
+    def __init__(self, boundary: bytes) -> None:
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_header_field": self._header_field,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._data,
+                "on_part_end": self._part_end,
+            },
+        )
+        self._delimiter = b"\r\n--" + boundary
+        self._parts = 0
+        self._bytes_besides = 0
+        self._name, self._value = b"", b""
+        self._headers = dict[bytes, bytes]()
+        self._file: File | None = None
+        self._is_in_file = False
+        self._is_whole = False
+
+    def write(self, chunk: bytes) -> None:
+        """Read some more of the form.
+
+        Raises:
+            RefusedError: it has too many parts, or too much besides the file.
+            FormParserError: it is none.
+        """
+        self._parts += chunk.count(self._delimiter)
+        if self._parts > MAX_PARTS:
+            raise RefusedError(413, f"The form has more than {MAX_PARTS} fields.")
+        self._bytes_besides += len(chunk)
+        self._parser.write(chunk)
+        if self._bytes_besides > FORM_BYTES:
+            raise RefusedError(
+                413, f"The form has more than {FORM_BYTES // 1024} KB besides the file."
+            )
+
+    def received(self) -> ReceivedFile:
+        """Return the file.
+
+        Raises:
+            RefusedError: there is none, or not the whole of it.
+        """
+        file = self._file
+        if file is None or not self._is_whole:
+            raise RefusedError(400, "The form has no field named file.")
+        name = (file.file_name or b"").decode(errors="replace")
+        mime_type = (file.content_type or "").partition(";")[0].strip().lower()
+        if mime_type in UNKNOWN_TYPES:
+            # Not every system knows Markdown, say; the content is checked all the same.
+            mime_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return ReceivedFile(name, mime_type, file.size, file.file_object)
+
+    def close(self) -> None:
+        """Forget the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name, self._value = b"", b""
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        content_type = self._headers.get(b"content-type", b"").decode("latin-1")
+        self._headers = {}
+        if self._file is None and options.get(b"name") == b"file" and b"filename" in options:
+            self._file = File(options[b"filename"], b"file", content_type=content_type)
+            self._is_in_file = True
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._is_in_file and self._file is not None:
+            self._file.write(data[start:end])
+            self._bytes_besides -= end - start
+
+    def _part_end(self) -> None:
+        if self._is_in_file and self._file is not None:
+            self._file.finalize()
+            self._is_in_file, self._is_whole = False, True

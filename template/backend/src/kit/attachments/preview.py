@@ -1,4 +1,4 @@
-"""Makes the preview of an image: a script, run in a process of its own by `kit.attachments.images`.
+"""Makes the preview of an image: a script that `content.py` runs in a process of its own.
 
 A small file can take any time and memory to be decoded, and Pillow's libraries are written in C. So
 this has limits that the server cannot have, and imports nothing of the app, which would take long.

@@ -1,28 +1,40 @@
-"""The database: its engine, its transactions, its migrations."""
+"""The database: its address, its engine, its transactions, its migrations."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from configparser import InterpolationError
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from kit.database import embedded_postgres
-from kit.database.kinds import KINDS, parse_database_url
+from kit.database import mysql, postgresql, sqlite
+from kit.database.kinds import Kind
 from kit.errors import StartupError
 from kit.settings import BACKEND, ENV_FILE, get_settings
+
+KINDS: MappingProxyType[str, Kind] = MappingProxyType(
+    {
+        "sqlite": sqlite,
+        "postgres": postgresql,
+        "postgresql": postgresql,
+        "mysql": mysql,
+        "mariadb": mysql,
+    }
+)
+"""The kinds by what addresses begin with."""
 
 
 class MissingDriverError(StartupError):
@@ -41,14 +53,41 @@ def database_url() -> URL:
     """
     settings = get_settings()
     text = settings.database_url
-    if not text and settings.app_env == "development" and embedded_postgres.is_available():
-        text = embedded_postgres.start(BACKEND.parent)
+    if not text and settings.app_env == "development" and postgresql.has_own_server():
+        text = postgresql.start_own_server(BACKEND.parent)
     if not text:
         raise StartupError(
             "DATABASE_URL is not set. Set it in the environment or in "
             f"{ENV_FILE}, such as DATABASE_URL=sqlite:///chat.db"
         )
     return parse_database_url(text)
+
+
+def parse_database_url(text: str) -> URL:
+    """Return the address with the driver that this project uses.
+
+    Any driver that the address names is replaced, and parameters that belong to other tools
+    are dropped.
+
+    Raises:
+        StartupError: the text is no address, or one of a database that is not supported.
+    """
+    try:
+        url = make_url(text.strip().strip("\"'"))
+    except (ArgumentError, ValueError):
+        raise StartupError(
+            "DATABASE_URL is not the address of a database. It looks like "
+            "sqlite:///chat.db, postgresql://user:password@host/name or "
+            "mysql://user:password@host/name; special characters in the password are written as "
+            "%40 for @, %2F for /, and so on."
+        ) from None
+    name = url.drivername.partition("+")[0]
+    if name not in KINDS:
+        raise StartupError(
+            f"DATABASE_URL names the database {name!r}, which is not supported. "
+            f"Supported are: {', '.join(sorted(KINDS))}."
+        )
+    return KINDS[name].normalize(url)
 
 
 @cache
@@ -178,3 +217,13 @@ def unusable(url: URL, error: DBAPIError) -> StartupError:
         f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
         f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
     )
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes an event loop, for `asyncio.Runner(loop_factory=loop_factory())`.
+
+    Python's usual loop on Windows cannot run psycopg; the selector loop can.
+    """
+    if sys.platform == "win32":
+        return asyncio.SelectorEventLoop
+    return asyncio.new_event_loop

@@ -1,16 +1,13 @@
-"""The kinds of databases: what is special about each stands in its module, and nowhere else."""
+"""What is special about a kind of database: a module each, with the same functions."""
 
 from collections.abc import Iterable
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Table
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from kit.database import mysql, postgresql, sqlite
-from kit.errors import StartupError
+from kit.settings import get_settings
 
 
 class Kind(Protocol):
@@ -41,40 +38,13 @@ class Kind(Protocol):
         """Leave nothing of what was deleted in files that are the app's."""
 
 
-KINDS: MappingProxyType[str, Kind] = MappingProxyType(
-    {
-        "sqlite": sqlite,
-        "postgres": postgresql,
-        "postgresql": postgresql,
-        "mysql": mysql,
-        "mariadb": mysql,
-    }
-)
-"""The kinds by what addresses begin with."""
-
-
-def parse_database_url(text: str) -> URL:
-    """Return the address with the driver that this project uses.
-
-    Any driver that the address names is replaced, and parameters that belong to other tools
-    are dropped.
-
-    Raises:
-        StartupError: the text is no address, or one of a database that is not supported.
-    """
-    try:
-        url = make_url(text.strip().strip("\"'"))
-    except (ArgumentError, ValueError):
-        raise StartupError(
-            "DATABASE_URL is not the address of a database. It looks like "
-            "sqlite:///chat.db, postgresql://user:password@host/name or "
-            "mysql://user:password@host/name; special characters in the password are written as "
-            "%40 for @, %2F for /, and so on."
-        ) from None
-    name = url.drivername.partition("+")[0]
-    if name not in KINDS:
-        raise StartupError(
-            f"DATABASE_URL names the database {name!r}, which is not supported. "
-            f"Supported are: {', '.join(sorted(KINDS))}."
-        )
-    return KINDS[name].normalize(url)
+def make_pool(url: URL, **options: Any) -> AsyncEngine:
+    """Make an engine for a server: DATABASE_POOL_SIZE connections at most, none of them dead."""
+    return create_async_engine(
+        url,
+        hide_parameters=True,  # they are what people wrote
+        pool_pre_ping=True,
+        pool_size=get_settings().database_pool_size,
+        max_overflow=0,
+        **options,
+    )

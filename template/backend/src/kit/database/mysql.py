@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kit.database.pool import make_pool
+from kit.database.kinds import make_pool
 from kit.errors import StartupError
 
 

@@ -9,7 +9,7 @@ from chatkit.types import WidgetItem
 
 from kit.chat.turns import Turn
 from kit.demo import answers, widgets
-from kit.demo.speech import Events, say
+from kit.demo.answers import Events, say
 from kit.disclosure import in_development
 
 GREETING = """I am the **demo assistant**: no model is asked, so I only pretend to understand."""

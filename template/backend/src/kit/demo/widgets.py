@@ -18,7 +18,7 @@ from chatkit.widgets import DynamicWidgetComponent, WidgetRoot
 from pydantic import TypeAdapter
 
 from kit.chat.turns import Turn
-from kit.demo.speech import SECONDS_A_WORD, Events, of, say
+from kit.demo.answers import SECONDS_A_WORD, Events, of, say
 
 TITLE = "A widget of the demo"
 QUESTION = "What is a widget?"

@@ -22,8 +22,7 @@ from kit.chat.items import with_fresh_ids
 from kit.chat.turns import Turn
 from kit.database.chatkit_store import generate_id
 from kit.llm.agent_input import AgentInput
-from kit.llm.client import get_model_provider, traces
-from kit.llm.errors import explain_model_error
+from kit.llm.client import explain_model_error, get_model_provider, traces
 from kit.people.identity import RequestContext
 from kit.settings import MB, get_settings
 

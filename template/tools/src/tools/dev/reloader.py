@@ -103,7 +103,7 @@ class _Server(uvicorn.Server):
 
     def run(self, sockets: list[socket] | None = None) -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        from kit.lifecycle import check_settings  # slow to import, and not needed to reload
+        from kit.backend import check_settings  # slow to import, and not needed to reload
 
         try:
             check_settings()

@@ -54,7 +54,7 @@ def main() -> None:
 
 def _run(*, fix: bool, round_trip: bool, as_json: bool, only: Sequence[str]) -> int:
     # Slow to import, and whoever asks for --help does not want to wait.
-    from kit.database import embedded_postgres
+    from kit.database import postgresql
     from tools.doctor.checks import examine, named
     from tools.doctor.fixes import mend
     from tools.doctor.layers import CHECKS, ROUND_TRIP
@@ -73,4 +73,4 @@ def _run(*, fix: bool, round_trip: bool, as_json: bool, only: Sequence[str]) -> 
             report.add(check, finding)
         return report.end()
     finally:
-        embedded_postgres.leave()
+        postgresql.leave_own_server()

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 
-from kit.attachments.form import FORM_BYTES, max_bytes
+from kit.attachments.attachment_store import max_bytes
+from kit.attachments.endpoint import FORM_BYTES
 from kit.chat.endpoint import MAX_BODY_BYTES
 
 Event = MutableMapping[str, Any]

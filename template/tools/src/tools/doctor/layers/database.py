@@ -16,17 +16,17 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.database import embedded_postgres
+from kit.database import postgresql
 from kit.database.engine import (
+    KINDS,
     alembic_config,
     applied_migrations,
     create_engine,
     database_url,
     framework_tables,
+    loop_factory,
 )
-from kit.database.kinds import KINDS
 from kit.errors import StartupError
-from kit.event_loop import loop_factory
 from kit.settings import BACKEND, get_settings
 from tools import ROOT
 from tools.doctor.checks import Check, Finding, failed, passed, warned
@@ -60,7 +60,7 @@ def address() -> Finding:
     """Read the address of the database, and start the project's own server if it is that."""
     settings = get_settings()
     is_own = settings.app_env == "development" and not settings.database_url
-    is_own = is_own and embedded_postgres.is_available()
+    is_own = is_own and postgresql.has_own_server()
     try:
         if is_own and (finding := _problem_of_own_server()):
             return finding
@@ -75,13 +75,13 @@ def address() -> Finding:
 
 
 def _problem_of_own_server() -> Finding | None:
-    folder = embedded_postgres.data_folder(ROOT)
-    if embedded_postgres.is_awkward(folder):
+    folder = postgresql.own_data_folder(ROOT)
+    if postgresql.is_awkward(folder):
         return failed(
             f"PostgreSQL cannot keep its data in {folder}: its path breaks its commands",
             tried="a look at the path",
             source=_source(),
-            command="git diff backend/src/kit/database/embedded_postgres.py",
+            command="git diff backend/src/kit/database/postgresql.py",
             slug="embedded-server-path",
         )
     if not (folder / "PG_VERSION").exists():

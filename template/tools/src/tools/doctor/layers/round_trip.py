@@ -160,7 +160,7 @@ def preview() -> Finding | None:
     return failed(
         f"the preview of an image is at {address[:60]}, and ChatKit's frame loads no http:",
         tried="the upload of an image",
-        source="backend/src/kit/attachments/images.py",
+        source="backend/src/kit/attachments/content.py",
         command=STORE,
         slug="image-preview-http",
     )

@@ -32,9 +32,9 @@ from sqlalchemy.engine import URL
 
 from internals.conftest import Run, new_server
 from kit.attachments import file_store as files
-from kit.attachments import images
 from kit.attachments import retention as sweep_module
 from kit.attachments.attachment_store import AttachmentStore
+from kit.attachments.content import ImageChecks
 from kit.attachments.retention import sweep, sweep_for_ever
 from kit.chat.chatkit_server import ChatKitServer, ServedStore
 from kit.chat.request_checks import parse_request
@@ -272,7 +272,7 @@ def test_whose_images_take_long_waits_alone_and_not_for_ever(
 ) -> None:
     """Slug: one-request-blocks-all."""
     monkeypatch.setattr(images, "WAIT_SECONDS", 0.1)
-    checks, slow = images.ImageChecks(), io.BytesIO(progressive_jpeg(1000))
+    checks, slow = ImageChecks(), io.BytesIO(progressive_jpeg(1000))
 
     def check(content: BinaryIO, person: str) -> Awaitable[str]:
         mime_type = "image/jpeg" if content is slow else "image/png"

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from internals.conftest import Run
-from kit.database import embedded_postgres, sqlite
+from kit.database import postgresql, sqlite
 from kit.database.chatkit_store import LOAD_THREAD
 from kit.database.engine import read
 from kit.errors import StartupError
@@ -123,8 +123,8 @@ CONNECT = """
 import sys
 from pathlib import Path
 import psycopg
-from kit.database import embedded_postgres
-with psycopg.connect(embedded_postgres.start(Path(sys.argv[1]))):
+from kit.database import postgresql
+with psycopg.connect(postgresql.start_own_server(Path(sys.argv[1]))):
     print("connected", flush=True)
     input()
 """
@@ -139,10 +139,10 @@ def run_python(program: str, *arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.skipif(not embedded_postgres.is_available(), reason="not PostgreSQL")
+@pytest.mark.skipif(not postgresql.has_own_server(), reason="not PostgreSQL")
 def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
     """Another process may have its number then, as after a restart of WSL, and is left alone."""
-    note = embedded_postgres.data_folder(tmp_path) / "postmaster.pid"
+    note = postgresql.own_data_folder(tmp_path) / "postmaster.pid"
     with run_python("input()") as bystander:
         for _ in range(2):
             with run_python(CONNECT, tmp_path) as process:
@@ -159,7 +159,7 @@ def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of a Unix system")
 def test_embedded_server_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL does not start below a path with a space: its data goes elsewhere."""
-    folder = embedded_postgres.data_folder
+    folder = postgresql.own_data_folder
     assert folder(Path("/home/ada/chat")) == Path("/home/ada/chat/backend/.postgres")
     monkeypatch.setenv("HOME", "/home/ada")
     elsewhere = folder(Path("/mnt/my files/chat"))

@@ -180,7 +180,7 @@ def test_who_hangs_up_leaves_the_line(run: Run) -> None:
 
 STARTED = """
 import asyncio, gc
-from kit.lifecycle import running
+from kit.backend import running
 from app.main import app
 
 async def start():

@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-import uvicorn
 from contract.chat import wait_until
 from contract.serving import answers, environment, free_port, run_program
 from sqlalchemy.engine import URL
 
-from kit.event_loop import loop_factory, uvicorn_loop
+from kit.database.engine import loop_factory
+from kit.serve import make_config
 
 APP = """
 async def app(scope, receive, send):
@@ -86,8 +86,7 @@ def test_windows_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is one that psycopg can use."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert loop_factory() is asyncio.SelectorEventLoop
-    config = uvicorn.Config("app", loop=uvicorn_loop())
-    assert config.get_loop_factory() is asyncio.SelectorEventLoop
+    assert make_config().get_loop_factory() is asyncio.SelectorEventLoop
 
 
 @dataclass
