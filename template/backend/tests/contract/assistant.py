@@ -87,6 +87,9 @@ NOT_JSON = "Keep what is no JSON"
 HALFWAY = "Say where that is from, and fail"
 """What is written to have an answer fail before it is done."""
 
+BEGUN = "Begin with a word, and fail"
+"""What is written to have an answer fail that was added with its first word."""
+
 # So that what is sent is what comes back from the history, with all defaults.
 ROOT: TypeAdapter[WidgetRoot] = TypeAdapter(WidgetRoot)
 
@@ -176,6 +179,12 @@ async def greet(turn: Turn) -> Events:
             if isinstance(getattr(event, "update", None), AssistantMessageContentPartDone):
                 raise KeyError(INSIDE)
             yield event
+    if turn.message_text == BEGUN:
+        begun = AssistantMessageItem(**of(turn), content=[AssistantMessageContent(text="The ")])
+        yield ThreadItemAddedEvent(item=begun)
+        more = AssistantMessageContentPartTextDelta(content_index=0, delta="shop")
+        yield ThreadItemUpdatedEvent(item_id=begun.id, update=more)
+        raise KeyError(INSIDE)
     if turn.message_text.split(" ")[0] in ERRORS:
         async for event in fail(turn, turn.message_text):
             yield event
@@ -275,6 +284,12 @@ async def form(turn: Turn) -> Events:
     yield ThreadItemDoneEvent(item=StructuredInputItem(**of(turn), inputs=[question]))
 
 
+async def late_form(turn: Turn) -> Events:
+    """Send the form once more as it was, as an assistant does that has kept a copy of it."""
+    [form] = [one for one in await turn.history(100) if isinstance(one, StructuredInputItem)]
+    yield ThreadItemReplacedEvent(item=form.model_copy(update={"status": "pending"}))
+
+
 async def progress(turn: Turn) -> Events:
     """Show a workflow whose steps take their time."""
     workflow = Workflow(type="custom", tasks=[], expanded=True)
@@ -359,6 +374,7 @@ SCRIPTS: dict[str, Callable[[Turn], Events]] = {
     "growing widget": growing_widget,
     "widget": widget,
     "client tool": client_tool,
+    "late form": late_form,
     "form": form,
     "progress": progress,
     "task": task,

@@ -116,6 +116,8 @@ def test_answered_form_reopens(chat: Chat) -> None:
         assert "A chat" in text_of(list(events)[-1]["item"])
     stored = next(item for item in chat.items(thread_id) if item["id"] == form)
     assert stored["status"] == "answered"
+    chat.say("Send a late form", thread_id)
+    assert stored in chat.items(thread_id)
     assert chat.post("threads.add_structured_input", **params, input={}).status_code == 400
 
 

@@ -120,6 +120,31 @@ def test_the_models_are_what_the_migrations_make(empty: URL) -> None:
     assert "No new upgrade operations" in succeeds(alembic("check", env=env))
 
 
+PREPARE = """
+import sys
+from kit.database.engine import prepare_database
+from kit.errors import StartupError
+try:
+    prepare_database()
+except StartupError as error:
+    sys.exit(f"REFUSED: {error}")
+"""
+
+
+def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Do what `uv run dev` does before it starts both sides."""
+    return subprocess.run(
+        [sys.executable, "-c", PREPARE], env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_migrations_not_run_before_both_sides_start(empty: URL) -> None:
+    succeeds(prepare_database(environment(empty)))
+    with run_server(empty) as server:
+        assert httpx2.get(f"{server.address}/health").json() == {"status": "ok"}
+        assert server.chat().say("Hello")[-1]["type"] == "thread.item.done"
+
+
 def test_migrations_not_run(empty: URL) -> None:
     with run_server(empty) as server:
         health = httpx2.get(f"{server.address}/health")

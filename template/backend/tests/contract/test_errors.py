@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from contract.assistant import ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
+from contract.assistant import BEGUN, ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
 from contract.chat import Chat, Json, is_delta, message, text_of
 from contract.serving import Server, alembic, empty_database, environment, run_server
 from kit.database.engine import database_url
@@ -130,6 +130,12 @@ def test_a_half_answer_keeps_what_it_has_said_once(careless: Server) -> None:
     assert text_of(half) == MEANT
     [content] = half["content"]
     assert [one["source"]["title"] for one in content["annotations"]] == ["A"]
+
+
+def test_a_half_answer_begins_with_what_it_was_added_with(careless: Server) -> None:
+    person = careless.someone()
+    thread_id = person.say(BEGUN)[0]["thread"]["id"]
+    assert text_of(person.items(thread_id)[-1]) == "The shop"
 
 
 def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:

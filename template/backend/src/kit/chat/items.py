@@ -61,7 +61,9 @@ class HalfAnswers:
         """Take note of an event."""
         match event:
             case ThreadItemAddedEvent(item=AssistantMessageItem() as item):
-                self._answers[item.id] = (item, Parts(lambda: AssistantMessageContent(text="")))
+                said = enumerate(item.model_copy(deep=True).content)
+                parts = Parts(lambda: AssistantMessageContent(text=""), said)
+                self._answers[item.id] = (item, parts)
             case ThreadItemUpdatedEvent(item_id=item_id) if item_id in self._answers:
                 _grow(self._answers[item_id][1], event.update)
             case ThreadItemDoneEvent(item=done) | ThreadItemReplacedEvent(item=done):
@@ -85,7 +87,8 @@ def _grow(parts: Parts, update: ThreadItemUpdate) -> None:
         case AssistantMessageContentPartTextDelta():
             parts[update.content_index].text += update.delta
         case AssistantMessageContentPartAnnotationAdded():
-            parts[update.content_index].annotations.append(update.annotation)
+            annotations = parts[update.content_index].annotations
+            annotations.insert(update.annotation_index, update.annotation)
 
 
 async def with_fresh_ids(

@@ -3,8 +3,6 @@
 import asyncio
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from contract.chat import wait_until
 from contract.serving import alembic, environment, run_server, run_sql
-from contract.test_database import succeeds
+from contract.test_database import prepare_database, succeeds
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
@@ -141,29 +139,6 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
     run_sql(empty, f"INSERT INTO messages VALUES ('t', 'm', 1, 'widget', {now}, '{{}}')")
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     assert run_sql(empty, "SELECT count(*) FROM messages") == [(1,)]
-
-
-PREPARE = """
-import sys
-from kit.database.engine import prepare_database
-from kit.errors import StartupError
-try:
-    prepare_database()
-except StartupError as error:
-    sys.exit(f"REFUSED: {error}")
-"""
-
-
-def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Do what `uv run dev` does before it starts both sides."""
-    return subprocess.run(
-        [sys.executable, "-c", PREPARE], env=env, capture_output=True, text=True, check=False
-    )
-
-
-def test_migrations_not_run_before_both_sides_start(empty: URL) -> None:
-    succeeds(prepare_database(environment(empty)))
-    assert "(head)" in succeeds(alembic("current", env=environment(empty)))
 
 
 def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> None:
