@@ -235,7 +235,7 @@ def test_the_kit_of_the_page_imports_nothing_of_the_owners(laid: Project) -> Non
     back = [
         "@/app/page",
         "@/components/chat/chat",
-        "@/lib/access",
+        "@/lib/identity",
         "@/chatkit.config",
         "../../proxy",
     ]

@@ -1,8 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
 import { PHASE_PRODUCTION_BUILD } from "next/constants";
-import { expectDomainKey } from "./src/kit/settings";
-import { DEVELOPMENT_HOSTS } from "./src/lib/development-hosts";
+import { developmentHosts, expectDomainKey } from "./src/kit/settings";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
 const development = process.env.NODE_ENV === "development";
@@ -24,7 +23,7 @@ const config: NextConfig = {
   ...(process.env.BUILD_STANDALONE === "1" && { output: "standalone" }),
   // The page is opened at 127.0.0.1, which counts as cross-origin to the "localhost" of the dev server:
   // without this nothing would hydrate.
-  allowedDevOrigins: DEVELOPMENT_HOSTS,
+  allowedDevOrigins: developmentHosts(),
   // Next would write an AGENTS.md into the project, and `copier update` refuses a changed working tree.
   agentRules: false,
   // Next's badge would lie on the box in which people write.

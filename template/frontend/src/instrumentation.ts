@@ -1,7 +1,7 @@
 /** Next.js calls this once, before its server answers anybody. */
 export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME === "nodejs") {
-    const { start } = await import("@/kit/server/start");
+    const { start } = await import("@/kit/server/status");
     start();
   }
 }

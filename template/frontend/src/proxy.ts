@@ -1,7 +1,7 @@
 import type { NextRequest } from "next/server";
-import { handleDocument } from "@/kit/server/document";
-import { access } from "@/lib/access";
+import { handleDocument } from "@/kit/server/guest";
 import { contentSecurityPolicy } from "@/lib/content-security-policy";
+import * as access from "@/lib/identity";
 
 /**
  * Answers for every document. Next.js calls this file "proxy" (formerly "middleware"); the proxy to the backend is

@@ -1,8 +1,8 @@
 import { notFound } from "next/navigation";
 import { CAUSES, isDevelopment, type Slug } from "@/kit/causes";
 import { type Advice, Prose } from "@/kit/chat/panel";
+import styles from "@/kit/kit.module.css";
 import sections from "./pitfalls.json";
-import styles from "./pitfalls.module.css";
 
 /** What people trip over, as `uv run doctor`, the page's panels and docs/pitfalls.md tell it. */
 export type Pitfall = {

@@ -12,6 +12,29 @@ export function setting(name: string): string {
   return typeof value === "string" ? value : "";
 }
 
+/**
+ * The names besides localhost under which a browser may open the page in development.
+ *
+ * To others Next's development server gives no scripts, and we no answers: any website can be at home under a name that
+ * leads to this machine for a moment (DNS rebinding).
+ */
+export function developmentHosts(): string[] {
+  return ["127.0.0.1", ...listed("DEVELOPMENT_HOSTS")];
+}
+
+/** A setting that is a list, with commas between its entries. */
+export function listed(name: string): string[] {
+  return setting(name)
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+}
+
+/** OpenAI serves the UI from here; it can be neither bundled nor pinned, and opens a frame of the same origin. */
+export const CHATKIT_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
+
+export const CHATKIT_ORIGIN = new URL(CHATKIT_SCRIPT).origin;
+
 /** OpenAI's placeholder: ChatKit takes it on localhost, and nowhere else. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 

@@ -1,5 +1,5 @@
 import { isDevelopment } from "@/kit/causes";
-import { CHATKIT_ORIGIN } from "@/kit/chat/script";
+import { CHATKIT_ORIGIN } from "@/kit/settings";
 
 /**
  * What the document may load, and from where: our own files, and what ChatKit needs. Whatever else you add to the page

@@ -1,7 +1,7 @@
 import type { ChatKitOptions, ColorScheme, OpenAIChatKit, ThemeOption, WidgetsOption } from "@openai/chatkit";
 import { ChatKit, type UseChatKitReturn, useChatKit } from "@openai/chatkit-react";
 import { type RefObject, useEffect, useRef, useState, useSyncExternalStore } from "react";
-import styles from "./chat.module.css";
+import styles from "@/kit/kit.module.css";
 
 /**
  * What ChatKit Studio exports. Its `api` is a placeholder: the kit knows where the server is, and the handlers below do

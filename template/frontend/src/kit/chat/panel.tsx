@@ -1,5 +1,5 @@
 import { type Cause, isDevelopment } from "@/kit/causes";
-import styles from "./chat.module.css";
+import styles from "@/kit/kit.module.css";
 
 /** What a panel says to the owner, besides what was seen. */
 export type Advice = { title: string; cure: string };

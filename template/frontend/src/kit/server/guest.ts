@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
-import type { NextRequest } from "next/server";
-import { Failure } from "@/kit/server/failures";
-import { believedSecrets, sharedSecret } from "@/kit/server/secret";
-import { pageOrigin } from "@/kit/server/sender";
+import { type NextRequest, NextResponse } from "next/server";
+import { isDevelopment } from "@/kit/causes";
+import { Failure, logFailure, REQUEST_ID, requestId } from "@/kit/server/failures";
+import { type Access, isRead, pageOrigin } from "@/kit/server/sender";
+import { setting } from "@/kit/settings";
 
 /** How long a browser keeps a guest who does not come back. */
-export const GUEST_SECONDS = 365 * 24 * 60 * 60;
+const GUEST_SECONDS = 365 * 24 * 60 * 60;
 
 // What a cookie is signed for, by the scheme of the page. A cookie without the prefix could come from any site of the
 // domain, so that none is believed over https but one of release 0.1.0, which had no other. None of these is signed
@@ -27,12 +28,12 @@ export function guestCookie(scheme: Scheme = "http:", secret = sharedSecret()): 
 }
 
 /** The scheme under which the browser sees the page. */
-export function schemeOf(request: NextRequest): Scheme {
+function schemeOf(request: NextRequest): Scheme {
   return pageOrigin(request).startsWith("https:") ? "https:" : "http:";
 }
 
 /** A guest nobody has met before: 122 random bits, so that none can be guessed and no two are alike. */
-export function newGuest(): string {
+function newGuest(): string {
   return `guest_${crypto.randomUUID()}`;
 }
 
@@ -91,6 +92,51 @@ async function verified(
   }
 }
 
+const POLICY = "content-security-policy";
+
+/**
+ * Gives a document its guest cookie, before the page can ask for anything: were the cookie set by an API call, two calls
+ * at once would make two guests. And its content security policy.
+ *
+ * @param contentSecurityPolicy What the document may load, by the nonce of its own scripts.
+ */
+export async function handleDocument(
+  request: NextRequest,
+  { guestsAreWelcome }: Access,
+  contentSecurityPolicy: (nonce: string) => string,
+): Promise<Response> {
+  const policy = contentSecurityPolicy(Buffer.from(crypto.randomUUID()).toString("base64"));
+  // Next finds the nonce for its own scripts in the request.
+  const headers = new Headers(request.headers);
+  headers.set(POLICY, policy);
+  const response = NextResponse.next({ request: { headers } });
+  response.headers.set(POLICY, policy);
+  response.headers.set(REQUEST_ID, requestId(request));
+  try {
+    // A form of another site comes without our cookie: its person would be made a new guest, and lose their history.
+    if (isRead(request) && guestsAreWelcome()) await welcome(request, response);
+  } catch (error) {
+    // The page comes all the same, and takes no cookie away: it asks for its status, and says what is wrong.
+    if (!(error instanceof Failure && error.status < 500)) logFailure(request, error);
+  }
+  return response;
+}
+
+async function welcome(request: NextRequest, response: NextResponse): Promise<void> {
+  const guest = (await guestOf(request)) ?? newGuest();
+  const scheme = schemeOf(request);
+  // Also for who is known: by then the cookie may have another name, or another secret.
+  response.cookies.set(guestCookie(scheme), await signGuest(guest, scheme), {
+    httpOnly: true,
+    sameSite: "lax",
+    secure: scheme === "https:",
+    path: "/",
+    maxAge: GUEST_SECONDS,
+  });
+  // Documents that the build has made may be kept by anybody on the way, by what Next says of them.
+  response.headers.set("cache-control", "private, no-store");
+}
+
 /**
  * How the name of a cookie begins that browsers take from this very host only, over https: no site of the same domain
  * can set one, and so make somebody write into a history that it can read.
@@ -98,10 +144,10 @@ async function verified(
 export const OF_THIS_HOST = "__Host-";
 
 /** A cookie as a browser sent it. */
-export type Cookie = { name: string; value: string };
+type Cookie = { name: string; value: string };
 
 /** The cookies of a request: two of the same name are two. */
-export function cookiesOf({ headers }: Request): Cookie[] {
+function cookiesOf({ headers }: Request): Cookie[] {
   const sent = (headers.get("cookie") ?? "").split(";").filter((cookie) => cookie.includes("="));
   return sent.map((cookie) => {
     const [name = "", ...value] = cookie.split("=");
@@ -127,4 +173,48 @@ export function cookieOf(request: Request, name: string): string | undefined {
     );
   }
   return cookie?.value;
+}
+
+const SECRET = "CHATKIT_SECRET";
+const PREVIOUS = "CHATKIT_SECRET_PREVIOUS";
+
+const CHARACTERS = 32;
+// What secrets begin with that were copied from somewhere. The backend has the same rule, in identity.py.
+const COPIED = /^(change|secret|example|default|your-)/i;
+
+/**
+ * The secret that this front end and the backend share, as the key for signing.
+ *
+ * @throws {Failure} CHATKIT_SECRET is empty or shorter than 32 characters, or outside development not random.
+ */
+export function sharedSecret(): Uint8Array {
+  const cure = isDevelopment()
+    ? "run `uv run dev` once, it fills in frontend/.env.local and backend/.env.local"
+    : `set the same ${CHARACTERS} random characters or more in the environment of both sides`;
+  return keyIn(SECRET, cure);
+}
+
+/**
+ * The keys by which a guest's cookie is believed: that for signing, and while the secret is changed the one before it.
+ *
+ * @throws {Failure} One of them is too short, or outside development not random.
+ */
+export function believedSecrets(): Uint8Array[] {
+  if (!setting(PREVIOUS)) return [sharedSecret()];
+  return [sharedSecret(), keyIn(PREVIOUS, `unset it, or set the whole secret that was ${SECRET} before`)];
+}
+
+function keyIn(name: string, cure: string): Uint8Array {
+  const secret = setting(name);
+  const problem = problemOf(secret);
+  if (problem) throw new Failure(`${name} ${problem}: ${cure}.`, 502, "env-file-lost");
+  return new TextEncoder().encode(secret);
+}
+
+function problemOf(secret: string): string | null {
+  if (secret === "") return "is empty";
+  const characters = [...secret];
+  if (characters.length < CHARACTERS) return `is shorter than ${CHARACTERS} characters`;
+  const isRandom = !COPIED.test(secret) && new Set(characters).size >= CHARACTERS / 4;
+  return isRandom || isDevelopment() ? null : "is not random";
 }

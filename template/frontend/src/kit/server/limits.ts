@@ -1,3 +1,5 @@
+import { subscribe } from "node:diagnostics_channel";
+import type { IncomingMessage } from "node:http";
 import { finished, Readable } from "node:stream";
 import { finished as end } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -198,4 +200,52 @@ function withinPatience<T>(reading: Promise<T>): Promise<T> {
 
 function tooLarge(): Failure {
   return new Failure(`A request may carry ${BODY_LIMIT / MB} MB; this one is larger.`, 413);
+}
+
+// Bodies that nobody counts elsewhere: those that were answered before their end, as with 401, and those that come to a
+// page. The first go on for as long as most browsers need to send it all and look at their answer; Next waits for the
+// others, and no page of ours takes any.
+const LEFT_OVER = { most: 50, milliseconds: 2000 };
+const TO_A_PAGE = { most: 10, milliseconds: 10_000 };
+
+type Bounds = typeof LEFT_OVER;
+type Exchange = { request: IncomingMessage };
+
+const going = processWide("bodies", () => new Map<Bounds, number>());
+
+/** Ends these bodies, which is seen to before Next looks at a request, and after it. */
+export function endUncountedBodies(): void {
+  subscribe("http.server.request.start", (message) => {
+    const { request } = message as Exchange;
+    if (hasBody(request) && !request.url?.startsWith("/api/")) endWithin(TO_A_PAGE, request);
+  });
+  subscribe("http.server.response.finish", (message) => {
+    const { request } = message as Exchange;
+    // Node would read on for as long as the sender likes.
+    if (!request.complete) endWithin(LEFT_OVER, request);
+  });
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+/** Closes the connection of a request whose body has not ended in time, or at once where too many do so. */
+function endWithin(bounds: Bounds, request: IncomingMessage): void {
+  const { socket } = request;
+  const others = going.get(bounds) ?? 0;
+  if (others >= bounds.most) {
+    socket.destroySoon();
+    return;
+  }
+  going.set(bounds, others + 1);
+  const timer = setTimeout(() => socket.destroy(), bounds.milliseconds);
+  const over = () => {
+    clearTimeout(timer);
+    request.off("end", over);
+    socket.off("close", over);
+    going.set(bounds, (going.get(bounds) ?? 1) - 1);
+  };
+  request.on("end", over);
+  socket.on("close", over);
 }

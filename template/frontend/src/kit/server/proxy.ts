@@ -1,22 +1,23 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
+import { SignJWT } from "jose";
 import type { NextRequest } from "next/server";
 import { withoutSecrets } from "@/kit/causes";
 import { askBackend, type BackendAddress, type BackendRequest, backendAddress } from "@/kit/server/backend";
-import { Failure, logFailure, REQUEST_ID, requestId, respond } from "@/kit/server/failures";
-import { cookieOf, OF_THIS_HOST } from "@/kit/server/guest";
+import { Failure, logFailure, REQUEST_ID, requestId, respond, unbuffered } from "@/kit/server/failures";
+import { cookieOf, OF_THIS_HOST, sharedSecret } from "@/kit/server/guest";
 import {
   type AtOnce,
   answering,
   downloads,
+  readBody,
   received,
   type Sender,
   throwAway,
   uploads,
 } from "@/kit/server/limits";
-import { backendToken } from "@/kit/server/secret";
 import { type Access, pageOrigin, senderOf } from "@/kit/server/sender";
-import { setting } from "@/kit/settings";
+import { listed } from "@/kit/settings";
 
 /** The head of the backend's answer, with its body still to come, and where it came from. */
 export type BackendResponse = { answer: IncomingMessage; address: BackendAddress };
@@ -76,6 +77,25 @@ export async function handOn(
   }
 }
 
+/**
+ * The token by which the backend believes who the owner is. It lives for a minute: enough for one request
+ * to arrive, worth nothing when it leaks into a log.
+ *
+ * @param sender Who asks, and from which address: the backend has limits for both.
+ * @param origin Under which the browser sees the page: the backend makes addresses for uploads of it.
+ * @throws {Failure} The shared secret is missing or too short.
+ */
+function backendToken({ owner, address }: Sender, origin: string): Promise<string> {
+  return new SignJWT({ origin, ...(address !== null && { address }) })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuer("chatkit-frontend")
+    .setAudience("chatkit-backend")
+    .setSubject(owner)
+    .setIssuedAt()
+    .setExpirationTime("60s")
+    .sign(sharedSecret());
+}
+
 function passedOn(request: NextRequest): Record<string, string> {
   const listed = REQUEST_HEADERS.map((name) => [name, request.headers.get(name)] as const);
   return Object.fromEntries(listed.filter((header): header is [string, string] => header[1] !== null));
@@ -114,7 +134,7 @@ export function expectJson({ answer, address }: BackendResponse, other?: string)
  *
  * @throws {Failure} The answer is neither JSON nor a download.
  */
-export function expectSafe(backend: BackendResponse): void {
+function expectSafe(backend: BackendResponse): void {
   const isDownload = /^attachment\b/.test(backend.answer.headers["content-disposition"] ?? "");
   if (!isDownload) expectJson(backend, "a download");
 }
@@ -133,19 +153,17 @@ export function webStream(stream: Readable): ReadableStream {
  * @throws {Failure} There are two of one name.
  */
 function backendCookies(request: Request): string | null {
-  const names = setting("BACKEND_COOKIES")
-    .split(",")
-    .map((name) => name.trim())
-    .filter(Boolean)
-    .flatMap((name) => (name.startsWith(OF_THIS_HOST) ? name : [OF_THIS_HOST + name, name]));
+  const names = listed("BACKEND_COOKIES").flatMap((name) =>
+    name.startsWith(OF_THIS_HOST) ? name : [OF_THIS_HOST + name, name],
+  );
   const passed = names
     .map((name) => [name, cookieOf(request, name)])
     .filter(([, value]) => value !== undefined);
   return passed.map((cookie) => cookie.join("=")).join("; ") || null;
 }
 
-// Nothing that could lead to another path of the backend.
-const ID = /^[A-Za-z0-9_-]{1,255}$/;
+// A part of a path, with nothing in it that could lead to another path of the backend.
+const PART = /^[A-Za-z0-9_-]{1,255}$/;
 
 /**
  * Hands an upload or a download on to the backend in the name of its owner, piece by piece both ways.
@@ -157,7 +175,7 @@ const ID = /^[A-Za-z0-9_-]{1,255}$/;
  */
 export function handleAttachments(request: NextRequest, access: Access, id?: string): Promise<Response> {
   return respond(request, async () => {
-    if (id !== undefined && !ID.test(id)) throw new Failure("There is no such attachment.", 404);
+    if (id !== undefined && !PART.test(id)) throw new Failure("There is no such attachment.", 404);
     const path = id === undefined ? "/attachments" : `/attachments/${id}`;
     const sender = await senderOf(request, access);
     const body = request.body && received(request.body, sender, uploads);
@@ -172,4 +190,56 @@ export function handleAttachments(request: NextRequest, access: Access, id?: str
       if (body) await throwAway(body, request.signal);
     }
   });
+}
+
+const PREFIX = "/api/backend";
+
+const EMPTY = [204, 205, 304];
+
+/**
+ * Hands a request on to a route of the owner's own in the backend, in the name of its sender, and the answer back.
+ *
+ * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
+ *
+ * @param access Who may ask.
+ * @param routes What may be asked for, such as `GET /orders/{id}`.
+ */
+export function handleRoute(request: NextRequest, access: Access, routes: string[]): Promise<Response> {
+  return respond(request, async () => {
+    const path = request.nextUrl.pathname.slice(PREFIX.length);
+    if (!routes.some((route) => leadsTo(route, request.method, path))) {
+      throw new Failure("There is nothing at this address.", 404);
+    }
+    const sender = await senderOf(request, access);
+    const { body, held } = await readBody(request, sender);
+    const asked = { body: request.body && body, search: request.nextUrl.search };
+    return routeResponse(await handOn(request, sender, path, asked).finally(held.giveBack));
+  });
+}
+
+function leadsTo(route: string, method: string, path: string): boolean {
+  const [listed, pattern = ""] = route.split(" ");
+  // As everywhere, whoever may GET may ask for the head alone.
+  if (listed !== (method === "HEAD" ? "GET" : method)) return false;
+  const wanted = pattern.split("/");
+  const parts = path.split("/");
+  return (
+    parts.length === wanted.length &&
+    wanted.every((part, i) => (/^\{.*\}$/.test(part) ? PART.test(parts[i] ?? "") : part === parts[i]))
+  );
+}
+
+function routeResponse(backend: BackendResponse): Response {
+  const { answer } = backend;
+  const { statusCode: status = 0 } = answer;
+  const headers = responseHeaders(answer);
+  // It is for this person: no cache on the way keeps it.
+  if (!headers.has("cache-control")) headers.set("cache-control", "private, no-store");
+  if (EMPTY.includes(status)) {
+    answer.resume();
+    return new Response(null, { status, headers });
+  }
+  const isStream = /^text\/event-stream\b/.test(headers.get("content-type") ?? "");
+  if (!isStream) expectSafe(backend);
+  return new Response(webStream(answer), { status, headers: isStream ? unbuffered(headers) : headers });
 }

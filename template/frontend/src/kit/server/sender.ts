@@ -1,11 +1,14 @@
-import { isIP } from "node:net";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { subscribe } from "node:diagnostics_channel";
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
 import type { NextRequest } from "next/server";
 import { isDevelopment } from "@/kit/causes";
-import { clientAddress } from "@/kit/server/connections";
 import { Failure, requestId } from "@/kit/server/failures";
-import type { Sender } from "@/kit/server/limits";
+import { processWide, type Sender } from "@/kit/server/limits";
+import { developmentHosts, listed, setting } from "@/kit/settings";
 
-/** Who may ask, which the owner's files say: src/lib/access.ts puts them together. */
+/** Who may ask, as the owner's src/lib/identity.ts says. */
 export type Access = {
   /** The owner of the conversations that a request may see; null for nobody. */
   identify: (request: NextRequest) => Promise<string | null>;
@@ -13,8 +16,6 @@ export type Access = {
   guestsAreWelcome: () => boolean;
   /** What a person is told whom `identify` takes for nobody. */
   whyNobody: () => string;
-  /** The names besides localhost under which a browser may open the page in development. */
-  developmentHosts: string[];
 };
 
 /** Does a request change nothing? */
@@ -28,7 +29,7 @@ export function isRead({ method }: NextRequest): boolean {
  * @throws {Failure} They are nobody that we know, or send it from another page than ours; or a setting is wrong.
  */
 export async function senderOf(request: NextRequest, access: Access): Promise<Sender> {
-  if (!isRead(request)) expectOwnPage(request, access);
+  if (!isRead(request)) expectOwnPage(request);
   const address = clientAddress(request);
   const owner = await access.identify(request);
   if (!owner) throw new Failure(access.whyNobody(), 401, "not-signed-in");
@@ -43,8 +44,8 @@ export async function senderOf(request: NextRequest, access: Access): Promise<Se
  *
  * @throws {Failure} The request comes from another page than ours.
  */
-function expectOwnPage(request: NextRequest, { developmentHosts }: Access): void {
-  expectOwnName(request, developmentHosts);
+function expectOwnPage(request: NextRequest): void {
+  expectOwnName(request);
   const site = request.headers.get("sec-fetch-site");
   const origin = request.headers.get("origin");
   const here = pageOrigin(request);
@@ -65,15 +66,15 @@ function expectOwnPage(request: NextRequest, { developmentHosts }: Access): void
   );
 }
 
-function expectOwnName({ headers }: NextRequest, developmentHosts: string[]): void {
+function expectOwnName({ headers }: NextRequest): void {
   const host = headers.get("host");
   if (!isDevelopment() || host === null) return;
   const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : "";
   // An address is no name that could lead elsewhere.
-  if (["localhost", ...developmentHosts].includes(name) || isIP(name.replace(/^\[|\]$/g, ""))) return;
+  if (["localhost", ...developmentHosts()].includes(name) || isIP(name.replace(/^\[|\]$/g, ""))) return;
   throw new Failure(
     `In development this page answers at 127.0.0.1 and localhost, and was asked as ${host}. If a tunnel of yours has that ` +
-      "name, add it to DEVELOPMENT_HOSTS in src/lib/development-hosts.ts.",
+      "name, add it to DEVELOPMENT_HOSTS in frontend/.env.local, and start again.",
     403,
     "dev-origin-blocked",
   );
@@ -98,4 +99,105 @@ export function pageOrigin(request: NextRequest): string {
 // Each server on the way adds its own to the end: the first is the one that the browser met.
 function forwarded(request: NextRequest, what: "proto" | "host"): string | undefined {
   return request.headers.get(`x-forwarded-${what}`)?.split(",")[0]?.trim() || undefined;
+}
+
+/**
+ * The network address of the browser: of IPv6 its network (`2001:db8:1:2::/64`), as every site has one of those at
+ * least. It is that of the connection. Where that is a server which TRUSTED_PROXIES names, it is the last address in
+ * `x-forwarded-for` that is none of these: whatever stands before it, anybody can write.
+ *
+ * @returns null where it is not known.
+ * @throws {Failure} TRUSTED_PROXIES holds something else than addresses.
+ */
+export function clientAddress({ headers }: Request): string | null {
+  const peer = parse(peers.getStore() ?? "");
+  if (!peer) return null;
+  const trusted = trustedProxies();
+  // Read no further than needed: there may be thousands that a browser wrote.
+  const forwarded = headers.get("x-forwarded-for")?.split(",") ?? [];
+  let client: Address | null = peer;
+  if (!setting("TRUSTED_PROXIES")) warnOfProxy(peer, parse(forwarded.at(-1) ?? peer.text));
+  while (client && trusted.check(client.text, client.family) && forwarded.length > 0) {
+    client = parse(forwarded.pop() ?? "");
+  }
+  return client && networkOf(client);
+}
+
+const peers = processWide("peers", () => new AsyncLocalStorage<string | undefined>());
+
+/** Remembers, for all that is done for a request, from which address its connection comes. */
+export function rememberPeers(): void {
+  subscribe("http.server.request.start", (message) => {
+    const { request } = message as { request: IncomingMessage };
+    // No header: until the first is set, that could be forged.
+    peers.enterWith(request.socket.remoteAddress);
+  });
+}
+
+/** Does work as for a request that comes from an address. */
+export function asFrom<T>(address: string, work: () => T): T {
+  return peers.run(address, work);
+}
+
+let hasWarned = false;
+
+// Next adds the header where it is missing, with the address of the connection.
+function warnOfProxy(peer: Address, forwarded: Address | null = peer): void {
+  if (hasWarned || forwarded?.text === peer.text) return;
+  hasWarned = true;
+  console.warn(
+    `${peer.text} sends an x-forwarded-for, which is not believed. If it is your proxy, set TRUSTED_PROXIES=${peer.text}: ` +
+      "until then all visitors are one address to the limits.",
+  );
+}
+
+type Address = { text: string; family: "ipv4" | "ipv6" };
+
+// An address as servers write it: perhaps with a port, perhaps with brackets, perhaps IPv4 within IPv6.
+function parse(written: string): Address | null {
+  const address = written
+    .trim()
+    .replace(/^\[([^\]]*)\](:\d+)?$/, "$1")
+    .replace(/^([\d.]+):\d+$/, "$1")
+    .replace(/%.*$/, "");
+  if (isIP(address) === 4) return { text: address, family: "ipv4" };
+  if (isIP(address) !== 6) return null;
+  const text = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(text) ?? [];
+  if (!high || !low) return { text, family: "ipv6" };
+  const bytes = [high, low].flatMap((part) => [parseInt(part, 16) >> 8, parseInt(part, 16) & 255]);
+  return { text: bytes.join("."), family: "ipv4" };
+}
+
+function networkOf({ text, family }: Address): string {
+  if (family === "ipv4") return text;
+  const [before = [], after = []] = text.split("::").map((part) => part.split(":").filter(Boolean));
+  const zeros = Array(8 - before.length - after.length).fill("0");
+  const network = [...before, ...zeros, ...after].slice(0, 4).join(":");
+  return `${new URL(`http://[${network}::]`).hostname.slice(1, -1)}/64`;
+}
+
+let known: { written: string; list: BlockList } | undefined;
+
+/**
+ * The servers whose `x-forwarded-for` is believed.
+ *
+ * @throws {Failure} TRUSTED_PROXIES holds something else than addresses.
+ */
+export function trustedProxies(): BlockList {
+  const written = setting("TRUSTED_PROXIES");
+  if (known?.written === written) return known.list;
+  const list = new BlockList();
+  for (const entry of listed("TRUSTED_PROXIES")) {
+    const [host = "", length] = entry.split("/");
+    const address = parse(host);
+    const bits = address?.family === "ipv4" ? 32 : 128;
+    const prefix = length === undefined ? bits : Number(length);
+    if (!address || !/^\d+$/.test(length ?? "0") || prefix > bits) {
+      throw new Failure(`TRUSTED_PROXIES has "${entry}", which is no address, and no range like 10.0.0.0/8.`);
+    }
+    list.addSubnet(address.text, prefix, address.family);
+  }
+  known = { written, list };
+  return list;
 }

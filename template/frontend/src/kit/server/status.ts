@@ -1,11 +1,43 @@
 import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
-import { type Slug, withoutSecrets } from "@/kit/causes";
+import { isDevelopment, type Slug, withoutSecrets } from "@/kit/causes";
 import { askBackend, backendAddress } from "@/kit/server/backend";
 import { Failure, respond, unbuffered } from "@/kit/server/failures";
-import { answering, type Sender } from "@/kit/server/limits";
+import { believedSecrets } from "@/kit/server/guest";
+import { answering, endUncountedBodies, processWide, type Sender } from "@/kit/server/limits";
+import { oidcProvider } from "@/kit/server/oidc";
 import { type BackendResponse, expectJson, handOn } from "@/kit/server/proxy";
-import { type Access, senderOf } from "@/kit/server/sender";
+import { type Access, rememberPeers, senderOf, trustedProxies } from "@/kit/server/sender";
+
+/**
+ * Makes sure that no setting is wrong before anybody is answered. In development the page says most of it, to whoever
+ * mends it.
+ *
+ * @throws {Failure} One is.
+ */
+export function expectSettings(): void {
+  trustedProxies();
+  if (isDevelopment()) return;
+  believedSecrets();
+  oidcProvider();
+  backendAddress("/chatkit");
+}
+
+const started = processWide("started", () => ({ yes: false }));
+
+/** Gets the page's server ready, or ends it where a setting is wrong: Next would go on, and answer nobody. */
+export function start(): void {
+  try {
+    expectSettings();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
+  if (started.yes) return;
+  started.yes = true;
+  rememberPeers();
+  endUncountedBodies();
+}
 
 // Together less than the ten seconds after which the page gives up on its own.
 const PATIENCE_MS = 4000;

@@ -3,8 +3,8 @@ import { GET as download } from "@/app/api/attachments/[id]/route";
 import { POST as upload } from "@/app/api/attachments/route";
 import { POST as chat } from "@/app/api/chatkit/route";
 import { isStreamingRequest } from "@/kit/server/chatkit";
-import { asFrom } from "@/kit/server/connections";
 import { guestCookie, signGuest } from "@/kit/server/guest";
+import { asFrom } from "@/kit/server/sender";
 import { answerJson, fakeBackend, rawBackend, startEvents } from "./fake-backend";
 import { claimsOf, file, messageOf, pageRequest, post, stubSecret } from "./page-request";
 

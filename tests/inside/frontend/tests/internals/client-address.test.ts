@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { asFrom, clientAddress } from "@/kit/server/connections";
+import { asFrom, clientAddress } from "@/kit/server/sender";
 
 beforeEach(() => void vi.spyOn(console, "warn").mockImplementation(() => {}));
 afterEach(() => {

@@ -81,6 +81,11 @@ describe("rebinding-reaches-development: in development the page answers", () =>
     expect((await statusAs(host)).status).toBe(200);
   });
 
+  test("at the name of a tunnel that the owner has", async () => {
+    vi.stubEnv("DEVELOPMENT_HOSTS", "one.tunnel.example, chat.tunnel.example");
+    expect((await statusAs("chat.tunnel.example")).status).toBe(200);
+  });
+
   test.each(["evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example", "x y"])(
     "not at %s, which may lead elsewhere in a moment",
     async (host) => {

@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import * as route from "@/app/api/backend/[...path]/route";
-import { handleRoute } from "@/kit/server/routes";
-import { access } from "@/lib/access";
+import { handleRoute } from "@/kit/server/proxy";
+import * as access from "@/lib/identity";
 import { answerJson, fakeBackend, rawBackend, unusedUrl } from "./fake-backend";
 import { claimsOf, GUEST, messageOf, pageRequest, stubSecret } from "./page-request";
 

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { expectSettings } from "@/kit/server/start";
+import { expectSettings } from "@/kit/server/status";
 import { expectBuild } from "../page/chromium";
 import { SECRET, stubSecret } from "./page-request";
 

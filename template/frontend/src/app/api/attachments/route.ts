@@ -1,6 +1,6 @@
 import type { NextRequest } from "next/server";
 import { handleAttachments } from "@/kit/server/proxy";
-import { access } from "@/lib/access";
+import * as access from "@/lib/identity";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";

@@ -1,6 +1,6 @@
 import type { NextRequest } from "next/server";
 import { handleChatKit } from "@/kit/server/chatkit";
-import { access } from "@/lib/access";
+import * as access from "@/lib/identity";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";

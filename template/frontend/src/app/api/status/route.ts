@@ -1,6 +1,6 @@
 import type { NextRequest } from "next/server";
 import { handleStatus } from "@/kit/server/status";
-import { access } from "@/lib/access";
+import * as access from "@/lib/identity";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";

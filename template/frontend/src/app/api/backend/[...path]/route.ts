@@ -1,6 +1,6 @@
 import type { NextRequest } from "next/server";
-import { handleRoute } from "@/kit/server/routes";
-import { access } from "@/lib/access";
+import { handleRoute } from "@/kit/server/proxy";
+import * as access from "@/lib/identity";
 
 export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
