@@ -271,7 +271,7 @@ def test_whose_images_take_long_waits_alone_and_not_for_ever(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slug: one-request-blocks-all."""
-    monkeypatch.setattr(images, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("kit.attachments.content.WAIT_SECONDS", 0.1)
     checks, slow = ImageChecks(), io.BytesIO(progressive_jpeg(1000))
 
     def check(content: BinaryIO, person: str) -> Awaitable[str]:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.database.engine import MissingDriverError, create_engine
-from kit.database.engine import parse_database_url
+from kit.database.engine import MissingDriverError, create_engine, parse_database_url
 from kit.database.mysql import tls_context
 from kit.errors import StartupError
 from kit.settings import BACKEND

@@ -15,11 +15,9 @@ from contract.serving import Server, alembic, empty_database, environment, run_s
 from sqlalchemy import Column, DateTime, Insert, Integer, Table, insert
 from sqlalchemy.engine import URL
 
-from kit.database.engine import create_engine, database_url
-from kit.database.engine import parse_database_url
+from kit.database.engine import create_engine, database_url, loop_factory, parse_database_url
 from kit.database.tables import Base
 from kit.errors import StartupError
-from kit.database.engine import loop_factory
 from tools import copy_database
 
 TRICKY = 'emoji 🧑‍🚀, quotes " and \\, Ünïcode, NUL \0 and a space '
