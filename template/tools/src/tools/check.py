@@ -13,7 +13,7 @@ from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import BACKEND
 from tools import FRONTEND, ROOT
-from tools.dev.node import Node, find_node, install_packages
+from tools.dev.machine import Node, find_node, install_packages
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,7 @@ def main() -> None:
 
 def _run() -> str:
     # Slow to import, and Ctrl-C may come at once.
-    from tools.dev.processes import Family
-    from tools.dev.steps import run
+    from tools.dev.sides import Family, run
 
     family = Family()
     try:

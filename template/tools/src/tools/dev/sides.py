@@ -1,11 +1,13 @@
-"""Both sides, running under `concurrently`, which puts their names before their output."""
+"""Both sides, from the first step to the last process: `uv run dev`, once it hears of Ctrl-C."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -14,7 +16,123 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, Re
 
 import psutil
 
-from tools.dev.node import Node
+from kit.env_files import complete_env_files
+from kit.errors import StartupError
+from kit.settings import get_settings, read_port
+from tools import FRONTEND, ROOT
+from tools.dev import machine
+from tools.dev.machine import BACKEND_PORT, FRONTEND_PORT, Node
+
+_VARIABLE = "CHATKIT_DEV_RUN"
+
+
+class Family:
+    """All processes that were started with this family's mark in their environment."""
+
+    def __init__(self) -> None:
+        """Invent the mark."""
+        self.mark = {_VARIABLE: uuid.uuid4().hex}
+
+    def end(self, patience: float) -> None:
+        """End all of them: asked first, killed after `patience` seconds."""
+        members = list(self._members())
+        for process in members:
+            with suppress(psutil.Error):
+                process.terminate()
+        psutil.wait_procs(members, timeout=patience)
+        members = list(self._members())  # some may have been born meanwhile
+        for process in members:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(members, timeout=patience)
+
+    def _members(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(_VARIABLE) == self.mark[_VARIABLE]:
+                    yield process
+            except (psutil.Error, OSError):
+                continue
+
+
+STOP_SECONDS = 8
+"""How long both sides may take to end: longer than the backend gives to open conversations."""
+
+SENTENCES = {
+    "backend": "The backend stopped",
+    "frontend": "The front end stopped",
+    "concurrently": "The process that runs both sides (concurrently) stopped",
+}
+
+
+def run(family: Family) -> str:
+    """Run both sides until one stops, and return the sentence that says which.
+
+    Args:
+        family: to which all processes are to belong.
+
+    Raises:
+        StartupError: something is missing or taken that both sides need.
+    """
+    node = machine.find_node()
+    backend_port = read_port("BACKEND_PORT", BACKEND_PORT)
+    frontend_port = read_port("FRONTEND_PORT", FRONTEND_PORT)
+    if backend_port == frontend_port:
+        raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}: change one.")
+    machine.require_free_port("BACKEND_PORT", backend_port)
+    machine.require_free_port("FRONTEND_PORT", frontend_port)
+    for sentence in complete_env_files(ROOT):
+        _say(sentence)
+    machine.install_packages(FRONTEND, node, os.environ | family.mark)
+
+    # Slow to import, and Node is missing more often.
+    from kit.database.engine import MissingDriverError, prepare_database
+    from tools.settings import find_mismatch
+
+    mismatch = find_mismatch()  # before what follows writes the address into the environment
+    try:
+        _say(prepare_database())
+    except MissingDriverError as error:
+        raise StartupError(str(mismatch or error)) from None
+    if mismatch:
+        _say(str(mismatch))
+    environment = os.environ | family.mark | machine.polling(ROOT)
+    if machine.polling(ROOT):
+        _say(
+            f"The project lies on a drive of Windows ({ROOT}). Everything is slow there, and dev "
+            f"looks for changes once a second.\nMove it to Linux: {machine.to_linux(ROOT)}"
+        )
+    backend = f"http://127.0.0.1:{backend_port}"
+    page = f"http://127.0.0.1:{frontend_port}"
+    if backend_port != BACKEND_PORT:
+        environment["BACKEND_URL"] = backend
+
+    sides = Sides(FRONTEND, node, frontend_port, environment)
+    try:
+        if wait_until_ready(page, backend, lambda: not sides.stopped(), _complain):
+            time.sleep(0.3)  # the log lines of that request come first
+            _say(_ready(page))
+        while not (stopped := sides.stopped()):
+            time.sleep(0.3)
+    finally:
+        sides.stop(STOP_SECONDS)
+    return f"{SENTENCES[stopped]}, so everything was ended."
+
+
+def _ready(page: str) -> str:
+    lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
+    if get_settings().is_demo:
+        lines.append("  The demo assistant answers until backend/.env.local has OPENAI_API_KEY.")
+    return "\n".join([*lines, ""])
+
+
+def _complain(why: str) -> None:
+    _say(f"\n  The chat is not ready yet. {why}\n  Still trying; Ctrl-C ends it.\n")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
 
 START_SECONDS = 60
 """When a side that was never seen counts as stopped; a slow disk needs most of it."""

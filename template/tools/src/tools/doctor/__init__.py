@@ -40,7 +40,7 @@ def main() -> None:
     try:
         status = _run(
             fix=options.fix,
-            round_trip=options.round_trip,
+            with_round_trip=options.round_trip,
             as_json=options.json,
             only=options.only or [],
         )
@@ -52,23 +52,24 @@ def main() -> None:
     sys.exit(status)
 
 
-def _run(*, fix: bool, round_trip: bool, as_json: bool, only: Sequence[str]) -> int:
+def _run(*, fix: bool, with_round_trip: bool, as_json: bool, only: Sequence[str]) -> int:
     # Slow to import, and whoever asks for --help does not want to wait.
     from kit.database import postgresql
-    from tools.doctor.checks import examine, named
-    from tools.doctor.fixes import mend
-    from tools.doctor.layers import CHECKS, ROUND_TRIP
-    from tools.doctor.report import JsonReport, TextReport
+    from tools.doctor import backend, database, files, machine, page, round_trip
+    from tools.doctor.checks import JsonReport, TextReport, examine, mend, named
 
     report = JsonReport() if as_json else TextReport()
-    every = [*CHECKS, *ROUND_TRIP] if round_trip else CHECKS
+    # What a check needs stands before it.
+    modules = (machine, files, database, backend, page, *([round_trip] if with_round_trip else []))
+    every = [check for module in modules for check in module.CHECKS]
     checks = named(only, every) if only else every
     if not checks:
         print(f"There is no check named {' or '.join(only)}.", file=sys.stderr)
         return 2
     try:
         if fix:
-            report.mended(mend())
+            # Settings that are missing are made before what they say is mended.
+            report.mended(mend([*files.FIXES, *machine.FIXES, *database.FIXES]))
         for check, finding in examine(checks):
             report.add(check, finding)
         return report.end()

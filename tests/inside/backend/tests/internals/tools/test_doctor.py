@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from internals.tools.patient import Examination, Patient, fails
 from kit.settings import BACKEND
-from tools.doctor.layers import page
+from tools.doctor import page
 
 KIT = BACKEND.parent / "frontend" / "src" / "kit"
 

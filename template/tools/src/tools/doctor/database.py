@@ -1,4 +1,4 @@
-"""The third layer: the database, its text, its tables and its migrations."""
+"""The database: where it is, its tables and its text, and the migrations of both."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from alembic.script import ScriptDirectory
+from alembic.util import rev_id
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -25,14 +26,13 @@ from kit.database.engine import (
     database_url,
     framework_tables,
     loop_factory,
+    migrate,
 )
 from kit.errors import StartupError
 from kit.settings import BACKEND, get_settings
 from tools import ROOT
-from tools.doctor.checks import Check, Finding, failed, passed, warned
+from tools.doctor.checks import MEND, Check, Finding, failed, passed, warned
 from tools.settings import place_of
-
-MEND = "uv run doctor --fix"
 
 TABLES = ("conversations", "messages")
 
@@ -54,6 +54,23 @@ ENCODINGS = {
     ),
 }
 """How to ask for the encoding of text, and what it has to be. SQLite has but one."""
+
+# Without `site`, the installed packages are there and the project, which is not a copy among them,
+# is not: so it is for an Alembic of another environment.
+ALONE = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from alembic.config import main
+main(prog="alembic")
+"""
+
+CANNOT_IMPORT = ("No module named 'app'", "No module named 'kit'")
+TWO_HEADS = "Multiple head revisions"
+
+SECONDS = 10
+"""How long a check waits for the database."""
+
+Answer = TypeVar("Answer")
 
 
 def address() -> Finding:
@@ -257,19 +274,6 @@ def _source() -> str:
     return place_of("backend", "DATABASE_URL")
 
 
-# Without `site`, the installed packages are there and the project, which is not a copy among them,
-# is not: so it is for an Alembic of another environment.
-ALONE = """
-import sys
-sys.path.append(sys.argv.pop(1))
-from alembic.config import main
-main(prog="alembic")
-"""
-
-CANNOT_IMPORT = ("No module named 'app'", "No module named 'kit'")
-TWO_HEADS = "Multiple head revisions"
-
-
 def command_line() -> Finding:
     """Have `alembic upgrade head` print what it would do, in an environment of its own."""
     said = run_alone("upgrade", "head", "--sql")
@@ -290,7 +294,7 @@ def command_line() -> Finding:
             "there are two newest revisions, and `alembic upgrade head` does not take both",
             tried=tried,
             source="backend/alembic/env.py",
-            command="uv run doctor --fix",
+            command=MEND,
             slug="two-alembic-heads",
         )
     return warned(f"Alembic does not print what it would do: {words}", tried=tried)
@@ -310,12 +314,6 @@ def run_alone(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
-
-
-SECONDS = 10
-"""How long a check waits for the database."""
-
-Answer = TypeVar("Answer")
 
 
 class DatabaseError(Exception):
@@ -366,6 +364,41 @@ def ask_for(statement: str) -> object:
     return ask(run)
 
 
+def bring_up_to_date() -> list[str]:
+    """Apply the migrations that the database lacks, and return what was done."""
+    there = address()
+    if there.stands_in_the_way and there.slug != "migrations-not-run":
+        return []
+    missing = set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    others: list[str] = []
+    if not there.stands_in_the_way:
+        missing -= ask(lambda connection: connection.run_sync(applied_migrations))
+        module = framework_tables()
+        others = module.missing() if module else []
+    if not missing and not others:
+        return []
+    migrate()
+    return [f"Migrated the database: {', '.join([*sorted(missing), *others[:3]])}."]
+
+
+def join_heads() -> list[str]:
+    """Let a new revision of theirs follow all heads, where `alembic upgrade head` takes but one."""
+    script = ScriptDirectory.from_config(alembic_config())
+    heads = script.get_heads()
+    if len(heads) < 2 or TWO_HEADS not in run_alone("upgrade", "head", "--sql").stderr:
+        return []
+    script.messaging_opts = {"quiet": True}
+    folder = BACKEND / "alembic" / "versions"
+    joined = script.generate_revision(
+        rev_id(), "join heads", head=list(heads), version_path=str(folder)
+    )
+    if joined is None:
+        return []
+    migrate()
+    place = f"backend/alembic/versions/{joined.path.rpartition('versions')[2][1:]}"
+    return [f"Joined the revisions {' and '.join(heads)} in {place}: commit it."]
+
+
 CHECKS = (
     Check("database.address", address, needs=("files.settings",)),
     Check("database.server", answers, needs=("database.address",)),
@@ -376,3 +409,5 @@ CHECKS = (
     Check("database.text", any_text, needs=("database.tables",)),
     Check("database.alembic", command_line, needs=("database.address",)),
 )
+
+FIXES = (bring_up_to_date, join_heads)

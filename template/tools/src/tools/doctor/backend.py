@@ -1,13 +1,18 @@
-"""The fourth layer: the backend, asked without the page in between."""
+"""The backend, asked without the page in between, and the model that it asks."""
+
+import ipaddress
+from urllib.parse import urlsplit
 
 import httpx2
 
 from kit.env_files import SECRET
 from kit.people.identity import LOCAL_OWNER
-from tools.dev import ports
-from tools.doctor.checks import Check, Finding, failed, passed, unknown
-from tools.doctor.layers.database import DatabaseError, ask_for
+from kit.settings import Settings, get_settings
+from tools.dev.machine import by_whom, with_another_port
+from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
+from tools.doctor.database import DatabaseError, ask_for
 from tools.doctor.running import (
+    LIST,
     START,
     backend_address,
     backend_port,
@@ -19,11 +24,14 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
+from tools.settings import SHELL, in_files, value_of
 
 SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}
 """The pitfalls by the status that `GET /health` tells."""
 
-LIST = {"type": "threads.list", "params": {"limit": 1}}
+OPENAI_URL = "https://api.openai.com/v1"
+MODEL_SECONDS = 3
+ENV_FILE = "backend/.env.local"
 
 
 def health() -> Finding:
@@ -59,10 +67,10 @@ def health() -> Finding:
 def _not_ours(what: str, tried: str) -> Finding:
     port = backend_port()
     return failed(
-        f"port {port} is taken{ports.by_whom(port)}, and whoever that is {what}",
+        f"port {port} is taken{by_whom(port)}, and whoever that is {what}",
         tried=tried,
         source=source_of_port("BACKEND_PORT"),
-        command=ports.with_another_port("BACKEND_PORT", port),
+        command=with_another_port("BACKEND_PORT", port),
         slug="proxy-hides-the-cause",
     )
 
@@ -169,6 +177,91 @@ def _url() -> str:
     return f"{backend_address()}/chatkit"
 
 
+def model() -> Finding:
+    """Ask the model's server for its models, which costs nothing and needs a valid key."""
+    settings = get_settings()
+    if settings.is_demo:
+        return passed(f"the demo assistant answers until {ENV_FILE} has OPENAI_API_KEY")
+    base = (settings.openai_base_url or OPENAI_URL).rstrip("/")
+    key = settings.openai_api_key
+    tried = f"GET {base}/models"
+    try:
+        answer = httpx2.get(
+            f"{base}/models",
+            headers={"Authorization": f"Bearer {key.get_secret_value() if key else 'none'}"},
+            timeout=MODEL_SECONDS,
+        )
+    except (httpx2.TransportError, OSError) as error:
+        return _unreachable(base, str(error), tried)
+    if answer.status_code in (401, 403):
+        return _key_refused(base, answer.status_code, tried)
+    if answer.status_code != 200:
+        return warned(
+            f"{base} answers {answer.status_code} to a question for its models. Most addresses end "
+            "in /v1",
+            tried=tried,
+            source=value_of("backend", "OPENAI_BASE_URL").source,
+            command=f"curl {base}/models",
+            slug="error-without-words",
+        )
+    return _model_known(settings, answer, base, tried)
+
+
+def _unreachable(base: str, cause: str, tried: str) -> Finding:
+    source = value_of("backend", "OPENAI_BASE_URL").source
+    if _is_here(base):
+        return failed(
+            f"the model's server at {base} does not answer: start it",
+            tried=tried,
+            source=source,
+            command=f"curl {base}/models",
+            slug="error-without-words",
+        )
+    return unknown(
+        f"{base} cannot be reached from here ({cause})",
+        tried=tried,
+        source=source,
+        command=f"curl {base}/models",
+    )
+
+
+def _key_refused(base: str, status: int, tried: str) -> Finding:
+    key, file = value_of("backend", "OPENAI_API_KEY"), in_files("backend", "OPENAI_API_KEY")
+    is_beaten = key.source == SHELL and file is not None and file.is_set
+    return failed(
+        f"{base} refuses the key, with {status}",
+        tried=tried,
+        source=f"OPENAI_API_KEY in {key.source}",
+        command=f"a valid OPENAI_API_KEY in {ENV_FILE}, then uv run dev",
+        slug="shell-beats-env-file" if is_beaten else "error-without-words",
+    )
+
+
+def _model_known(settings: Settings, answer: httpx2.Response, base: str, tried: str) -> Finding:
+    body = json_of(answer)
+    listed = body.get("data") if isinstance(body, dict) else None
+    names = [one["id"] for one in listed or [] if isinstance(one, dict) and "id" in one]
+    wanted = settings.openai_model
+    if wanted and names and wanted not in names:
+        return warned(
+            f"{base} takes the key and does not list the model {wanted}",
+            tried=tried,
+            source=f"OPENAI_MODEL in {value_of('backend', 'OPENAI_MODEL').source}",
+            command=f"another OPENAI_MODEL in {ENV_FILE}, such as {names[0]}",
+            slug="error-without-words",
+        )
+    source = value_of("backend", "OPENAI_API_KEY").source
+    return passed(f"{base} takes the key", source=f"OPENAI_API_KEY in {source}")
+
+
+def _is_here(base: str) -> bool:
+    host = urlsplit(base).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 CHECKS = (
     Check("backend.health", health, needs=("database.migrations",)),
     Check("backend.threads", threads, needs=("backend.health", "files.secrets")),
@@ -176,4 +269,5 @@ CHECKS = (
     Check("backend.wrong-field", wrong_field, needs=("backend.threads",)),
     Check("backend.not-found", not_found, needs=("backend.threads",)),
     Check("backend.failing-stream", failing_stream, needs=("backend.not-found",)),
+    Check("model.key", model, needs=("files.settings",)),
 )
