@@ -8,11 +8,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from conftest import NamedFailure
+from contract.chat import Json
 from contract.serving import Server, empty_database, run_server
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import main
 from kit import Conversation
@@ -39,6 +41,29 @@ def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -
     assert httpx2.get(f"{server.address}/docs").status_code == 200
     with run_server(database, APP_ENV="production") as production:
         assert httpx2.get(f"{production.address}/docs").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (HTTPException(404, "No such report"), 404, {"message": "No such report"}),
+        (HTTPException(503, "Back at noon"), 503, {"message": "Back at noon"}),
+        (HTTPException(404), 404, {"message": "There is nothing at this address."}),
+        (HTTPException(418, {"cups": 2}), 418, {"message": "I'm a Teapot.", "detail": {"cups": 2}}),
+    ],
+)
+def test_a_route_of_yours_refuses_in_its_own_words(
+    error: HTTPException, status: int, said: Json
+) -> None:
+    app = FastAPI()
+    app.exception_handler(StarletteHTTPException)(main.refuse)
+
+    @app.get("/report")
+    async def report() -> None:
+        raise error
+
+    response = TestClient(app).get("/report")
+    assert (response.status_code, response.json()) == (status, said)
 
 
 @pytest.fixture

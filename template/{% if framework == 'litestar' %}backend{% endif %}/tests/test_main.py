@@ -8,8 +8,9 @@ import httpx2
 import pytest
 from conftest import NamedFailure
 from contract.serving import Server, empty_database, run_server
-from litestar import Litestar, post
-from litestar.di import NamedDependency
+from litestar import Litestar, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.testing import TestClient
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -40,6 +41,50 @@ def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -
     assert httpx2.get(f"{server.address}/schema").status_code == 200
     with run_server(database, APP_ENV="production") as production:
         assert httpx2.get(f"{production.address}/schema").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (HTTPException("No such report", status_code=404), 404, "No such report"),
+        (NotFoundException("No such report"), 404, "No such report"),
+        (HTTPException("Back at noon", status_code=503), 503, "Back at noon"),
+        (HTTPException("Not today", status_code=500), 500, "Not today"),
+        (NotFoundException(), 404, "There is nothing at this address."),
+    ],
+)
+def test_a_route_of_yours_refuses_in_its_own_words(
+    error: HTTPException, status: int, words: str
+) -> None:
+    @get("/report")
+    async def report() -> None:
+        raise error
+
+    with TestClient(Litestar([report], exception_handlers=main.app.exception_handlers)) as client:
+        response = client.get("/report")
+    assert (response.status_code, response.json()) == (status, {"message": words})
+
+
+def test_what_litestar_says_of_the_inside_is_for_the_log(
+    expect_named_failure: NamedFailure,
+) -> None:
+    async def five() -> int:
+        return 5
+
+    @get("/report")
+    async def report(number: NamedDependency[str]) -> str:
+        return number
+
+    app = Litestar(
+        [report],
+        dependencies={"number": Provide(five)},
+        exception_handlers=main.app.exception_handlers,
+        logging_config=None,
+    )
+    with TestClient(app) as client:
+        response = client.get("/report", headers={"X-Request-Id": "r1"})
+    assert response.status_code == 500
+    expect_named_failure("r1", response.json(), response.headers)
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ async def health() -> JSONResponse:
 
 @app.exception_handler(HTTPException)
 async def refuse(_request: Request, error: HTTPException) -> Response:
-    """Say what is wrong with a request that has no route."""
-    return _response(http_error(error.status_code, error.headers))
+    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
+    return _response(http_error(error.status_code, error.headers, error.detail))
 
 
 @app.exception_handler(RefusedError)

@@ -63,9 +63,12 @@ async def health() -> Response[dict[str, str]]:
     return Response(result.body, status_code=result.status)
 
 
-def refuse(_request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """Say what is wrong with a request that has no route."""
-    return _response(http_error(error.status_code, error.headers))
+def refuse(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
+    # Litestar's own error of this status tells about the inside, such as a wrong dependency.
+    if error.status_code == 500 and type(error) is not HTTPException:
+        return fail(request, error)
+    return _response(http_error(error.status_code, error.headers, error.detail))
 
 
 def fail(request: AnyRequest, error: Exception) -> Response[Any]:

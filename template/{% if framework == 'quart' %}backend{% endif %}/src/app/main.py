@@ -66,8 +66,10 @@ async def health() -> tuple[dict[str, str], int]:
 
 @app.errorhandler(HTTPException)
 async def refuse(error: HTTPException) -> Response:
-    """Say what is wrong with a request that has no route."""
-    return _response(http_error(error.code or 500, dict(error.get_headers())))
+    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
+    # Only what `abort` is told is the error's own: Werkzeug's words are its kind's.
+    words = vars(error).get("description")
+    return _response(http_error(error.code or 500, dict(error.get_headers()), words))
 
 
 @app.errorhandler(Exception)

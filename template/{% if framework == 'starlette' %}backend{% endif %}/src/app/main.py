@@ -59,9 +59,9 @@ async def health(_request: Request) -> JSONResponse:
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
-    """Say what is wrong with a request that has no route."""
+    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
     assert isinstance(error, HTTPException)
-    return _response(http_error(error.status_code, error.headers))
+    return _response(http_error(error.status_code, error.headers, error.detail))
 
 
 async def fail(request: Request, error: Exception) -> Response:

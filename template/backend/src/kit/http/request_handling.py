@@ -8,7 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
+from http.client import responses
 from io import BytesIO
 
 from chatkit.store import NotFoundError
@@ -60,11 +60,25 @@ def refusal(status: int, message: str, retry_after: int | None = None) -> Reply:
     return Reply(status, "application/json", json.dumps({"message": message}).encode(), headers)
 
 
-def http_error(status: int, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return an error that the framework itself found, in the same words on each of them."""
-    usual = went_wrong() if status == 500 else f"{HTTPStatus(status).phrase}."
-    reply = refusal(status, HTTP_ERRORS.get(status, usual))
-    return replace(reply, headers=dict(headers or {}))
+def http_error(
+    status: int, headers: Mapping[str, str] | None = None, detail: object = None
+) -> Reply:
+    """Return an error of the framework's kind, which it found itself or a route of yours raised.
+
+    Args:
+        status: the status of the answer.
+        headers: what the answer has besides.
+        detail: what is said of it. The bare name of a status becomes words that are the same on
+            each framework, and what is no text stands beside them.
+    """
+    name = responses.get(status, f"Status {status}")
+    usual = went_wrong() if status == 500 else f"{name}."
+    said: dict[str, object] = {"message": HTTP_ERRORS.get(status, usual)}
+    if isinstance(detail, str):
+        said["message"] = said["message"] if detail in ("", name) else detail
+    elif detail is not None:
+        said["detail"] = detail
+    return Reply(status, "application/json", json.dumps(said).encode(), dict(headers or {}))
 
 
 def stream_reply(chunks: AsyncIterator[bytes]) -> Reply:

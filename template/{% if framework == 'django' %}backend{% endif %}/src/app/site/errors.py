@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from chatkit.store import NotFoundError
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
+from django.utils.functional import Promise
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.site.responses import response_of
@@ -21,6 +23,8 @@ from kit.http.request_handling import (
 from kit.http.request_log import logged_request
 
 JSON = "application/json"
+STATUSES = {Http404: 404, PermissionDenied: 403, BadRequest: 400}
+"""What a view raises to refuse, with words if it likes."""
 
 Next = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -52,7 +56,12 @@ def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
     """Say why a view of yours refuses; what else it raises is Django's affair."""
     if isinstance(error, RefusedError | NotFoundError | SQLAlchemyError):
         return response_of(failure_outside(request.headers, error))
-    return None
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), None)
+    if status is None or prefers_html(request):
+        return None
+    # A translation is text too; that no view has an address, Django tells with more than words.
+    words = next((str(one) for one in error.args if isinstance(one, str | Promise)), None)
+    return response_of(http_error(status, detail=words))
 
 
 def _error_in_words(response: HttpResponseBase, request_id: str) -> Reply:
