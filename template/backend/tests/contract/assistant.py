@@ -275,7 +275,7 @@ async def image(turn: Turn) -> Events:
 
 async def client_tool(turn: Turn) -> Events:
     item = of(turn, "tool_call")
-    call = ClientToolCallItem(**item, call_id=item["id"], name="get_browser_time", arguments={})
+    call = ClientToolCallItem(**item, call_id=item["id"], name="tool_of_the_tests", arguments={})
     yield ThreadItemDoneEvent(item=call)
 
 

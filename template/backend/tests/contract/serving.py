@@ -2,11 +2,14 @@
 
 They are forked from a process that has imported ChatKit already, which takes longer than all else.
 (Not all of the app: some of it reads the settings as it is imported.) Windows cannot fork.
+
+The page's tests start one by `python -m contract.serving`.
 """
 
 import asyncio
 import atexit
 import importlib
+import json
 import multiprocessing
 import os
 import secrets
@@ -227,4 +230,24 @@ def serve() -> None:
 
     from kit.serve import main
 
+    main()
+
+
+def main() -> None:
+    """Serve the page's tests, which are in frontend/tests/page, until the input ends.
+
+    It prints, as a line of JSON, where it answers and the secret that it shares with the page.
+    Its arguments are settings, such as `TURNS_PER_MINUTE=3`.
+    """
+    settings = {name: value for name, _, value in (one.partition("=") for one in sys.argv[1:])}
+    with tempfile.TemporaryDirectory() as folder, empty_database(Path(folder)) as url:
+        migrated = alembic("upgrade", "head", env=environment(url))
+        if migrated.returncode:
+            sys.exit(migrated.stderr)
+        with run_server(url, None, **settings) as server:
+            print(json.dumps({"address": server.address, "secret": SECRET}), flush=True)
+            sys.stdin.read()
+
+
+if __name__ == "__main__":
     main()

@@ -1,6 +1,5 @@
 import { chatkitConfig } from "@/chatkit.config";
-import { expect, test } from "./fixtures";
-import { expectNoBarriers } from "./person";
+import { expect, expectNoBarriers, test } from "./person";
 
 test("a link to a conversation opens it, and so does a reload", async ({ person, newPerson, address }) => {
   await person.say("Remember me");
@@ -21,18 +20,6 @@ test("a link to a conversation opens it, and so does a reload", async ({ person,
   await stranger.say("And mine?");
   await stranger.waitForEnd();
   stranger.problems = stranger.problems.filter((problem) => !problem.includes("404"));
-});
-
-test("effects and widget actions of the server's happen in the browser", async ({ person }) => {
-  await person.say("Show me an effect");
-  await expect(person.page).toHaveTitle("Named by the server");
-  await person.waitForEnd();
-
-  await person.say("Show me a widget");
-  await person.waitForEnd();
-  await person.press("Ask");
-  await expect(person.composer).toHaveValue("What is a widget?");
-  expect(person.asked).toEqual(["threads.create", "threads.add_user_message"]);
 });
 
 test("server-component: the document is made on the server, and has a policy and a guest", async ({

@@ -4,6 +4,7 @@ import {
   type Browser,
   type BrowserContext,
   type BrowserContextOptions,
+  test as base,
   expect,
   type Locator,
   type Page,
@@ -11,8 +12,51 @@ import {
 } from "@playwright/test";
 import { build } from "esbuild";
 import { chatkitConfig } from "@/chatkit.config";
-import type { Failures } from "../stand-in/failures";
-import { FRONTEND, RESULTS } from "./servers";
+import type { Failures } from "../stand-in/frame";
+import { FRONTEND, findChromium, RESULTS, sharedServers, whyNoChromium } from "./servers";
+
+export { expect };
+
+type Fixtures = {
+  withChromium: undefined;
+  /** Where the page is, built for production, with a backend behind it. */
+  address: string;
+  /** Brings somebody with a new browser, which in the end must have had nothing to complain of. */
+  newPerson: (options?: BrowserContextOptions) => Promise<Person>;
+  /** Somebody who has the page open. */
+  person: Person;
+};
+
+/** Tests of the page in a browser: real page, real backend, and a stand-in for OpenAI's element. */
+export const test = base.extend<Fixtures>({
+  withChromium: [
+    async ({ browserName }, use) => {
+      test.skip(browserName === "chromium" && !findChromium(), whyNoChromium());
+      await use(undefined);
+    },
+    { auto: true },
+  ],
+
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads here what a fixture needs.
+  address: ({}, use) => use(sharedServers().address),
+
+  newPerson: async ({ browser }, use) => {
+    const people: Person[] = [];
+    await use(async (options) => {
+      const person = await Person.enter(browser, options);
+      people.push(person);
+      return person;
+    });
+    for (const { context } of people) await context.close();
+    expect(people.flatMap(({ problems }) => problems)).toEqual([]);
+  },
+
+  person: async ({ newPerson, address }, use) => {
+    const person = await newPerson();
+    await person.open(address);
+    await use(person);
+  },
+});
 
 /** Where the page loads OpenAI's script from; the stand-in is served in its place. */
 export const CDN = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
@@ -61,7 +105,7 @@ export class Person {
     await route.fulfill({ contentType: "text/javascript", body: await standInScript() });
   }
 
-  /** Makes the element fail in one of the ways of tests/stand-in/failures.ts, from the next document on. */
+  /** Makes the element fail in one of the ways of tests/stand-in/frame.ts, from the next document on. */
   async letFail(failures: Failures): Promise<void> {
     await this.page.addInitScript((chosen) => {
       window.standIn = chosen;
@@ -172,17 +216,17 @@ export class Person {
     await expect(this.history).toBeVisible();
   }
 
-  /** Goes back to a conversation. */
-  async pick(title: string): Promise<void> {
+  /** Goes back to the newest conversation. */
+  async pickNewest(): Promise<void> {
     await this.openHistory();
-    await this.history.getByRole("button", { name: title, exact: true }).click();
+    await this.titles.first().click();
     await expect(this.log).toBeVisible();
   }
 
-  /** Goes back to a conversation until it holds a text, which the server may still be saving. */
-  async pickUntil(title: string, text: string): Promise<void> {
+  /** Goes back to the newest conversation until it holds a text, which the server may still be saving. */
+  async pickNewestUntil(text: string): Promise<void> {
     await expect(async () => {
-      await this.pick(title);
+      await this.pickNewest();
       expect(await this.log.innerText()).toContain(text);
     }).toPass({ timeout: 30_000 });
   }
@@ -232,7 +276,7 @@ export function standInScript(): Promise<string> {
 }
 
 async function bundle(): Promise<string> {
-  const entry = join(FRONTEND, "tests", "stand-in", "stand-in-chatkit.ts");
+  const entry = join(FRONTEND, "tests", "stand-in", "element.ts");
   const options = { bundle: true, format: "iife", charset: "utf8", write: false } as const;
   const { outputFiles } = await build({ ...options, entryPoints: [entry] });
   return outputFiles.map(({ text }) => text).join("");

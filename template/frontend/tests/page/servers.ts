@@ -1,46 +1,137 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { chromium } from "@playwright/test";
 
 /** Where things lie. */
 export const FRONTEND = fileURLToPath(new URL("../..", import.meta.url));
-export const BACKEND = fileURLToPath(new URL("../../../backend", import.meta.url));
+const BACKEND_TESTS = fileURLToPath(new URL("../../../backend/tests", import.meta.url));
 /** What the tests leave behind: pictures and logs. Playwright empties it before each run. */
 export const RESULTS = fileURLToPath(new URL("../../test-results", import.meta.url));
 
-/** A backend that answers as the demo assistant, and the secret by which it believes the page's server. */
-export type Backend = { address: string; secret: string };
+/** For machines without a GPU, a network and a microphone, and for root, whom the sandbox does not serve. */
+export const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
+];
 
-/** Where a page is, and where its server looks for its backend: there is none, and a test may put one of its own. */
-export type Orphan = { address: string; backend: string };
+const NAMES = ["chromium", "chromium-browser", "google-chrome"];
+
+/** The browser of this machine: CHROMIUM, one on the PATH, or Playwright's own; null where there is none. */
+export function findChromium(): string | null {
+  const { CHROMIUM, PATH = "" } = process.env;
+  if (CHROMIUM) return existsSync(CHROMIUM) ? CHROMIUM : null;
+  const folders = PATH.split(delimiter).filter(Boolean);
+  const candidates = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return [...candidates, chromium.executablePath()].find(existsSync) ?? null;
+}
+
+/** What a person is told on whose machine there is no browser. */
+export function whyNoChromium(): string {
+  const { CHROMIUM } = process.env;
+  if (CHROMIUM) return `CHROMIUM is ${CHROMIUM}, and there is no such file.`;
+  return (
+    "There is no Chromium on this machine, in which the page could be tested. Get one with your package manager, " +
+    "or with `npx playwright install chromium` in frontend/; or set CHROMIUM to the path of one."
+  );
+}
+
+const NOT_BUILT =
+  "The page is not built, and it is tested as it is in production: run `npm run build` first.";
+
+/**
+ * Makes sure that there is a page to start.
+ *
+ * @throws {Error} It is not built.
+ */
+export function expectBuild(): void {
+  if (!existsSync(join(FRONTEND, ".next", "BUILD_ID"))) throw plainError(NOT_BUILT);
+}
+
+/** An error for people: where in the tests it was thrown would help nobody. */
+function plainError(reason: string): Error {
+  return Object.assign(new Error(reason), { stack: reason });
+}
+
+/** A backend, and the secret by which it believes the page's server. */
+export type Backend = { address: string; secret: string };
 
 /** A running server, the process that it is, and how to end it. */
 export type Running<T> = { at: T; pid: number; stop: () => Promise<void> };
 
 type Environment = Record<string, string>;
 
-// Guests, whatever login the owner has set up.
-const GUESTS = { OIDC_ISSUER: "", BACKEND_COOKIES: "" };
+const STARTED = "SERVERS_OF_THE_PAGE";
 
-/** Starts the project's backend, on an empty database of its own. */
-export async function startBackend(): Promise<Running<Backend>> {
+/**
+ * Starts a backend and the page's server for all tests together, which Playwright calls before the first.
+ *
+ * Without a browser the tests are skipped, but where CI runs nothing is.
+ *
+ * @returns What ends them after the last.
+ * @throws {Error} Something is missing.
+ */
+export default async function startServers(): Promise<() => Promise<void>> {
+  if (!findChromium()) {
+    const reason = whyNoChromium();
+    if (process.env.CI) throw plainError(reason);
+    console.warn(`The tests of the page are skipped. ${reason}`);
+    return async () => {};
+  }
+  expectBuild();
+  const backend = await startBackend();
+  const page = await startPage(backend.at);
+  process.env[STARTED] = JSON.stringify({ address: page.at, backend: backend.at });
+  return async () => {
+    await page.stop();
+    await backend.stop();
+  };
+}
+
+/** Where the servers of all tests are: the page, built for production, and the backend behind it. */
+export function sharedServers(): { address: string; backend: Backend } {
+  return JSON.parse(process.env[STARTED] ?? "{}");
+}
+
+/**
+ * Starts the project's backend, on an empty database of its own, with the assistant of the tests.
+ *
+ * @param env Its settings, besides those of all tests.
+ */
+export async function startBackend(env: Environment = {}): Promise<Running<Backend>> {
+  const settings = Object.entries(env).map((setting) => setting.join("="));
   const program = await Program.start("backend", {
     program: process.env.UV ?? "uv", // set by `uv run`, also where uv is not on the PATH
-    args: ["run", "--no-sync", "python", "tests/page_backend.py"],
-    folder: BACKEND,
+    args: ["run", "--no-sync", "python", "-m", "contract.serving", ...settings],
+    folder: BACKEND_TESTS,
   });
   const line = await program.until(() => /^\{"address".*\}$/m.exec(program.output)?.[0]);
   return { at: JSON.parse(line), pid: program.pid, stop: () => program.closeInput() };
 }
 
+// Guests, whatever login the owner has set up.
+const GUESTS = { OIDC_ISSUER: "", BACKEND_COOKIES: "" };
+
+/** The settings of a page's server that has this backend behind it. */
+export function settingsFor({ address, secret }: Backend): Environment {
+  return { ...GUESTS, BACKEND_URL: address, CHATKIT_SECRET: secret, NEXT_TELEMETRY_DISABLED: "1" };
+}
+
 /**
  * Starts the page's server as in production.
  *
- * @param env Its settings, in the place of those that lead to the backend of the tests.
+ * @param env Its settings, in the place of those that lead to the backend.
  */
 export async function startPage(backend: Backend, env: Environment = {}): Promise<Running<string>> {
   const port = await freePort();
@@ -48,33 +139,8 @@ export async function startPage(backend: Backend, env: Environment = {}): Promis
   return startNode("page", ["scripts/start.mjs"], port, settings);
 }
 
-/** Starts the page's server with nobody at its backend's address. */
-export async function startOrphan(backend: Backend): Promise<Running<Orphan>> {
-  const nobody = `http://127.0.0.1:${await freePort()}`;
-  const page = await startPage(backend, { BACKEND_URL: nobody });
-  return { ...page, at: { address: page.at, backend: nobody } };
-}
-
-/**
- * Starts Next's development server as `uv run dev` does.
- *
- * @returns Nothing where one runs already: Next allows a single one in a folder.
- */
-export async function startDevelopment(backend: Backend): Promise<Running<string> | null> {
-  const port = await freePort();
-  const next = ["node_modules/next/dist/bin/next", "dev", "-H", "127.0.0.1", "-p", String(port)];
-  const settings = { ...settingsFor(backend), NODE_ENV: "development" };
-  return startNode("development", next, port, settings).catch((error: Error) => {
-    if (error.message.includes("already running")) return null;
-    throw error;
-  });
-}
-
-function settingsFor({ address, secret }: Backend): Environment {
-  return { ...GUESTS, BACKEND_URL: address, CHATKIT_SECRET: secret, NEXT_TELEMETRY_DISABLED: "1" };
-}
-
-async function startNode(
+/** Starts a program of Node's that serves at a port, and waits until it does. */
+export async function startNode(
   name: string,
   args: string[],
   port: number,
@@ -91,7 +157,8 @@ async function startNode(
   return { at: address, pid: program.pid, stop: () => program.stop() };
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,11 +1,33 @@
 import type {
+  Attachment,
   ChatKitOptions,
+  ComposerOption,
   HistoryOption,
+  OpenAIChatKit,
   StartScreenPrompt,
   ThreadItemActionsOption,
 } from "@openai/chatkit";
-import { Composer, type ComposerHands, drawAttachments, make, quietButton } from "./composer";
 import type { Item, Question, Thread, Widget } from "./wire";
+
+/** Makes an element: its properties, then what is in it. */
+function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Makes a button that is not the main one. */
+function quietButton(
+  label: string,
+  onclick: () => void,
+  properties: Partial<HTMLButtonElement> = {},
+): HTMLButtonElement {
+  return make("button", { type: "button", className: "quiet", onclick, ...properties }, label);
+}
 
 const NAME = "Stand-in for OpenAI's ChatKit element";
 
@@ -144,16 +166,16 @@ export class Frame {
 }
 
 export type Action = { type: string; payload?: Record<string, unknown>; handler?: string };
-export type Answers = Record<string, { values: string[]; skipped: boolean }>;
+type Answers = Record<string, { values: string[]; skipped: boolean }>;
 
 /** What a person can do with widgets and forms. */
-export interface ItemHands {
+interface ItemHands {
   act(action: Action, item: { id: string; widget: Widget }): void;
   answer(item: Item, status: "answered" | "skipped", answers: Answers): void;
 }
 
 /** Draws an item of a thread; null for what the real element hides. */
-export function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
+function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
   switch (item.type) {
     case "user_message":
       return article("You", "", item.content.map((part) => part.text).join(""));
@@ -240,17 +262,17 @@ function drawQuestion({ id, question, options }: Question): Node {
   return make("fieldset", {}, make("legend", {}, question), ...options.map(choice));
 }
 
-export type Feedback = "positive" | "negative";
+type Feedback = "positive" | "negative";
 
 /** What a person can do with an answer. */
-export interface ActionHands {
+interface ActionHands {
   /** Resolves to whether the server has taken it. */
   judge(item: Item, kind: Feedback): Promise<boolean>;
   retry(item: Item): void;
 }
 
 /** Draws the buttons below an answer, if the options want any. */
-export function drawActions(item: Item, options: ThreadItemActionsOption, hands: ActionHands): HTMLElement[] {
+function drawActions(item: Item, options: ThreadItemActionsOption, hands: ActionHands): HTMLElement[] {
   if (item.type !== "assistant_message") return [];
   const judge = (kind: Feedback) => hands.judge(item, kind);
   const thumbs = [
@@ -271,14 +293,14 @@ function thumb(sign: string, ariaLabel: string, judge: () => Promise<boolean>): 
 }
 
 /** What a person can do with the list of conversations. */
-export interface HistoryHands {
+interface HistoryHands {
   open(threadId: string | null): void;
   rename(thread: Thread, title: string): void;
   deleteThread(thread: Thread): void;
 }
 
 /** The list of conversations. */
-export class History {
+class History {
   readonly element = make("nav", { ariaLabel: "History", hidden: true });
   private options: HistoryOption = {};
 
@@ -328,8 +350,354 @@ export class History {
   }
 }
 
+export type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
+export type Draft = Parameters<OpenAIChatKit["setComposerValue"]>[0];
+
+/** What the composer needs of the others. */
+interface ComposerHands extends AttachmentHands {
+  say(message: Message): void;
+  stop(): void;
+  chooseTool(toolId: string | null): void;
+  /** Resolves to what was said; null when that cannot be had, which is told. */
+  transcribe(speech: Blob): Promise<string | null>;
+}
+
+/** Where a person writes: the text, its files, and which model and tool it is for. */
+class Composer {
+  readonly element: HTMLFormElement;
+  private readonly tray: AttachmentTray;
+  private readonly models: Picker;
+  private readonly tools: Picker;
+  private readonly dictation: Dictation;
+  private readonly input = make("input", { autocomplete: "off" });
+  private readonly send = make("button", { type: "submit" }, "Send");
+  private readonly stop: HTMLButtonElement;
+  private options: ComposerOption = {};
+
+  constructor(private readonly hands: ComposerHands) {
+    this.tray = new AttachmentTray(hands);
+    this.models = new Picker("Model", null, () => {});
+    this.tools = new Picker("Tool", "No tool", (id) => this.changeTool(id));
+    this.dictation = new Dictation(async (speech) => {
+      this.input.value += (await hands.transcribe(speech)) ?? "";
+    });
+    this.stop = make("button", { type: "button", hidden: true, onclick: () => hands.stop() }, "Stop");
+    const { picker, list } = this.tray;
+    this.element = make(
+      "form",
+      { className: "composer", onsubmit: this.submit },
+      list,
+      make(
+        "div",
+        {},
+        this.input,
+        picker,
+        this.dictation.button,
+        this.models.element,
+        this.tools.element,
+        this.send,
+        this.stop,
+      ),
+    );
+  }
+
+  apply(options: ComposerOption = {}): void {
+    this.options = options;
+    this.tray.apply(options.attachments);
+    this.models.offer(options.models);
+    this.tools.offer(options.tools);
+    this.dictation.button.hidden = !options.dictation?.enabled;
+    this.showPlaceholder();
+  }
+
+  /** Begins or ends a turn: while the server answers there is Stop in the place of Send. */
+  turn(isRunning: boolean): void {
+    this.send.hidden = isRunning;
+    this.stop.hidden = !isRunning;
+  }
+
+  allowStop(isAllowed: boolean): void {
+    this.stop.hidden = !isAllowed;
+  }
+
+  focus(): void {
+    this.input.focus();
+  }
+
+  async write({ text, content, attachments, files, selectedToolId, selectedModelId }: Draft): Promise<void> {
+    this.input.value = text ?? content?.map((part) => part.text).join("") ?? this.input.value;
+    if (selectedToolId !== undefined) {
+      this.tools.choose(selectedToolId);
+      this.changeTool(selectedToolId);
+    }
+    if (selectedModelId) this.models.choose(selectedModelId);
+    for (const attachment of attachments ?? []) this.tray.put(attachment);
+    await this.tray.add(files ?? []);
+  }
+
+  private changeTool(id: string | null): void {
+    this.showPlaceholder();
+    this.hands.chooseTool(id);
+  }
+
+  private showPlaceholder(): void {
+    const tool = this.options.tools?.find(({ id }) => id === this.tools.chosen);
+    const placeholder = tool?.placeholderOverride ?? this.options.placeholder ?? "Message the AI";
+    this.input.placeholder = this.input.ariaLabel = placeholder;
+  }
+
+  private readonly submit = (event: Event) => {
+    event.preventDefault();
+    const text = this.input.value.trim();
+    if (!text || this.send.hidden) return;
+    this.input.value = "";
+    const attachments: Attachment[] = this.tray.take();
+    const [tool, model] = [this.tools.chosen, this.models.chosen];
+    this.hands.say({ text, attachments, ...(tool && { toolChoice: { id: tool } }), ...(model && { model }) });
+    if (tool && !this.options.tools?.find(({ id }) => id === tool)?.persistent) {
+      this.tools.choose(null);
+      this.changeTool(null);
+    }
+  };
+}
+
+type Options = NonNullable<ComposerOption["attachments"]>;
+
+const MAX_COUNT = 10;
+const MAX_BYTES = 100 * 1024 * 1024;
+
+// The real element's frame has a policy for images of its own.
+const LOADED_BY_THE_FRAME = /^(https|data|blob):/;
+
+/** What the tray of files needs of the others. */
+interface AttachmentHands {
+  upload(file: File): Promise<Attachment>;
+  discard(attachment: Attachment): void;
+  warn(message: string): void;
+}
+
+/** Draws files: images as pictures, others by their names. */
+function drawAttachments(
+  attachments: Attachment[],
+  remove: ((attachment: Attachment) => void) | null = null,
+): HTMLElement {
+  const entries = attachments.map((attachment) => {
+    const entry = make("li", {}, picture(attachment), attachment.name);
+    const ariaLabel = `Remove ${attachment.name}`;
+    if (remove) entry.append(quietButton("✕", () => remove(attachment), { ariaLabel }));
+    return entry;
+  });
+  return make("ul", { className: "attachments", ariaLabel: "Attachments" }, ...entries);
+}
+
+function picture(attachment: Attachment): Node | string {
+  if (attachment.type !== "image") return "";
+  const src = LOADED_BY_THE_FRAME.test(attachment.preview_url) ? attachment.preview_url : "";
+  return make("img", { alt: attachment.name, ...(src && { src }) });
+}
+
+/** The files of the message that is being written. */
+class AttachmentTray {
+  readonly list = make("div");
+  readonly picker = make("label", { className: "quiet", hidden: true }, "Attach files");
+  private readonly input = make("input", { type: "file", multiple: true });
+  private options: Options = { enabled: false };
+  private attachments: Attachment[] = [];
+
+  constructor(private readonly hands: AttachmentHands) {
+    this.picker.append(this.input);
+    this.input.onchange = async () => {
+      await this.add([...(this.input.files ?? [])]);
+      this.input.value = "";
+    };
+  }
+
+  apply(options: Options | undefined): void {
+    this.options = options ?? { enabled: false };
+    this.picker.hidden = !this.options.enabled;
+    this.input.accept = Object.entries(this.options.accept ?? {})
+      .flatMap(([type, extensions]) => [type, ...extensions])
+      .join(",");
+  }
+
+  /** Uploads files that the person has chosen; what cannot be had is told. */
+  async add(files: File[]): Promise<void> {
+    this.input.disabled = true;
+    for (const file of files) {
+      try {
+        this.check(file);
+        this.put(await this.hands.upload(file));
+      } catch (error) {
+        this.hands.warn(`${file.name}: ${(error as Error).message}`);
+      }
+    }
+    this.input.disabled = false;
+  }
+
+  /** Shows a file that is uploaded already. */
+  put(attachment: Attachment): void {
+    this.attachments.push(attachment);
+    this.draw();
+  }
+
+  /** Hands the files over and forgets them. */
+  take(): Attachment[] {
+    const taken = this.attachments;
+    this.attachments = [];
+    this.draw();
+    return taken;
+  }
+
+  private draw(): void {
+    const remove = (attachment: Attachment) => {
+      this.attachments = this.attachments.filter(({ id }) => id !== attachment.id);
+      this.draw();
+      this.hands.discard(attachment);
+    };
+    this.list.replaceChildren(
+      ...(this.attachments.length ? [drawAttachments(this.attachments, remove)] : []),
+    );
+  }
+
+  private check({ type, size }: File): void {
+    const { maxCount = MAX_COUNT, maxSize = MAX_BYTES, accept } = this.options;
+    if (this.attachments.length >= maxCount) throw new Error(`At most ${maxCount} files.`);
+    if (accept && !accept[type]) throw new Error(`Files of the type ${type || "unknown"} are not taken.`);
+    const limit = typeof maxSize === "number" ? maxSize : limitOf(maxSize, type);
+    if (size > limit) throw new Error(`Larger than ${limit} bytes.`);
+  }
+}
+
+function limitOf(limits: Record<string, number>, type: string): number {
+  return limits[type] ?? limits[type.replace(/\/.*/, "/*")] ?? limits["*"] ?? limits[""] ?? MAX_BYTES;
+}
+
+/** A button that records speech until it is pressed again. */
+class Dictation {
+  readonly button = quietButton("Dictate", () => this.press(), { hidden: true });
+  private recorder: MediaRecorder | null = null;
+
+  constructor(private readonly hear: (speech: Blob) => void) {}
+
+  private async press(): Promise<void> {
+    if (this.recorder) return this.recorder.stop();
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    const recorder = new MediaRecorder(stream);
+    recorder.ondataavailable = ({ data }) => this.hear(data);
+    recorder.onstop = () => {
+      for (const track of stream.getTracks()) track.stop();
+      this.show(null);
+    };
+    recorder.onstart = () => this.show(recorder);
+    recorder.start();
+  }
+
+  private show(recorder: MediaRecorder | null): void {
+    this.recorder = recorder;
+    this.button.textContent = recorder ? "Stop dictating" : "Dictate";
+  }
+}
+
+/** Something that can be chosen, as the options name it. */
+type Choice = { id: string; label: string; disabled?: boolean; default?: boolean };
+
+/** A list to choose from, which is there only when there is something to choose. */
+class Picker {
+  readonly element: HTMLSelectElement;
+  private offered = "";
+
+  /**
+   * @param label What it is called.
+   * @param none What is called to choose nothing, where that is possible.
+   */
+  constructor(
+    label: string,
+    private readonly none: string | null,
+    onchange: (id: string | null) => void,
+  ) {
+    this.element = make("select", {
+      ariaLabel: label,
+      hidden: true,
+      onchange: () => onchange(this.chosen),
+    });
+  }
+
+  /** Offers choices; what is chosen stays so while the choices are the same. */
+  offer(choices: Choice[] = []): void {
+    const offered = JSON.stringify(choices);
+    if (offered === this.offered) return;
+    this.offered = offered;
+    this.element.hidden = choices.length === 0;
+    const options = choices.map(({ id, label, disabled = false, default: selected = false }) =>
+      make("option", { value: id, disabled, selected }, label),
+    );
+    const nothing = this.none === null ? [] : [make("option", { value: "" }, this.none)];
+    this.element.replaceChildren(...nothing, ...options);
+  }
+
+  get chosen(): string | null {
+    return this.element.value || null;
+  }
+
+  choose(id: string | null): void {
+    this.element.value = id ?? "";
+  }
+}
+
+/** What the element can be told to do wrong. */
+export type Failures = Partial<Record<keyof typeof FAILURES, boolean>>;
+
+/** What happens in the place of a chat. */
+export type Failure = {
+  /** Is it ready first? The real one is as soon as its frame has loaded, whatever comes of it. */
+  isReady?: true;
+  error?: { name: string; message: string };
+  /** Does it take its frame away? The element itself stays, and is empty. */
+  leaves?: true;
+};
+
+/** The failures of the real element, in its own words as far as they are known. */
+export const FAILURES = {
+  refusesDomain: {
+    isReady: true,
+    error: {
+      name: "IntegrationError",
+      message:
+        "Domain verification failed for https://chat.example.com. Please register your domain at " +
+        "https://platform.openai.com/settings/organization/security/domain-allowlist.",
+    },
+    leaves: true,
+  },
+  refusesOptions: {
+    isReady: true,
+    error: { name: "FatalAppError", message: 'ChatKit.create():\n✖ Unrecognized key: "them"' },
+  },
+  failsBeforeReady: { error: { name: "FatalAppError", message: "The frame could not be loaded." } },
+  neverReady: {},
+  removesItself: { isReady: true, leaves: true },
+} as const satisfies Record<string, Failure>;
+
+declare global {
+  interface Window {
+    /** Set by a test before the script runs: `window.standIn = { refusesDomain: true }`. */
+    standIn?: Failures;
+  }
+}
+
+/** The failure that the test has chosen. */
+export function chosenFailure(): Failure | null {
+  const names = Object.keys(FAILURES) as (keyof typeof FAILURES)[];
+  const chosen = names.find((name) => window.standIn?.[name]);
+  return chosen ? FAILURES[chosen] : null;
+}
+
+/** An error by the name that the real element gives it. */
+export function errorNamed(name: string, message: string): Error {
+  return Object.assign(new Error(message), { name });
+}
+
 /** How the stand-in looks: plain, with the colours of the options, light or dark. */
-export const LOOK = `
+const LOOK = `
 :host { color-scheme: light; color: light-dark(#1b1b1f, #ececf1); background: light-dark(#fff, #17171a); }
 :host([data-scheme="dark"]) { color-scheme: dark; }
 * { box-sizing: border-box; font: inherit; }

@@ -2,9 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Slug } from "@/kit/causes";
 import type { SECTIONS } from "@/kit/pitfalls";
-import { expect, test } from "../page/fixtures";
 import { CDN, expectNoBarriers, type Person } from "../page/person";
 import { FRONTEND } from "../page/servers";
+import { expect, test } from "./other-pages";
+
+// One after the other: Next allows a single development server in a folder.
+test.describe.configure({ mode: "default" });
 
 /** What the owner can do about a pitfall. */
 function cureOf(slug: Slug): string {
@@ -48,7 +51,8 @@ test("localhost-is-not-one-place: whoever opens localhost ends at 127.0.0.1, as 
   await person.say("Hello from localhost");
   await person.waitForEnd();
   await person.open(developmentAddress);
-  await person.pick("Hello from localhost");
+  await person.pickNewest();
+  await expect(person.said).toHaveText("Hello from localhost");
 });
 
 test.describe("the owner is told everything", () => {

@@ -14,8 +14,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { guestCookie, signGuest } from "@/kit/server/guest";
-import { expectBuild } from "../page/chromium";
-import { type Backend, type Running, startPage } from "../page/servers";
+import { type Backend, expectBuild, type Running, startPage } from "../page/servers";
 import { answerJson, startEvents } from "./fake-backend";
 import { CHUNK, claimsOf, GUEST, SECRET, stubSecret } from "./page-request";
 

@@ -1,8 +1,6 @@
 import type { ChatKitOptions, OpenAIChatKit } from "@openai/chatkit";
-import { chatkitConfig } from "@/chatkit.config";
-import { expect, test } from "../page/fixtures";
-import { standInScript } from "../page/person";
-import { FAILURES, type Failure, type Failures } from "../stand-in/failures";
+import { expect, standInScript, test } from "../page/person";
+import { FAILURES, type Failure, type Failures } from "../stand-in/frame";
 
 function failureNamed(name: keyof Failures): Failure {
   return FAILURES[name];
@@ -34,19 +32,6 @@ test("the model and the tool that are chosen go with the message", async ({ pers
   });
   await expect(person.answers).toContainText("You said: “Proxies”");
   await person.waitForEnd();
-});
-
-test("dictation is there where it is wanted, and says what it needs", async ({ person }) => {
-  const dictate = person.element.getByRole("button", { name: "Dictate" });
-  await expect(dictate).toHaveCount(chatkitConfig.composer?.dictation?.enabled ? 1 : 0);
-  const options: ChatKitOptions = { api: API, composer: { dictation: { enabled: true } } };
-  await person.element.evaluate((chatkit, given) => (chatkit as OpenAIChatKit).setOptions(given), options);
-  await dictate.click();
-  const stop = () => person.press("Stop dictating");
-  expect(await person.statusOf("input.transcribe", stop)).toBe(400);
-  await expect(person.alert).toContainText("Dictation needs a model. Put an OPENAI_API_KEY");
-  await person.expectProblem("400");
-  await person.expectProblem("Dictation needs a model");
 });
 
 for (const name of Object.keys(FAILURES) as (keyof Failures)[]) {

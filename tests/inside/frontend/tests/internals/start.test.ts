@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectSettings } from "@/kit/server/status";
-import { expectBuild } from "../page/chromium";
+import { expectBuild } from "../page/servers";
 import { SECRET, stubSecret } from "./page-request";
 
 const NOT_RANDOM = [

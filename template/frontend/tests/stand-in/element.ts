@@ -12,9 +12,17 @@ import type {
   CustomApiConfig,
   OpenAIChatKit,
 } from "@openai/chatkit";
-import type { Draft, Message } from "./composer";
-import { chosenFailure, errorNamed, FAILURES, type Failure } from "./failures";
-import { type Action, Frame, type FrameHands } from "./frame";
+import {
+  type Action,
+  chosenFailure,
+  type Draft,
+  errorNamed,
+  FAILURES,
+  type Failure,
+  Frame,
+  type FrameHands,
+  type Message,
+} from "./frame";
 import { Conversation, type Item, type Page, type StreamEvent, type Thread, upload, Wire } from "./wire";
 
 const HISTORY_LIMIT = 9999;

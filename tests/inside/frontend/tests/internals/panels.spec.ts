@@ -1,9 +1,8 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { Locator } from "@playwright/test";
 import type { Slug } from "@/kit/causes";
-import { expect, test } from "./fixtures";
-import { expectNoBarriers, type Person } from "./person";
-import type { Orphan } from "./servers";
+import { expectNoBarriers, type Person } from "../page/person";
+import { expect, type Orphan, test } from "./other-pages";
 
 const LATE = { timeout: 12_000 };
 
