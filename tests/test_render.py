@@ -134,6 +134,23 @@ ROOMS = {
 }
 """Where the files of a project are; of two places the longer one counts."""
 
+NAMED = re.compile(r"(?<![\w/.-])(?:backend|frontend|tools|docs)/[\w./\[\]-]*[\w]")
+"""A file or a folder, as documents name it."""
+
+MADE = ("backend/.postgres", "frontend/test-results")
+"""What only commands make."""
+
+
+@each_variant
+def test_documents_name_files_that_are_there(project_of: Installed, variant: Variant) -> None:
+    project = project_of(variant).path
+    documents = [file for file in files(project) if file.suffix in {".md", ".example"}]
+    assert len(documents) > 10
+    for document in documents:
+        named = set(NAMED.findall(document.read_text())) - set(MADE)
+        assert not [name for name in named if not (project / name).exists()], document
+
+
 FILES = 215
 SOURCE_FILES = 15
 

@@ -1,4 +1,7 @@
-"""The titles that the history shows: this file is yours to change."""
+"""The titles that the history shows: this file is yours to change.
+
+A title may take its time, as a model's does: make `title_of` an `async def`, nobody waits for it.
+"""
 
 from chatkit.types import UserMessageItem
 

@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     message_max_characters: int = Field(default=50_000, ge=0)
     """How long a message may be, the output of a client tool, and the answers in a form."""
 
+    guest_history_days: int = Field(default=0, ge=0)
+    """How many days the conversations of guests are kept after the last item; 0 for ever."""
+
     uploads_per_minute: int = Field(default=60, ge=0)
     """How many files a person may upload or announce in a minute."""
 

@@ -1,4 +1,4 @@
-"""Removes files that were uploaded and never sent, and what is left of what was deleted."""
+"""Removes what is not to be kept: files that were never sent, and what guests wrote long ago."""
 
 import asyncio
 import logging
@@ -10,6 +10,9 @@ from kit.attachments import file_store
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import overwrite_deleted
 from kit.http.health import explain_database_error
+from kit.people.identity import RequestContext
+from kit.people.limits import GUEST
+from kit.settings import get_settings
 
 logger = logging.getLogger("app.attachments")
 
@@ -26,6 +29,8 @@ async def sweep_for_ever(store: ChatKitStore) -> None:
     while True:
         try:
             await sweep(store, datetime.now(UTC) - KEEP)
+            if days := get_settings().guest_history_days:
+                await forget_guests(store, datetime.now(UTC) - timedelta(days=days))
             await overwrite_deleted()
         except (DBAPIError, OSError) as error:  # a database that fails now may answer in an hour
             logger.error("%s. %s", NOT_REMOVED, explain_database_error(error))
@@ -42,6 +47,13 @@ async def sweep(store: ChatKitStore, before: datetime) -> None:
             await store.delete_disowned_attachment(attachment_id)
         except Exception:  # the next sweep finds its record again
             logger.exception("The file %s could not be removed", attachment_id)
+
+
+async def forget_guests(store: ChatKitStore, since: datetime) -> None:
+    """Remove the conversations of guests, with their files, that have no item since a time."""
+    for thread_id, owner in await store.list_idle_threads(GUEST, since):
+        for attachment_id in await store.remove_thread(thread_id, RequestContext(owner), since):
+            await remove(store, attachment_id)
 
 
 async def remove(store: ChatKitStore, attachment_id: str) -> None:

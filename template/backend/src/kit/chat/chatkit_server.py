@@ -1,5 +1,7 @@
 """ChatKit's protocol: what a request does, what is sent and what is stored."""
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ from chatkit.types import (
     ThreadsDeleteReq,
     ThreadsRetryAfterItemReq,
     ThreadStreamEvent,
+    ThreadUpdatedEvent,
     TranscriptionResult,
     UserMessageInput,
     UserMessageItem,
@@ -53,8 +56,10 @@ from kit.http.request_handling import explain_failure, naming_request
 from kit.http.request_log import note_failure
 from kit.people.identity import RequestContext
 
+logger = logging.getLogger("app.chat")
+
 Transcribe = Callable[[AudioInput], Awaitable[TranscriptionResult]]
-TitleOf = Callable[[UserMessageItem], str]
+TitleOf = Callable[[UserMessageItem], str | Awaitable[str]]
 
 DELETED = "This conversation was deleted while it was answered."
 
@@ -174,13 +179,15 @@ class ChatKitServer(BaseServer[RequestContext]):
             assistant: answers messages, and what a person does in a widget.
             files: the people's files.
             transcribe: makes text of what a person dictates.
-            title_of: makes the title of a conversation of its first message.
+            title_of: makes the title of a conversation of its first message. One that takes its
+                time, such as a model's, comes while the answer is written.
         """
         super().__init__(ServedStore(), files)
         self.files = files
         self._assistant = assistant
         self._transcribe = transcribe
         self._title_of = title_of
+        self._naming = set[asyncio.Task[ThreadMetadata | None]]()
 
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
@@ -327,9 +334,12 @@ class ChatKitServer(BaseServer[RequestContext]):
             id=self.store.generate_thread_id(context), created_at=datetime.now()
         )
         message = await self._build_user_message_item(message_input, thread, context)
-        thread.title = self._title_of(message)
+        title = self._title_of(message)
+        if isinstance(title, str):
+            thread.title = title
         await self.store.add_thread(thread, message, context)
         self.store.loaded(context).threads[thread.id] = thread.model_copy(deep=True)
+        naming = None if isinstance(title, str) else self._start_naming(thread, title, context)
         yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
         yield ThreadItemDoneEvent(item=message)
         with running_turn(thread.id):
@@ -337,6 +347,37 @@ class ChatKitServer(BaseServer[RequestContext]):
                 thread, context, lambda: self.respond(thread, message, context)
             ):
                 yield event
+            if naming and (named := await asyncio.shield(naming)):
+                yield ThreadUpdatedEvent(thread=self._to_thread_response(named))
+
+    def _start_naming(
+        self, thread: ThreadMetadata, title: Awaitable[str], context: RequestContext
+    ) -> asyncio.Task[ThreadMetadata | None]:
+        """Wait for a title in a task of its own, which goes on when the answer is stopped."""
+        naming = asyncio.create_task(self._name(thread, title, context))
+        self._naming.add(naming)
+        naming.add_done_callback(self._naming.discard)
+        return naming
+
+    async def _name(
+        self, thread: ThreadMetadata, title: Awaitable[str], context: RequestContext
+    ) -> ThreadMetadata | None:
+        """Give a thread its title, and return it as it is now; None where it has none after all."""
+        then = RequestContext(context.owner, context.request_id)
+        try:
+            words = await title
+            named = await self.store.load_thread(thread.id, then)
+            if named.title is None:  # whoever has given it one meanwhile has the last word
+                named.title = words
+                await self.store.save_thread(named, then)
+            return named
+        except NotFoundError:  # it was deleted
+            return None
+        except Exception as error:
+            explain_failure(
+                error, context.request_id
+            )  # in the log; the answer is there all the same
+            return None
 
     async def _continue_thread(
         self, thread_id: str, request: StreamingReq, context: RequestContext

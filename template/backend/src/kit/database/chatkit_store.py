@@ -208,10 +208,27 @@ class ChatKitStore(Store[RequestContext]):
         """Delete a thread and its items; without effect where there is none."""
         await self.remove_thread(thread_id, context)
 
-    async def remove_thread(self, thread_id: str, context: RequestContext) -> Sequence[str]:
-        """Delete a thread and its items, and return the ids of its files, which are in none now."""
+    async def remove_thread(
+        self, thread_id: str, context: RequestContext, idle_since: datetime | None = None
+    ) -> Sequence[str]:
+        """Delete a thread and its items, and return the ids of its files, which are in none now.
+
+        Args:
+            thread_id: which one; without effect where there is none.
+            context: whose it is.
+            idle_since: without effect, too, if it has a newer item.
+        """
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
+                return []
+            if idle_since and await session.scalar(
+                select(tables.Message.id)
+                .where(
+                    tables.Message.conversation_id == thread_id,
+                    tables.Message.created_at >= idle_since,
+                )
+                .limit(1)
+            ):
                 return []
             files = await session.scalars(
                 select(tables.Attachment.id).where(tables.Attachment.conversation_id == thread_id)
@@ -221,6 +238,23 @@ class ChatKitStore(Store[RequestContext]):
                 delete(tables.Conversation).where(tables.Conversation.id == thread_id)
             )
             return attachment_ids
+
+    async def list_idle_threads(self, owners: str, since: datetime) -> Sequence[tuple[str, str]]:
+        """Return the ids and the owners of threads that have no item since a time.
+
+        Args:
+            owners: what the names of the owners begin with.
+            since: threads that were made later are not among them either.
+        """
+        table, items = tables.Conversation, tables.Message
+        newer = select(items.id).where(items.conversation_id == table.id, items.created_at >= since)
+        query = select(table.id, table.owner).where(
+            table.owner.startswith(owners, autoescape=True),
+            table.created_at < since,
+            ~newer.exists(),
+        )
+        async with read() as session:
+            return [(thread_id, owner) for thread_id, owner in await session.execute(query)]
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
