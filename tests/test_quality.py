@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import yaml
 from conftest import BUILT, Install, Installed, Made
 from filelock import FileLock
 from support.inside import INSIDE, lay
+from support.owner_edits import remove_examples
 from support.pitfall_tests import keep_pictures, run_playwright
 from support.projects import Project, render_committed, share
 from support.variants import (
@@ -203,16 +202,11 @@ def test_what_the_page_is_made_of_works(laid: Project, tmp_path: Path) -> None:
 
 
 def test_owners_may_change_what_is_an_example(install: Install, tmp_path: Path) -> None:
-    """The example tools and the demo: what the contract promises is not about them."""
-    project = install(render_committed(tmp_path / "my-chat", DEFAULT))
-    backend = project.path / "backend"
-    shutil.rmtree(backend / "src" / "kit" / "demo")
-    assistant = backend / "src" / "app" / "assistant.py"
-    text = re.sub(r"(?s)@function_tool.*?\n\n\n(?=agent|@)", "", assistant.read_text())
-    text, tools = re.subn(r"tools=\[.*?\]", "tools=[]", text)
-    text, stops = re.subn(r"    # [^\n]*\n    tool_use_behavior=[^\n]*\n", "", text)
-    assert (tools, stops, "function_tool" in text.partition("agent =")[2]) == (1, 1, False)
-    assistant.write_text(text)
+    """The example tools and the demo: what the contract promises is not about them.
+
+    Of the page's tests test_page.py shows it.
+    """
+    project = remove_examples(install(render_committed(tmp_path / "my-chat", DEFAULT)))
     files = ("test_assistant.py", CONVERSATIONS, "contract/test_model.py")
     project.run(
         "uv", "run", "--no-sync", "pytest", *(f"tests/{one}" for one in files), cwd="backend"

@@ -1,6 +1,7 @@
 """What the owner of a project changes in it, in every file that its README says is theirs."""
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,6 +155,36 @@ def add_packages_and_a_route(project: Project) -> None:
     with (project.path / MAIN).open("a", encoding="utf-8") as main:
         main.write(ROUTE)
     project.commit("Add packages and a route")
+
+
+EXAMPLES_OF_THE_PAGE = {
+    "client-tools.ts": ("getBrowserTime", '[["get_browser_time", getBrowserTime]]'),
+    "effects.ts": ("nameTheTab", '[["demo.effect", nameTheTab]]'),
+    "widget-actions.ts": ("writeQuestion", '[["demo.ask", writeQuestion]]'),
+}
+"""In `frontend/src/components/chat`: the function of each example, and where it is listed."""
+
+
+def remove_examples(project: Project) -> Project:
+    """Take out what is there as an example: tools, effects, prompts and the demo; commit it."""
+    shutil.rmtree(project.path / "backend" / "src" / "kit" / "demo")
+    assistant = project.path / "backend" / "src" / "app" / "assistant.py"
+    text = re.sub(r"(?s)@function_tool.*?\n\n\n(?=agent|@)", "", assistant.read_text())
+    text, tools = re.subn(r"tools=\[.*?\]", "tools=[]", text)
+    text, stops = re.subn(r"    # [^\n]*\n    tool_use_behavior=[^\n]*\n", "", text)
+    assert (tools, stops, "function_tool" in text.partition("agent =")[2]) == (1, 1, False)
+    assistant.write_text(text)
+    for name, (function, entries) in EXAMPLES_OF_THE_PAGE.items():
+        file = project.path / "frontend" / "src" / "components" / "chat" / name
+        text, functions = re.subn(rf"(?s)\nfunction {function}\(.*?\n}}\n", "", file.read_text())
+        assert (functions, text.count(entries), text.count(function)) == (1, 1, 1), name
+        file.write_text(text.replace(entries, ""))
+    config = project.path / "frontend" / "src" / "chatkit.config.ts"
+    text, prompts = re.subn(r"(?s)prompts: \[.*?\n    \]", "prompts: []", config.read_text())
+    assert prompts == 1
+    config.write_text(text)
+    project.commit("Take out what is an example")
+    return project
 
 
 def edits_of(project: Project) -> list[Edit]:
