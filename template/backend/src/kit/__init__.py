@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kit.errors import RefusedError
     from kit.llm.agent_run import ChatContext, run_agent
     from kit.people.identity import Headers, Identity, RequestContext
+    from kit.people.limits import limit_rate
     from kit.settings import get_settings
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "Turn": "kit.chat.turns",
     "generate_id": "kit.database.chatkit_store",
     "get_settings": "kit.settings",
+    "limit_rate": "kit.people.limits",
     "read": "kit.database.engine",
     "run_agent": "kit.llm.agent_run",
     "write": "kit.database.engine",
@@ -48,6 +50,7 @@ __all__ = [
     "Turn",
     "generate_id",
     "get_settings",
+    "limit_rate",
     "read",
     "run_agent",
     "write",

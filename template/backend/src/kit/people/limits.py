@@ -92,6 +92,27 @@ async def count_upload(context: RequestContext) -> None:
     await _count([_Rate(most, ("upload", sender_of(context)), words)])
 
 
+async def limit_rate(name: str, owner: str, per_minute: int, guests_per_minute: int = 0) -> None:
+    """Count what somebody asks of a route of yours.
+
+    Args:
+        name: what is counted.
+        owner: who asks.
+        per_minute: how often each may; 0 is without end.
+        guests_per_minute: how often all guests together may: a new cookie is a new guest.
+
+    Raises:
+        RefusedError: there have been all of this minute (429); says when to go on. Nothing is
+            counted then.
+    """
+    words = "{} a minute are the most here."
+    rates = [_Rate(per_minute, ("route", name, owner), words)]
+    if owner.startswith(GUEST):
+        words = "{} a minute are the most for all guests together."
+        rates.append(_Rate(guests_per_minute, ("route of guests", name), words))
+    await _count(rates)
+
+
 @contextmanager
 def running_turn_of(context: RequestContext) -> Iterator[None]:
     """Count a turn as one that runs, until the end of the block.

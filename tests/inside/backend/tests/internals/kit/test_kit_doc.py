@@ -27,6 +27,7 @@ EXAMPLES = {
     "without_one": "Answer without one",
     "storing": "Store something",
     "refusing": "Say who asks, and refuse",
+    "limiting": "Routes of your own",
 }
 """The sections of the page that have an example, and the modules that they become."""
 
@@ -124,5 +125,24 @@ def test_who_is_refused(run: Run) -> None:
         with pytest.raises(kit.RefusedError, match=r"Who are you\?") as refused:
             await refusing.identify({})
         assert refused.value.status == 401
+
+    run(work())
+
+
+def test_what_a_route_limits(run: Run) -> None:
+    make_report = import_module("limiting").make_report
+
+    async def work() -> None:
+        for _ in range(10):
+            assert await make_report("ada") == "All about ada"
+        with pytest.raises(kit.RefusedError, match="10 a minute are the most here") as refused:
+            await make_report("ada")
+        assert refused.value.status == 429
+        assert refused.value.retry_after
+        for number in range(100):
+            await make_report(f"guest_{number}")
+        with pytest.raises(kit.RefusedError, match="100 a minute are the most for all"):
+            await make_report("guest_100")
+        await make_report("bob")
 
     run(work())

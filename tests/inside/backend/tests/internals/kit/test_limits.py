@@ -75,6 +75,17 @@ def test_a_turn_counts_until_it_is_over(database: URL) -> None:
         wait_until(lambda: bob.post("threads.create", **greeting).status_code == 200)
 
 
+def test_the_limits_of_the_chat_count_no_route_of_yours(database: URL) -> None:
+    with run_server(database, REQUESTS_AT_ONCE="1", TURNS_PER_MINUTE="1") as server:
+        ada = server.someone()
+        with ada.say_slowly("a long answer") as events:
+            thread_id = next(events)["thread"]["id"]
+            assert ada.post("threads.list").status_code == 429
+            url = f"{server.address}/conversations/{thread_id}/count"
+            statuses = {httpx2.get(url, headers=ada.headers).status_code for _ in range(5)}
+    assert statuses == {200}
+
+
 def test_requests_at_once_are_limited(database: URL) -> None:
     """Of every kind: an answer that is a stream, too, until it is over."""
     with run_server(database, REQUESTS_AT_ONCE="3") as server:
