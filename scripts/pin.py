@@ -23,7 +23,7 @@ from matrix import DATABASES, FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parent.parent
 NPM = (ROOT / "template" / "frontend", ROOT / "tests" / "model")
-ASKS_THE_TEMPLATE = ROOT / "template" / ".github" / "workflows" / "template.yml"
+ASKS_THE_TEMPLATE = ROOT / "template" / ".github" / "workflows" / "weekly.yml"
 
 
 def resolve(project: Path) -> set[str]:

@@ -109,7 +109,7 @@ def test_the_canary_names_what_is_newer() -> None:
 
 
 def test_a_newer_copier_comes_into_the_workflow_of_projects(tmp_path: Path) -> None:
-    workflow = tmp_path / "template.yml"
+    workflow = tmp_path / "weekly.yml"
     workflow.write_text(pin.ASKS_THE_TEMPLATE.read_text())
     pin.write_copier(workflow, "99.0.0")
     assert set(re.findall(r"copier@\S+", workflow.read_text())) == {"copier@99.0.0"}

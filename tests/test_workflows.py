@@ -40,7 +40,7 @@ def project(template: Path, tmp_path: Path) -> Project:
 
 
 def ask_the_template(project: Project, summary: Path) -> subprocess.CompletedProcess[str]:
-    script = steps("template.yml", "update")[-1]["run"]
+    script = steps("weekly.yml", "update")[-1]["run"]
     env = {"GITHUB_STEP_SUMMARY": str(summary)}
     return project.run("bash", "-e", "-c", script, env=env, check=False)
 
@@ -99,7 +99,7 @@ def audited(workflow: Path, folder: Path, temporary: Path) -> set[str]:
 
 
 def test_every_package_is_audited(project: Project, tmp_path: Path) -> None:
-    read = audited(FOLDER / "audit.yml", project.path, tmp_path)
+    read = audited(FOLDER / "weekly.yml", project.path, tmp_path)
     locked = tomllib.loads((project.path / "uv.lock").read_text())["package"]
     assert read == {one["name"] for one in locked if "registry" in one["source"]}
     assert audited(ROOT / ".github" / "workflows" / "audit.yml", ROOT, tmp_path) > read
@@ -108,7 +108,7 @@ def test_every_package_is_audited(project: Project, tmp_path: Path) -> None:
 def test_projects_ask_with_the_copier_that_was_tested() -> None:
     constraints = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
     (pinned,) = [one for one in constraints["constraint-dependencies"] if one.startswith("copier=")]
-    script = steps("template.yml", "update")[-1]["run"]
+    script = steps("weekly.yml", "update")[-1]["run"]
     assert set(re.findall(r"uvx (copier@\S+)", script)) == {pinned.replace("==", "@")}
 
 

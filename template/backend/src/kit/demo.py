@@ -1,12 +1,13 @@
-"""How the demo assistant speaks, and what it shows: progress, pictures, questions, signals."""
+"""Answers while no model can be asked: no key, no network, the whole of ChatKit to look at."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from chatkit.actions import Action
 from chatkit.errors import CustomStreamError
 from chatkit.store import StoreItemType
 from chatkit.types import (
@@ -41,22 +42,85 @@ from chatkit.types import (
     ThreadItemDoneEvent,
     ThreadItemRemovedEvent,
     ThreadItemReplacedEvent,
+    ThreadItemUpdate,
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
     URLSource,
+    WidgetComponentUpdated,
+    WidgetItem,
+    WidgetRootUpdated,
+    WidgetStreamingTextValueDelta,
     Workflow,
     WorkflowItem,
     WorkflowTaskAdded,
     WorkflowTaskUpdated,
 )
+from chatkit.widgets import DynamicWidgetComponent, WidgetRoot
+from pydantic import TypeAdapter
 
 from kit.chat.turns import Turn
 from kit.database.chatkit_store import generate_id
+from kit.disclosure import in_development
+
+GREETING = """I am the **demo assistant**: no model is asked, so I only pretend to understand."""
+
+ADVICE = """ To get real answers, put your key into `backend/.env.local` and start `uv run dev` \
+again:
+
+    OPENAI_API_KEY=…
+
+or `OPENAI_BASE_URL` and `OPENAI_MODEL` for Ollama, vLLM, LM Studio or OpenRouter. Then make the \
+assistant yours in `backend/src/app/assistant.py`."""
+"""What only those need to know who run the app."""
+
+OFFER = """
+
+Meanwhile, ask me for a **widget**, a **client tool**, a **form**, **progress**, an **error** or \
+a **long answer**. I also know: growing widget, task, image, sources, notice, effect, correction, \
+hidden note, and how to lock or close a conversation."""
 
 SECONDS_A_WORD = 0.01
 SECONDS_A_STEP = 0.5
 
 Events = AsyncIterator[ThreadStreamEvent]
+
+
+async def respond(turn: Turn) -> Events:
+    """Answer the person's message, or what a client tool or a form brought."""
+    answer = _script(turn.message_text) if turn.message else answered
+    async for event in answer(turn):
+        yield event
+
+
+async def act(turn: Turn, action: Action[str, Any], widget: WidgetItem | None) -> Events:
+    """Answer a click in the demo's widget."""
+    if action.type == "demo.switch" and widget is not None:
+        yield switched(widget)
+        return
+    async for event in say(turn, f"You clicked: the server got the action `{action.type}`."):
+        yield event
+
+
+def _script(text: str) -> Callable[[Turn], Events]:
+    for words, script in SCRIPTS.items():
+        if re.search(rf"\b{words}s?\b", text, re.IGNORECASE):
+            return script
+    return _greet
+
+
+async def _greet(turn: Turn) -> Events:
+    quoted = " ".join(turn.message_text.split())[:200]
+    files = [attachment.name for attachment in turn.message.attachments] if turn.message else []
+    seen = f" I see your {', '.join(files)}." if files else ""
+    greeting = GREETING + (ADVICE if in_development() else "") + OFFER
+    async for event in say(turn, f"You said: “{quoted}”.{seen}\n\n{greeting}"):
+        yield event
+
+
+async def _long_answer(turn: Turn) -> Events:
+    text = "Counting slowly, so that you can press Stop and see that nothing is lost: "
+    async for event in say(turn, text + " ".join(str(number) for number in range(1, 301))):
+        yield event
 
 
 def of(turn: Turn, kind: StoreItemType = "message") -> dict[str, Any]:
@@ -263,3 +327,102 @@ async def close(turn: Turn) -> Events:
     turn.thread.status = ClosedStatus(reason="The demo closed it, as you asked.")
     async for event in say(turn, "This conversation is closed now."):
         yield event
+
+
+TITLE = "A widget of the demo"
+QUESTION = "What is a widget?"
+
+# So that what is sent is what comes back from the history, with all defaults.
+_ROOT: TypeAdapter[WidgetRoot] = TypeAdapter(WidgetRoot)
+
+
+def _card(text: str) -> WidgetRoot:
+    def button(label: str, **action: Any) -> dict[str, Any]:
+        return {"type": "Button", "label": label, "onClickAction": action}
+
+    return _ROOT.validate_python(
+        {
+            "type": "Card",
+            "children": [
+                {"type": "Title", "value": TITLE},
+                {"type": "Text", "value": text},
+                button("Switch it", type="demo.switch", streaming=False),
+                # What the browser does itself: frontend/src/components/chat/widget-actions.ts.
+                button("Ask", type="demo.ask", handler="client", payload={"question": QUESTION}),
+                button("Click me", type="demo.click", payload={"from": "widget"}),
+            ],
+        }
+    )
+
+
+async def widget(turn: Turn) -> Events:
+    """Show a card whose buttons change it, are answered by a message, or act in the browser."""
+    async for event in say(turn, "Here is a widget. Its buttons send actions to the server."):
+        yield event
+    card = _card("Widgets are made in Python and drawn by ChatKit.")
+    yield ThreadItemDoneEvent(item=WidgetItem(**of(turn), widget=card, copy_text=TITLE))
+
+
+def switched(item: WidgetItem) -> ThreadItemReplacedEvent:
+    """Return the card after a click on the button that changes it."""
+    return ThreadItemReplacedEvent(
+        item=item.model_copy(update={"widget": _card("Switched, without a message.")})
+    )
+
+
+async def growing_widget(turn: Turn) -> Events:
+    """Show a card whose text grows, whose badge changes, and which then becomes another one."""
+    text = "This text grows in its widget."
+    item = WidgetItem(**of(turn), widget=_growing("", "not done"), copy_text=TITLE)
+    yield ThreadItemAddedEvent(item=item)
+
+    def update(change: ThreadItemUpdate) -> ThreadItemUpdatedEvent:
+        return ThreadItemUpdatedEvent(item_id=item.id, update=change)
+
+    for word in text.split(" "):
+        await asyncio.sleep(SECONDS_A_WORD)
+        yield update(
+            WidgetStreamingTextValueDelta(component_id="text", delta=f"{word} ", done=False)
+        )
+    badge = DynamicWidgetComponent.model_validate(_badge("nearly done"))
+    yield update(WidgetComponentUpdated(component_id="state", component=badge))
+    done = _growing(text, "done")
+    yield update(WidgetRootUpdated(widget=done))
+    yield ThreadItemDoneEvent(item=item.model_copy(update={"widget": done}))
+
+
+def _growing(text: str, state: str) -> WidgetRoot:
+    return _ROOT.validate_python(
+        {
+            "type": "Card",
+            "children": [
+                {"type": "Text", "id": "text", "value": text, "streaming": True},
+                _badge(state),
+            ],
+        }
+    )
+
+
+def _badge(state: str) -> dict[str, str]:
+    return {"type": "Badge", "id": "state", "label": state}
+
+
+# The first whose words are in the message.
+SCRIPTS: dict[str, Callable[[Turn], Events]] = {
+    "growing widget": growing_widget,
+    "widget": widget,
+    "client tool": client_tool,
+    "form": form,
+    "progress": progress,
+    "task": task,
+    "image": image,
+    "source": sources,
+    "notice": notice,
+    "effect": effect,
+    "correction": correction,
+    "hidden note": hidden_note,
+    "lock": lock,
+    "close": close,
+    "error": error,
+    "long answer": _long_answer,
+}
