@@ -100,6 +100,10 @@ class _Follower(MetaPathFinder, Loader):
         new = MOVED[spec.name]
         warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
         module = import_module(new)
+        if not hasattr(module, "__path__") and any(
+            old.startswith(f"{spec.name}.") for old in MOVED
+        ):
+            module.__path__ = []  # it was a package: Python looks below nothing else
         self._specs[spec.name] = module.__spec__
         return module
 
