@@ -47,6 +47,7 @@ def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -
     ("error", "status", "said"),
     [
         (HTTPException(404, "No such report"), 404, {"message": "No such report"}),
+        (HTTPException(499, "Nobody waits"), 499, {"message": "Nobody waits"}),
         (HTTPException(503, "Back at noon"), 503, {"message": "Back at noon"}),
         (HTTPException(404), 404, {"message": "There is nothing at this address."}),
         (HTTPException(418, {"cups": 2}), 418, {"message": "I'm a Teapot.", "detail": {"cups": 2}}),

@@ -30,6 +30,7 @@ def test_what_fails_is_said_in_words(
     ("error", "status", "words"),
     [
         (HTTPException(404, "No such report"), 404, "No such report"),
+        (HTTPException(499, "Nobody waits"), 499, "Nobody waits"),
         (HTTPException(503, "Back at noon"), 503, "Back at noon"),
         (HTTPException(404), 404, "There is nothing at this address."),
     ],
