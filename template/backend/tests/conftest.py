@@ -8,14 +8,7 @@ from contextlib import ExitStack
 import pytest
 from contract.chat import Chat, Json
 from contract.fake_model import KEY, FakeModel, run_fake_model
-from contract.serving import (
-    Server,
-    alembic,
-    empty_database,
-    environment,
-    run_page,
-    run_server,
-)
+from contract.serving import Server, migrated_database, run_page, run_server
 from sqlalchemy.engine import URL
 
 from kit.http.request_log import RequestIdFilter
@@ -31,9 +24,7 @@ if os.name == "posix":
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A migrated database."""
-    with empty_database(tmp_path_factory.mktemp("database")) as url:
-        result = alembic("upgrade", "head", env=environment(url))
-        assert result.returncode == 0, result.stderr
+    with migrated_database(tmp_path_factory.mktemp("database")) as url:
         yield url
 
 

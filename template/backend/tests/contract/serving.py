@@ -1,7 +1,7 @@
 """Servers of the backend as in production, each in a process of its own, on databases of their own.
 
-They are forked from a process that has imported ChatKit already, which takes longer than all else.
-(Not all of the app: some of it reads the settings as it is imported.) Windows cannot fork.
+They are forked from a process that has imported the kit already, which takes longer than all else.
+(Not the app: some of it reads the settings as it is imported.) Windows cannot fork.
 
 The page's tests start one by `python -m contract.serving`.
 """
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from alembic.config import main as command_line
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
@@ -109,6 +110,24 @@ def empty_database(folder: Path) -> Iterator[URL]:
     finally:
         force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
         run_sql(url, f"DROP DATABASE {name}{force}")
+
+
+@contextmanager
+def migrated_database(folder: Path) -> Iterator[URL]:
+    """Make a database of the project's kind, as `alembic upgrade head` does, and drop it again."""
+    with empty_database(folder) as url:
+        process = PROCESSES.Process(target=_migrate, args=(environment(url),))
+        process.start()
+        process.join()
+        assert process.exitcode == 0, "the database cannot be migrated, for the reason above"
+        yield url
+
+
+def _migrate(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(BACKEND)
+    command_line(["upgrade", "head"])
 
 
 @cache
@@ -204,7 +223,8 @@ if sys.platform == "win32":
     PROCESSES = multiprocessing.get_context("spawn")
 else:
     PROCESSES = multiprocessing.get_context("forkserver")
-    PROCESSES.set_forkserver_preload(["chatkit.agents", "kit.attachments.attachment_store"])
+    # kit.routes brings the framework.
+    PROCESSES.set_forkserver_preload(["kit.serve", "kit.backend", "kit.routes"])
 
 
 def start_serving(environment: Mapping[str, str], log: Path | None) -> BaseProcess:
@@ -240,13 +260,13 @@ def main() -> None:
     Its arguments are settings, such as `TURNS_PER_MINUTE=3`.
     """
     settings = {name: value for name, _, value in (one.partition("=") for one in sys.argv[1:])}
-    with tempfile.TemporaryDirectory() as folder, empty_database(Path(folder)) as url:
-        migrated = alembic("upgrade", "head", env=environment(url))
-        if migrated.returncode:
-            sys.exit(migrated.stderr)
-        with run_server(url, None, **settings) as server:
-            print(json.dumps({"address": server.address, "secret": SECRET}), flush=True)
-            sys.stdin.read()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        migrated_database(Path(folder)) as url,
+        run_server(url, None, **settings) as server,
+    ):
+        print(json.dumps({"address": server.address, "secret": SECRET}), flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,15 @@ import pytest
 from sqlalchemy.engine import URL
 
 from contract.chat import Chat, text_of
-from contract.serving import Server, alembic, empty_database, environment, run_server, run_sql
+from contract.serving import (
+    Server,
+    alembic,
+    empty_database,
+    environment,
+    migrated_database,
+    run_server,
+    run_sql,
+)
 from kit.settings import BACKEND
 
 POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
@@ -114,10 +122,10 @@ def test_alembic_cannot_import(empty: URL) -> None:
     assert "(head)" in succeeds(alembic("-c", "backend/alembic.ini", "current", env=env, cwd=root))
 
 
-def test_the_models_are_what_the_migrations_make(empty: URL) -> None:
-    env = environment(empty)
-    succeeds(alembic("upgrade", "head", env=env))
-    assert "No new upgrade operations" in succeeds(alembic("check", env=env))
+def test_the_models_are_what_the_migrations_make(tmp_path: Path) -> None:
+    with migrated_database(tmp_path) as url:
+        said = succeeds(alembic("check", env=environment(url)))
+    assert "No new upgrade operations" in said
 
 
 PREPARE = """

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from contract.assistant import BEGUN, ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
 from contract.chat import Chat, Json, is_delta, message, text_of
-from contract.serving import Server, alembic, empty_database, environment, run_server
+from contract.serving import Server, migrated_database, run_server
 from kit.database.engine import database_url
 
 SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
@@ -20,10 +20,8 @@ SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
     """A server whose database may be broken, and whose log is kept."""
-    with empty_database(tmp_path) as url:
-        assert alembic("upgrade", "head", env=environment(url)).returncode == 0
-        with run_server(url, tmp_path / "log") as server:
-            yield server
+    with migrated_database(tmp_path) as url, run_server(url, tmp_path / "log") as server:
+        yield server
 
 
 def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
