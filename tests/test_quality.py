@@ -207,7 +207,7 @@ def test_owners_may_change_what_is_an_example(install: Install, tmp_path: Path) 
     Of the page's tests test_page.py shows it.
     """
     project = remove_examples(install(render_committed(tmp_path / "my-chat", DEFAULT)))
-    files = ("test_assistant.py", CONVERSATIONS, "contract/test_model.py")
+    files = ("test_assistant.py", "test_main.py", CONVERSATIONS, "contract/test_model.py")
     project.run(
         "uv", "run", "--no-sync", "pytest", *(f"tests/{one}" for one in files), cwd="backend"
     )

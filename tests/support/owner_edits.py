@@ -166,8 +166,15 @@ EXAMPLES_OF_THE_PAGE = {
 
 
 def remove_examples(project: Project) -> Project:
-    """Take out what is there as an example: tools, effects, prompts and the demo; commit it."""
+    """Take out what is there as an example: tools, effects, prompts and the demo; commit it.
+
+    Who needs no demo has a key.
+    """
     shutil.rmtree(project.path / "backend" / "src" / "kit" / "demo")
+    settings = project.path / "backend" / ".env.local"
+    text, keys = re.subn(r"(?m)^OPENAI_API_KEY=$", "OPENAI_API_KEY=sk-test", settings.read_text())
+    assert keys == 1
+    settings.write_text(text)
     assistant = project.path / "backend" / "src" / "app" / "assistant.py"
     text = re.sub(r"(?s)@function_tool.*?\n\n\n(?=agent|@)", "", assistant.read_text())
     text, tools = re.subn(r"tools=\[.*?\]", "tools=[]", text)

@@ -1,9 +1,14 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
 import { Readable } from "node:stream";
+import { SignJWT } from "jose";
+import type { NextRequest } from "next/server";
 import { isDevelopment, withoutSecrets } from "@/kit/causes";
-import { Failure } from "@/kit/server/failures";
-import { setting } from "@/kit/settings";
+import { Failure, logFailure, REQUEST_ID, requestId } from "@/kit/server/failures";
+import { cookieOf, OF_THIS_HOST, sharedSecret } from "@/kit/server/guest";
+import { type AtOnce, answering, type Sender } from "@/kit/server/limits";
+import { pageOrigin } from "@/kit/server/sender";
+import { listed, setting } from "@/kit/settings";
 
 /** Where the backend answers, and who says so. */
 export type BackendAddress = { url: URL; source: string };
@@ -108,4 +113,109 @@ function upload(source: Readable, asked: ClientRequest): void {
       if (!asked.writableEnded) asked.destroy();
     });
   });
+}
+
+/** The head of the backend's answer, with its body still to come, and where it came from. */
+export type BackendResponse = { answer: IncomingMessage; address: BackendAddress };
+
+// Lists of what may pass, not of what may not: a cookie, a host name or a transfer-encoding that travels on
+// leaks or breaks something, and nobody can name all such headers. Nor does a content-length: Node says the length of
+// what it sends. One that comes without its body makes the backend take the next request, whosever it is, for that body.
+const REQUEST_HEADERS = ["content-type", "accept", "accept-language"];
+
+/**
+ * Hands a request on to one of the backend's endpoints in the name of its sender.
+ *
+ * @param asked What to ask instead of what the request asks.
+ * @param counted What the answer counts as, until it has reached the browser.
+ * @throws {Failure} No answer came, or too many are on their way to this sender.
+ */
+export async function handOn(
+  request: NextRequest,
+  sender: Sender,
+  path: string,
+  asked: Pick<BackendRequest, "body"> & Partial<BackendRequest> & { search?: string },
+  counted: AtOnce = answering,
+): Promise<BackendResponse> {
+  const address = backendAddress(path, asked.search);
+  const headers: Record<string, string> = {
+    authorization: `Bearer ${await backendToken(sender, pageOrigin(request))}`,
+    [REQUEST_ID]: requestId(request),
+    ...(asked.headers ?? passedOn(request)),
+  };
+  const cookies = backendCookies(request);
+  if (cookies !== null) headers.cookie = cookies;
+  const { method = request.method, signal = request.signal, body } = asked;
+  if (body === null) delete headers["content-type"];
+  const share = counted.take(sender);
+  try {
+    const answer = await askBackend(address, { method, headers, body, signal });
+    answer.on("close", share.giveBack).on("error", () => {
+      if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
+    });
+    return { answer, address };
+  } catch (error) {
+    share.giveBack();
+    throw error;
+  }
+}
+
+/**
+ * The token by which the backend believes who the owner is. It lives for a minute: enough for one request
+ * to arrive, worth nothing when it leaks into a log.
+ *
+ * @param sender Who asks, and from which address: the backend has limits for both.
+ * @param origin Under which the browser sees the page: the backend makes addresses for uploads of it.
+ * @throws {Failure} The shared secret is missing or too short.
+ */
+function backendToken({ owner, address }: Sender, origin: string): Promise<string> {
+  return new SignJWT({ origin, ...(address !== null && { address }) })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuer("chatkit-frontend")
+    .setAudience("chatkit-backend")
+    .setSubject(owner)
+    .setIssuedAt()
+    .setExpirationTime("60s")
+    .sign(sharedSecret());
+}
+
+function passedOn(request: NextRequest): Record<string, string> {
+  const sent = REQUEST_HEADERS.map((name) => [name, request.headers.get(name)] as const);
+  return Object.fromEntries(sent.filter((header): header is [string, string] => header[1] !== null));
+}
+
+/**
+ * Makes sure that an answer is JSON, as every error of the backend is.
+ *
+ * @param other What else it could have been, if anything.
+ * @throws {Failure} It is something else: somebody else has answered.
+ */
+export function expectJson({ answer, address }: BackendResponse, other?: string): void {
+  const type = answer.headers["content-type"] ?? "nothing";
+  if (/^application\/json\b/.test(type)) return;
+  answer.destroy();
+  throw new Failure(
+    `${withoutSecrets(address.url)} answered ${answer.statusCode} with ${type}, which is ${other ? `neither JSON nor ${other}` : "not JSON"}: ` +
+      `is that the backend? The address comes from ${address.source}.`,
+    502,
+    "proxy-hides-the-cause",
+  );
+}
+
+/**
+ * The cookies of a request that the backend may see: those that BACKEND_COOKIES names, with commas between the names,
+ * such as the session of a login that the backend has. None by default. Where the backend calls one `__Host-…`, so that
+ * no other site of the domain can set it, its name may stand there with or without that.
+ *
+ * @returns A `Cookie` header with the values as the browser sent them, or null when there is nothing to send.
+ * @throws {Failure} There are two of one name.
+ */
+function backendCookies(request: Request): string | null {
+  const names = listed("BACKEND_COOKIES").flatMap((name) =>
+    name.startsWith(OF_THIS_HOST) ? name : [OF_THIS_HOST + name, name],
+  );
+  const passed = names
+    .map((name) => [name, cookieOf(request, name)])
+    .filter(([, value]) => value !== undefined);
+  return passed.map((cookie) => cookie.join("=")).join("; ") || null;
 }

@@ -1,13 +1,19 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import { SignJWT } from "jose";
+import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
-import { withoutSecrets } from "@/kit/causes";
-import { askBackend, type BackendAddress, type BackendRequest, backendAddress } from "@/kit/server/backend";
-import { Failure, logFailure, REQUEST_ID, requestId, respond, unbuffered } from "@/kit/server/failures";
-import { cookieOf, OF_THIS_HOST, sharedSecret } from "@/kit/server/guest";
+import { isDevelopment, type Slug } from "@/kit/causes";
+import { type BackendResponse, expectJson, handOn } from "@/kit/server/backend";
 import {
-  type AtOnce,
+  Failure,
+  messageResponse,
+  namingRequest,
+  RelayedFailure,
+  requestId,
+  respond,
+  unbuffered,
+} from "@/kit/server/failures";
+import {
   answering,
   downloads,
   readBody,
@@ -16,150 +22,117 @@ import {
   throwAway,
   uploads,
 } from "@/kit/server/limits";
-import { type Access, pageOrigin, senderOf } from "@/kit/server/sender";
-import { listed } from "@/kit/settings";
+import { type Access, senderOf } from "@/kit/server/sender";
 
-/** The head of the backend's answer, with its body still to come, and where it came from. */
-export type BackendResponse = { answer: IncomingMessage; address: BackendAddress };
+// The backend takes nothing but speech beyond that, and parsing 10 MB of brackets would hold up everybody.
+const STREAMING_BYTES = 512 * 1024;
 
-// Lists of what may pass, not of what may not: a cookie, a host name or a transfer-encoding that travels on
-// leaks or breaks something, and nobody can name all such headers. Nor does a content-length: Node says the length of
-// what it sends. One that comes without its body makes the backend take the next request, whosever it is, for that body.
-const REQUEST_HEADERS = ["content-type", "accept", "accept-language"];
-// Next drops a content-length and sends in chunks: a browser still sees when a file is not whole.
-const RESPONSE_HEADERS = [
-  "content-type",
-  "content-length",
-  "content-disposition",
-  "content-security-policy",
-  "x-content-type-options",
-  "cache-control",
-  "retry-after",
-];
+const STREAMING_REQUESTS = new Set([
+  "threads.create",
+  "threads.add_user_message",
+  "threads.add_client_tool_output",
+  "threads.add_structured_input",
+  "threads.retry_after_item",
+  "threads.custom_action",
+]);
 
-// Left to itself, Node 20.9 counts chunks where it should count bytes, and would hold a whole file.
-const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }) };
+const NOBODY: Sender = { owner: "nobody", address: null };
 
 /**
- * Hands a request on to one of the backend's endpoints in the name of its sender.
+ * Hands a ChatKit request on to the backend in the name of its owner, and the answer back as it comes in.
  *
- * @param asked What to ask instead of what the request asks.
- * @param counted What the answer counts as, until it has reached the browser.
- * @throws {Failure} No answer came, or too many are on their way to this sender.
+ * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
  */
-export async function handOn(
-  request: NextRequest,
-  sender: Sender,
-  path: string,
-  asked: Pick<BackendRequest, "body"> & Partial<BackendRequest> & { search?: string },
-  counted: AtOnce = answering,
-): Promise<BackendResponse> {
-  const address = backendAddress(path, asked.search);
-  const headers: Record<string, string> = {
-    authorization: `Bearer ${await backendToken(sender, pageOrigin(request))}`,
-    [REQUEST_ID]: requestId(request),
-    ...(asked.headers ?? passedOn(request)),
-  };
-  const cookies = backendCookies(request);
-  if (cookies !== null) headers.cookie = cookies;
-  const { method = request.method, signal = request.signal, body } = asked;
-  if (body === null) delete headers["content-type"];
-  const share = counted.take(sender);
+export function handleChatKit(request: NextRequest, access: Access): Promise<Response> {
+  return respond(request, async () => {
+    const sender = await senderOf(request, access).catch(ours);
+    const { body, held } = await readBody(request, sender instanceof Failure ? NOBODY : sender);
+    return respond(
+      request,
+      async () => {
+        if (sender instanceof Failure) throw sender;
+        return chatKitResponse(await handOn(request, sender, "/chatkit", { body }), body, requestId(request));
+      },
+      (message, slug) => failureResponse(body, message, slug),
+    ).finally(held.giveBack);
+  });
+}
+
+// Where we are at fault, what form the answer has depends on the request all the same.
+function ours(error: unknown): Failure {
+  if (error instanceof Failure && error.status >= 500) return error;
+  throw error;
+}
+
+async function chatKitResponse(backend: BackendResponse, body: Buffer, id: string): Promise<Response> {
+  const { answer } = backend;
+  const { statusCode: status = 0 } = answer;
+  const headers = unbuffered(responseHeaders(answer));
+  if (status === 200 && /^text\/event-stream\b/.test(headers.get("content-type") ?? "")) {
+    return new Response(webStream(Readable.from(eventsUntilTheEnd(answer, id))), { headers });
+  }
+  expectJson(backend, "an event stream");
+  const final = status >= 400 && status < 500;
+  if (!final && isStreamingRequest(body)) throw await failureOf(answer, status);
+  return new Response(webStream(answer), { status, headers });
+}
+
+async function failureOf(answer: IncomingMessage, status: number): Promise<Failure> {
+  const said = await json(answer).catch(() => null);
+  const message = (said as { message?: unknown } | null)?.message;
+  if (typeof message === "string") return new RelayedFailure(message, status);
+  return new Failure(`The backend answered ${status}: its log says why.`);
+}
+
+// An event ends with an empty line; a comment, as a heartbeat is one, ends with its own.
+const BETWEEN_EVENTS = /(\n\n|(^|\n):[^\n]*\n)$/;
+
+/**
+ * The backend's events as they come in. When the backend breaks off they end with an error event: ChatKit's
+ * UI would take a broken connection for a reason to post the message again.
+ */
+async function* eventsUntilTheEnd(
+  upstream: AsyncIterable<Buffer>,
+  requestId: string,
+): AsyncGenerator<Buffer> {
+  let last: Buffer = Buffer.from("\n\n");
   try {
-    const answer = await askBackend(address, { method, headers, body, signal });
-    answer.on("close", share.giveBack).on("error", () => {
-      if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
-    });
-    return { answer, address };
-  } catch (error) {
-    share.giveBack();
-    throw error;
+    for await (const chunk of upstream) {
+      last = chunk;
+      yield chunk;
+    }
+  } catch {
+    const separator = BETWEEN_EVENTS.test(last.toString()) ? "" : "\n\n";
+    const message = isDevelopment()
+      ? "The backend broke off in the middle of this answer: its log says why."
+      : "The answer broke off in the middle. Try again in a minute.";
+    yield Buffer.from(separator + errorEvent(namingRequest(message, requestId)));
   }
 }
 
+/** ChatKit's error event, which its UI shows inside the conversation. */
+function errorEvent(message: string): string {
+  const event = { type: "error", code: "custom", message, allow_retry: true };
+  return `data: ${JSON.stringify(event)}\n\n`;
+}
+
 /**
- * The token by which the backend believes who the owner is. It lives for a minute: enough for one request
- * to arrive, worth nothing when it leaks into a log.
- *
- * @param sender Who asks, and from which address: the backend has limits for both.
- * @param origin Under which the browser sees the page: the backend makes addresses for uploads of it.
- * @throws {Failure} The shared secret is missing or too short.
+ * The answer to a request that failed on this side of the backend, or in it. A streaming request never gets
+ * a 5xx: ChatKit's UI would post it again, and each post makes one more thread.
  */
-function backendToken({ owner, address }: Sender, origin: string): Promise<string> {
-  return new SignJWT({ origin, ...(address !== null && { address }) })
-    .setProtectedHeader({ alg: "HS256" })
-    .setIssuer("chatkit-frontend")
-    .setAudience("chatkit-backend")
-    .setSubject(owner)
-    .setIssuedAt()
-    .setExpirationTime("60s")
-    .sign(sharedSecret());
+function failureResponse(requestBody: Buffer, message: string, slug: Slug | null = null): Response {
+  if (!isStreamingRequest(requestBody)) return messageResponse(502, message, slug);
+  return new Response(errorEvent(message), { headers: unbuffered({ "content-type": "text/event-stream" }) });
 }
 
-function passedOn(request: NextRequest): Record<string, string> {
-  const listed = REQUEST_HEADERS.map((name) => [name, request.headers.get(name)] as const);
-  return Object.fromEntries(listed.filter((header): header is [string, string] => header[1] !== null));
-}
-
-/** What the browser may see of the head of the backend's answer. */
-export function responseHeaders({ headers }: IncomingMessage): Headers {
-  const passed = new Headers();
-  for (const name of RESPONSE_HEADERS) {
-    const value = headers[name];
-    if (typeof value === "string") passed.set(name, value);
+/** Will ChatKit's UI read the answer to this request as an event stream? */
+export function isStreamingRequest(body: Buffer): boolean {
+  if (body.length > STREAMING_BYTES) return false;
+  try {
+    return STREAMING_REQUESTS.has(JSON.parse(body.toString()).type);
+  } catch {
+    return false;
   }
-  return passed;
-}
-
-/**
- * Makes sure that an answer is JSON, as every error of the backend is.
- *
- * @param other What else it could have been, if anything.
- * @throws {Failure} It is something else: somebody else has answered.
- */
-export function expectJson({ answer, address }: BackendResponse, other?: string): void {
-  const type = answer.headers["content-type"] ?? "nothing";
-  if (/^application\/json\b/.test(type)) return;
-  answer.destroy();
-  throw new Failure(
-    `${withoutSecrets(address.url)} answered ${answer.statusCode} with ${type}, which is ${other ? `neither JSON nor ${other}` : "not JSON"}: ` +
-      `is that the backend? The address comes from ${address.source}.`,
-    502,
-    "proxy-hides-the-cause",
-  );
-}
-
-/**
- * Makes sure that nothing, such as what people have uploaded, becomes a page of our own origin.
- *
- * @throws {Failure} The answer is neither JSON nor a download.
- */
-function expectSafe(backend: BackendResponse): void {
-  const isDownload = /^attachment\b/.test(backend.answer.headers["content-disposition"] ?? "");
-  if (!isDownload) expectJson(backend, "a download");
-}
-
-/** A body for the browser, read no faster than the browser takes it. */
-export function webStream(stream: Readable): ReadableStream {
-  return Readable.toWeb(stream, AHEAD) as ReadableStream;
-}
-
-/**
- * The cookies of a request that the backend may see: those that BACKEND_COOKIES names, with commas between the names,
- * such as the session of a login that the backend has. None by default. Where the backend calls one `__Host-…`, so that
- * no other site of the domain can set it, its name may stand there with or without that.
- *
- * @returns A `Cookie` header with the values as the browser sent them, or null when there is nothing to send.
- * @throws {Failure} There are two of one name.
- */
-function backendCookies(request: Request): string | null {
-  const names = listed("BACKEND_COOKIES").flatMap((name) =>
-    name.startsWith(OF_THIS_HOST) ? name : [OF_THIS_HOST + name, name],
-  );
-  const passed = names
-    .map((name) => [name, cookieOf(request, name)])
-    .filter(([, value]) => value !== undefined);
-  return passed.map((cookie) => cookie.join("=")).join("; ") || null;
 }
 
 // A part of a path, with nothing in it that could lead to another path of the backend.
@@ -242,4 +215,44 @@ function routeResponse(backend: BackendResponse): Response {
   const isStream = /^text\/event-stream\b/.test(headers.get("content-type") ?? "");
   if (!isStream) expectSafe(backend);
   return new Response(webStream(answer), { status, headers: isStream ? unbuffered(headers) : headers });
+}
+
+// A list of what may pass, as for what is asked. Next drops a content-length and sends in chunks: a browser still sees
+// when a file is not whole.
+const RESPONSE_HEADERS = [
+  "content-type",
+  "content-length",
+  "content-disposition",
+  "content-security-policy",
+  "x-content-type-options",
+  "cache-control",
+  "retry-after",
+];
+
+/** What the browser may see of the head of the backend's answer. */
+function responseHeaders({ headers }: IncomingMessage): Headers {
+  const passed = new Headers();
+  for (const name of RESPONSE_HEADERS) {
+    const value = headers[name];
+    if (typeof value === "string") passed.set(name, value);
+  }
+  return passed;
+}
+
+/**
+ * Makes sure that nothing, such as what people have uploaded, becomes a page of our own origin.
+ *
+ * @throws {Failure} The answer is neither JSON nor a download.
+ */
+function expectSafe(backend: BackendResponse): void {
+  const isDownload = /^attachment\b/.test(backend.answer.headers["content-disposition"] ?? "");
+  if (!isDownload) expectJson(backend, "a download");
+}
+
+// Left to itself, Node 20.9 counts chunks where it should count bytes, and would hold a whole file.
+const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }) };
+
+/** A body for the browser, read no faster than the browser takes it. */
+function webStream(stream: Readable): ReadableStream {
+  return Readable.toWeb(stream, AHEAD) as ReadableStream;
 }

@@ -1,12 +1,11 @@
 import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
 import { isDevelopment, type Slug, withoutSecrets } from "@/kit/causes";
-import { askBackend, backendAddress } from "@/kit/server/backend";
+import { askBackend, type BackendResponse, backendAddress, expectJson, handOn } from "@/kit/server/backend";
 import { Failure, respond, unbuffered } from "@/kit/server/failures";
 import { believedSecrets } from "@/kit/server/guest";
 import { answering, endUncountedBodies, processWide, type Sender } from "@/kit/server/limits";
 import { oidcProvider } from "@/kit/server/oidc";
-import { type BackendResponse, expectJson, handOn } from "@/kit/server/proxy";
 import { type Access, rememberPeers, senderOf, trustedProxies } from "@/kit/server/sender";
 
 /**

@@ -246,7 +246,7 @@ def errors() -> Finding | None:
         f'the backend says "{here}", and the page makes "{words_of(there)}" of it, with '
         f"{there.status_code}",
         tried=f"POST {_url()} with a conversation that is not there",
-        source="frontend/src/kit/server/chatkit.ts",
+        source="frontend/src/kit/server/proxy.ts",
         command="git diff frontend/src",
         slug="proxy-hides-the-cause",
     )
@@ -268,7 +268,7 @@ def headers() -> Finding | None:
         f"the page hands on what browsers send: a header that means nothing to it is answered with "
         f"{answer.status_code}, {words_of(answer)}",
         tried=f"POST {_url()} with an Authorization of the doctor's",
-        source="frontend/src/kit/server/proxy.ts",
+        source="frontend/src/kit/server/backend.ts",
         command="git diff frontend/src",
         slug="proxy-forwards-everything",
     )

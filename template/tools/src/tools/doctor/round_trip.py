@@ -100,7 +100,7 @@ def pieces() -> Finding:
     return failed(
         f"all of the answer came at once, after {whole:.1f} seconds",
         tried=f"a message through {held.way}",
-        source="frontend/src/kit/server/chatkit.ts",
+        source="frontend/src/kit/server/proxy.ts",
         command="git diff frontend",
         slug="proxy-buffers",
     )

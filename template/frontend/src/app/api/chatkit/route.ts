@@ -1,5 +1,5 @@
 import type { NextRequest } from "next/server";
-import { handleChatKit } from "@/kit/server/chatkit";
+import { handleChatKit } from "@/kit/server/proxy";
 import * as access from "@/lib/identity";
 
 export const runtime = "nodejs";
