@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from kit.database.engine import read, write
     from kit.database.tables import Base, Conversation, Message
     from kit.errors import RefusedError
-    from kit.llm.agent import ChatContext, run_agent
+    from kit.llm import ChatContext, run_agent
     from kit.people.identity import Headers, Identity, RequestContext
     from kit.people.limits import limit_rate
     from kit.settings import get_settings
 
 _HOMES = {
     "Base": "kit.database.tables",
-    "ChatContext": "kit.llm.agent",
+    "ChatContext": "kit.llm",
     "Conversation": "kit.database.tables",
     "Headers": "kit.people.identity",
     "Identity": "kit.people.identity",
@@ -34,7 +34,7 @@ _HOMES = {
     "get_settings": "kit.settings",
     "limit_rate": "kit.people.limits",
     "read": "kit.database.engine",
-    "run_agent": "kit.llm.agent",
+    "run_agent": "kit.llm",
     "write": "kit.database.engine",
 }
 

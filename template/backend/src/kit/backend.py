@@ -17,7 +17,7 @@ from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import get_engine
 from kit.http.request_handling import Reply
 from kit.http.streaming import TurnStream
-from kit.llm.client import transcribe
+from kit.llm import transcribe
 from kit.people.identity import Headers, Identify, check_secret
 from kit.settings import get_settings
 

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     """Where this runs. Only development believes requests that carry no token."""
 
     database_url: str | None = None
-    """The database, as a provider's console shows it. See `kit.database.kinds`."""
+    """The database, as a provider's console shows it. See `kit.database.engine`."""
 
     chatkit_secret: SecretStr = SecretStr("")
     """Shared with the front end, which signs with it who is asking. 32 characters or more."""

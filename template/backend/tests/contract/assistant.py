@@ -61,7 +61,7 @@ from pydantic import TypeAdapter
 
 from kit.chat.turns import Turn
 from kit.errors import RefusedError
-from kit.llm.agent import run_agent
+from kit.llm import run_agent
 
 Events = AsyncIterator[ThreadStreamEvent]
 

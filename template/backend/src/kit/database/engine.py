@@ -3,27 +3,60 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from configparser import InterpolationError
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
+from typing import Any, Protocol
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from kit.database import mysql, postgresql, sqlite
-from kit.database.kinds import Kind
 from kit.errors import StartupError
 from kit.settings import BACKEND, ENV_FILE, get_settings
+
+
+class Kind(Protocol):
+    """What a module has to offer."""
+
+    def normalize(self, url: URL) -> URL:
+        """Return an address as providers hand them out, made fit for the driver.
+
+        Raises:
+            StartupError: it makes no sense.
+        """
+
+    def make_engine(self, url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
+        """Make an engine for such an address.
+
+        Args:
+            url: a normalized one.
+            for_servers: options of SQLAlchemy's that all engines for a server have.
+
+        Raises:
+            ModuleNotFoundError: the driver is not installed.
+            StartupError: what the address names is not there.
+        """
+
+    def describe(self, url: URL) -> str:
+        """Return for a person which database it is."""
+
+    async def count_on(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
+        """Let new rows be numbered after those that were inserted with their numbers."""
+
+    def overwrite_deleted(self, url: URL) -> None:
+        """Leave nothing of what was deleted in files that are the app's."""
+
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
@@ -107,8 +140,14 @@ def create_engine(url: URL) -> AsyncEngine:
         MissingDriverError: the database's driver is not installed.
     """
     name = url.get_backend_name()
+    for_servers = {
+        "hide_parameters": True,  # they are what people wrote
+        "pool_pre_ping": True,  # no connection of it is dead
+        "pool_size": get_settings().database_pool_size,
+        "max_overflow": 0,
+    }
     try:
-        return KINDS[name].make_engine(url)
+        return KINDS[name].make_engine(url, for_servers)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise MissingDriverError(
             f"DATABASE_URL names a {name} database, and its driver {url.get_driver_name()} is not "

@@ -4,12 +4,12 @@ import logging
 import ssl
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from kit.database.kinds import make_pool
 from kit.errors import StartupError
 
 
@@ -22,7 +22,7 @@ def normalize(url: URL) -> URL:
     return normalize_tls(url.set(drivername="mysql+asyncmy"))
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
     """Make an engine that takes any text.
 
     Raises:
@@ -30,11 +30,12 @@ def make_engine(url: URL) -> AsyncEngine:
     """
     # It would put every warning of the server's into the log, perhaps with what people wrote.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
-    return make_pool(
+    return create_async_engine(
         url.set(query={}),
         # Who waited for a lock sees what the one before has written, as on PostgreSQL.
         isolation_level="READ COMMITTED",
         connect_args={"charset": "utf8mb4", "ssl": tls_context(url)},
+        **for_servers,
     )
 
 

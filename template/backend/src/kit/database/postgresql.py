@@ -10,16 +10,15 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from kit.database.kinds import make_pool
 from kit.errors import StartupError
 from kit.settings import BACKEND, get_settings
 
@@ -40,12 +39,12 @@ def normalize(url: URL) -> URL:
     return url.difference_update_query(set(url.query) - known)
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
     """Make an engine without prepared statements.
 
     They break behind poolers in transaction mode, such as Supabase's.
     """
-    return make_pool(url, connect_args={"prepare_threshold": None})
+    return create_async_engine(url, connect_args={"prepare_threshold": None}, **for_servers)
 
 
 def describe(url: URL) -> str:

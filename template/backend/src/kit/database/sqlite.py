@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from typing import Any
 
@@ -50,7 +50,7 @@ def normalize(url: URL) -> URL:
     return url.set(drivername="sqlite+aiosqlite", database=str(BACKEND / url.database))
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: URL, _for_servers: Mapping[str, Any]) -> AsyncEngine:
     """Make an engine whose writers wait for each other."""
     engine = create_async_engine(
         url,

@@ -22,7 +22,7 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 QUIET = {"openai.agents": {"level": "CRITICAL"}}
-"""It quotes what the model's server says; `kit.llm.client` writes what is needed of it."""
+"""It quotes what the model's server says; `kit.llm` writes what is needed of it."""
 
 
 @dataclass

@@ -1,1 +1,0 @@
-"""The model: what it is sent, what it answers, what it fails with."""
