@@ -1,7 +1,6 @@
 """What the owner of a project changes in it, in every file that its README says is theirs."""
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +169,7 @@ def remove_examples(project: Project) -> Project:
 
     Who needs no demo has a key.
     """
-    shutil.rmtree(project.path / "backend" / "src" / "kit" / "demo")
+    (project.path / "backend" / "src" / "kit" / "demo.py").unlink()
     settings = project.path / "backend" / ".env.local"
     text, keys = re.subn(r"(?m)^OPENAI_API_KEY=$", "OPENAI_API_KEY=sk-test", settings.read_text())
     assert keys == 1
