@@ -25,8 +25,9 @@ def test_an_app_that_asks_a_model_loads_no_tool_and_no_demo() -> None:
 
 @pytest.mark.parametrize("old", MOVED)
 def test_what_moved_is_found_under_its_old_name(old: str) -> None:
-    with pytest.warns(DeprecationWarning, match="^app.* is kit.* now") as said:  # its package may say so too
+    with pytest.warns(DeprecationWarning, match="^app.* is kit.* now") as said:
         found = import_module(old)
+    # Its package may say so too.
     assert f"{old} is {MOVED[old]} now" in [str(warning.message) for warning in said]
     assert found is sys.modules[MOVED[old]]
     assert found.__spec__
