@@ -137,7 +137,7 @@ ROOMS = {
 NAMED = re.compile(r"(?<![\w/.-])(?:backend|frontend|tools|docs)/[\w./\[\]-]*[\w]")
 """A file or a folder, as documents name it."""
 
-MADE = ("backend/.postgres", "frontend/test-results")
+MADE = ("backend/.postgres", "backend/alembic/versions", "frontend/test-results")
 """What only commands make."""
 
 

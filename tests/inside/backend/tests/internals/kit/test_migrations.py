@@ -42,6 +42,7 @@ def copy_of_backend(folder: Path) -> Path:
     for name in ("alembic", "src"):
         shutil.copytree(BACKEND / name, project / name)
     shutil.copy(BACKEND / "alembic.ini", project)
+    (project / "alembic" / "versions").mkdir(exist_ok=True)
     return project
 
 

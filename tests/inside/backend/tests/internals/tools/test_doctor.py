@@ -126,6 +126,7 @@ def broken(clone: Patient, tmp_path: Path) -> Patient:
     patient = clone.copy(tmp_path)
     for name in ("yours", "theirs"):
         revision = patient.path(f"backend/alembic/versions/{name}.py")
+        revision.parent.mkdir(exist_ok=True)
         revision.write_text(REVISION.format(name=name), encoding="utf-8")
     patient.path("start.sh").write_bytes(b"#!/bin/sh\r\necho started\r\n")
     patient.change("frontend/.env.example", "http://127.0.0.1:8000", "http://localhost:8000")
