@@ -3,19 +3,19 @@
 python3 scripts/audit.py
 """
 
-import tomllib
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PINNED = (ROOT / "pyproject.toml", ROOT / "template" / "pyproject.toml")
+PINNED = (ROOT / "pyproject.toml", ROOT / "template" / "pyproject.toml.jinja")
 
 
 def pins(file: Path) -> list[str]:
-    """Return the constraints of a `pyproject.toml`, such as `anyio==4.16.0`."""
-    constraints: list[str] = tomllib.loads(file.read_text())["tool"]["uv"][
-        "constraint-dependencies"
-    ]
-    return constraints
+    """Return the constraints of a `pyproject.toml`, such as `anyio==4.16.0`, one a line.
+
+    That of the template has conditions of Jinja between them: these are the constraints of all.
+    """
+    return re.findall(r'(?m)^ +"([^"]+==[^"]+)",$', file.read_text())
 
 
 def main() -> None:

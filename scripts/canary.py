@@ -13,11 +13,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 import npm_lock
 import tomlkit
+from audit import pins
 from pin import ROOT, resolve, write_constraints
 
 COPIER = ("uvx", "copier@latest")
@@ -28,8 +28,7 @@ Versions = dict[str, str]
 
 def python_versions(project: Path) -> Versions:
     """Return the versions that a project, or this repository, pins."""
-    settings = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]
-    return dict(line.split("==") for line in settings["constraint-dependencies"])
+    return dict(line.split("==") for line in pins(project / "pyproject.toml"))
 
 
 def npm_versions(project: Path) -> Versions:
@@ -101,9 +100,10 @@ def main(arguments: list[str]) -> None:
     try:
         copier = copy(project)
         lines += drift({"Copier": python_versions(ROOT)["copier"]}, {"Copier": copier})
+        tested = python_versions(project)
         lift_ranges(project)
         lock(project)
-        lines += drift(python_versions(template), python_versions(project))
+        lines += drift(tested, python_versions(project))
         lines += drift(npm_versions(template), npm_versions(project))
         verdict = "The project fails with the newest releases"
         subprocess.run(["uv", "run", "check"], cwd=project, check=True)

@@ -2,12 +2,14 @@
 
 import re
 import subprocess
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import copier
 import pytest
 import yaml
+from audit import pins
 from conftest import Installed
 from pytest_copie.plugin import Copie
 from support.projects import render
@@ -225,3 +227,13 @@ def test_every_python_package_is_pinned(installed: Installed, variant: Variant) 
     freeze = project.run("uv", "pip", "freeze", "--exclude-editable").stdout.split()
     assert freeze
     assert not [package for package in freeze if f'"{package.lower()}"' not in pinned]
+
+
+@pytest.mark.parametrize("variant", RUN, ids=str)
+def test_only_packages_that_the_project_uses_are_pinned(
+    installed: Installed, variant: Variant
+) -> None:
+    project = installed(variant).path
+    lock = tomllib.loads((project / "uv.lock").read_text())
+    used = {f"{package['name']}=={package['version']}" for package in lock["package"]}
+    assert not set(pins(project / "pyproject.toml")) - used

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import canary
+import jinja2
 import npm_lock
 import pin
 import pytest
+from audit import pins
 from support.projects import render
 from support.variants import DEFAULT
 
@@ -113,3 +115,26 @@ def test_a_newer_copier_comes_into_the_workflow_of_projects(tmp_path: Path) -> N
     workflow.write_text(pin.ASKS_THE_TEMPLATE.read_text())
     pin.write_copier(workflow, "99.0.0")
     assert set(re.findall(r"copier@\S+", workflow.read_text())) == {"copier@99.0.0"}
+
+
+def test_a_version_is_pinned_where_it_is_used(tmp_path: Path) -> None:
+    every = list(pin.every_choice())
+    users = {
+        "all==1": every,
+        "flask==3": [choice for choice in every if choice[0] == "quart"],
+        "pymysql==1": [("django", "mysql")],
+    }
+    file = tmp_path / "pyproject.toml.jinja"
+    file.write_text('[tool.uv]\nconstraint-dependencies = [\n    "old==1",\n]\n')
+    pin.write_conditional_constraints(file, users)
+    assert set(pins(file)) == set(users)
+    template = jinja2.Template(file.read_text(), keep_trailing_newline=True)
+    for framework, database in every:
+        text = template.render(framework=framework, database=database)
+        pinned = tomllib.loads(text)["tool"]["uv"]["constraint-dependencies"]
+        assert pinned == [one for one, choices in users.items() if (framework, database) in choices]
+
+
+def test_a_version_of_a_few_odd_projects_is_refused() -> None:
+    with pytest.raises(SystemExit, match="simple enough"):
+        pin.condition_of({("django", "mysql"), ("quart", "sqlite")})

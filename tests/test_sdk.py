@@ -6,12 +6,12 @@ Its source distribution carries them without all that they import: tests/sdk hol
 import re
 import shutil
 import tarfile
-import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
+from audit import pins
 from conftest import Installed
 from support.projects import Project
 from support.variants import BY_DATABASE, DEFAULT, ROOT, Variant
@@ -23,8 +23,7 @@ TESTS = ("test_store", SERVER_TESTS)
 
 def pinned(package: str) -> str:
     """Return the requirement by which projects install a package."""
-    settings = tomllib.loads((ROOT / "template" / "pyproject.toml").read_text())
-    versions: list[str] = settings["tool"]["uv"]["constraint-dependencies"]
+    versions = pins(ROOT / "template" / "pyproject.toml.jinja")
     [version] = [one for one in versions if one.startswith(f"{package}==")]
     return version
 
