@@ -1,7 +1,22 @@
 """What is typed while one works on the project: dev, check, doctor, copy-database."""
 
+import sys
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Found without the kit: `uv run dev` has nothing slow to import before it hears of Ctrl-C.
 ROOT = Path(__file__).resolve().parents[3]
 FRONTEND = ROOT / "frontend"
+
+
+def terminal() -> "Console":
+    """Return the output: coloured if it is a terminal, and every line whole, to be copied."""
+    from rich.console import Console  # slow to import
+
+    if isinstance(sys.stdout, TextIOWrapper):  # there are signs that Windows cannot print
+        sys.stdout.reconfigure(errors="replace")
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)

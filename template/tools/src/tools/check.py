@@ -1,19 +1,29 @@
-"""`uv run check`: lint, types and tests of both sides at once, and of the page in a browser."""
+"""`uv run check`: lint, types and tests of both sides, and of the page in a browser."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
 
 from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import BACKEND
-from tools import FRONTEND, ROOT
+from tools import FRONTEND, ROOT, terminal
 from tools.dev.machine import Node, find_node, install_packages
+
+CORES = os.cpu_count() or 2
+AT_ONCE = max(2, CORES // 2)
+"""How many steps run at the same time."""
+
+BUILD = "frontend: build and types"
+STYLES = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,8 @@ class Step:
     name: str
     command: list[str]
     folder: Path
+    needs: str = ""
+    """The step that has to pass before."""
 
 
 @dataclass(frozen=True)
@@ -30,80 +42,120 @@ class Result:
     """How a step ended."""
 
     name: str
-    passed: bool
-    seconds: float
+    verdict: str
+    seconds: float = 0
+    reason: str = ""
 
 
 def main() -> None:
-    """Run every step, whatever the one before said; exit with 1 if any failed."""
+    """Run every step that can be run; exit with 1 unless all pass."""
     try:
-        sys.exit(_run())
+        sys.exit(_run(terminal()))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _run() -> int:
+def _run(console: Console) -> int:
     began = time.monotonic()
     # The page is built to be tested here, where ChatKit needs no key.
     environment = os.environ | {
         "NEXT_TELEMETRY_DISABLED": "1",
         "ALLOW_PLACEHOLDER_DOMAIN_KEY": "1",
     }
-    if sys.stdout.isatty():
+    if console.color_system:
         environment["FORCE_COLOR"] = "1"
     results: list[Result] = []
-    sides = [list(_backend_steps())]
     try:
         for sentence in complete_env_files(ROOT):
-            print(sentence)
+            console.print(sentence)
     except StartupError as error:
         results.append(_failed("settings", error))
+    node = None
     try:
         node = find_node()
         install_packages(FRONTEND, node, environment)
-        sides.append(list(_frontend_steps(node)))
     except StartupError as error:
+        node = None
         results.append(_failed("frontend: packages", error))
-    with ThreadPoolExecutor(len(sides)) as pool:
-        for side in pool.map(lambda steps: [_try(step, environment) for step in steps], sides):
-            results += side
+    results += _run_steps(list(_steps(node)), environment, console)
 
-    print("\n== Summary")
+    console.print("\n== Summary")
     for result in results:
-        verdict = "passed" if result.passed else "FAILED"
-        print(f"{verdict}  {result.seconds:6.1f} s  {result.name}")
-    print(f"        {time.monotonic() - began:6.1f} s  in all, both sides at once")
-    return 0 if all(result.passed for result in results) else 1
+        line = Text.assemble(
+            (f"{result.verdict:<8}", STYLES[result.verdict]),
+            f"{result.seconds:6.1f} s  {result.name}",
+            f", since {result.reason}" if result.reason else "",
+        )
+        console.print(line)
+    console.print(f"{'':<8}{time.monotonic() - began:6.1f} s  in all, {AT_ONCE} steps at a time")
+    return 0 if all(result.verdict == "passed" for result in results) else 1
 
 
-def _backend_steps() -> Iterator[Step]:
+def _steps(node: Node | None) -> Iterator[Step]:
+    """Yield the steps: first those of a moment, then those that others wait for or that are long.
+
+    Args:
+        node: runs those of the front end, if it is there.
+    """
     python = [sys.executable, "-m"]
     code = [".", "../tools"]
+
+    def npx(script: str, *arguments: str) -> list[str]:
+        return [node.node if node else "", f"node_modules/{script}", *arguments]
+
     yield Step("backend: lint", [*python, "ruff", "check", *code], BACKEND)
     yield Step("backend: format", [*python, "ruff", "format", "--check", *code], BACKEND)
     yield Step("backend: imports", [str(Path(sys.executable).with_name("lint-imports"))], BACKEND)
-    yield Step("backend: types", [*python, "mypy"], BACKEND)
-    # By file: what the tests of one share, such as a server, is started once.
+    if node:
+        yield Step("frontend: lint", npx("@biomejs/biome/bin/biome", "check"), FRONTEND)
+        # Next checks the types of all files as it builds, those of the tests too. It builds beside
+        # what `uv run dev` makes, which is in a folder of its own.
+        yield Step(BUILD, npx("next/dist/bin/next", "build"), FRONTEND)
+    # By file: what the tests of one share, such as a server, is started once. The other half of the
+    # cores is for the page's tests; a single process of pytest needs no xdist.
+    processes = CORES // 2 if CORES > 3 else 0
+    pytest = ["pytest", "-rs", f"--numprocesses={processes}", "--dist=loadfile"]
+    through_the_page = node and os.environ.get("THROUGH_THE_PAGE")
     yield Step(
-        "backend: tests", [*python, "pytest", "--numprocesses=auto", "--dist=loadfile"], BACKEND
+        "backend: tests", [*python, *pytest], BACKEND, needs=BUILD if through_the_page else ""
     )
+    if node:
+        page = npx("@playwright/test/cli.js", "test")
+        yield Step("frontend: page in a browser", page, FRONTEND, needs=BUILD)
+        yield Step("frontend: tests", npx("vitest/vitest.mjs", "run"), FRONTEND, needs=BUILD)
+    yield Step("backend: types", [*python, "mypy"], BACKEND)
 
 
-def _frontend_steps(node: Node) -> Iterator[Step]:
-    def run(script: str, *arguments: str) -> list[str]:
-        return [node.node, f"node_modules/{script}", *arguments]
+def _run_steps(
+    steps: Sequence[Step], environment: Mapping[str, str], console: Console
+) -> list[Result]:
+    """Run the first steps that can be, so many at once, until there are none; skip the others."""
+    results: dict[str, Result] = {}
+    waiting = list(steps)
+    running: set[Future[Result]] = set()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while waiting or running:
+            for step in _ready(waiting, results):
+                needed = results.get(step.needs)
+                if needed and needed.verdict != "passed":
+                    reason = f"{needed.name} did not pass"
+                    results[step.name] = Result(step.name, "skipped", reason=reason)
+                elif len(running) == AT_ONCE:
+                    continue
+                else:
+                    running.add(pool.submit(_try, step, environment, console))
+                waiting.remove(step)
+            if running:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                results |= {result.name: result for result in (one.result() for one in ended)}
+    return [results[step.name] for step in steps]
 
-    yield Step("frontend: lint", run("@biomejs/biome/bin/biome", "check"), FRONTEND)
-    # The compiler needs the types of the routes, which Next derives from the files.
-    yield Step("frontend: routes", run("next/dist/bin/next", "typegen"), FRONTEND)
-    yield Step("frontend: types", run("typescript/bin/tsc", "--noEmit"), FRONTEND)
-    # Beside what `uv run dev` makes: Next keeps that in a folder of its own.
-    yield Step("frontend: build", run("next/dist/bin/next", "build"), FRONTEND)
-    yield Step("frontend: tests", run("vitest/vitest.mjs", "run"), FRONTEND)
-    yield Step("frontend: page", run("@playwright/test/cli.js", "test"), FRONTEND)
+
+def _ready(waiting: Iterable[Step], results: Mapping[str, Result]) -> list[Step]:
+    return [step for step in waiting if not step.needs or step.needs in results]
 
 
-def _try(step: Step, environment: Mapping[str, str]) -> Result:
+def _try(step: Step, environment: Mapping[str, str], console: Console) -> Result:
     began = time.monotonic()
     ended = subprocess.run(
         step.command,
@@ -114,12 +166,13 @@ def _try(step: Step, environment: Mapping[str, str]) -> Result:
         stderr=subprocess.STDOUT,
         check=False,
     )
-    # All at once, since both sides speak at the same time.
-    said = ended.stdout.decode(errors="replace").rstrip()
-    print(f"\n== {step.name}\n{said}", flush=True)
-    return Result(step.name, ended.returncode == 0, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    # All at once, since several steps speak at the same time.
+    said = Text.from_ansi(ended.stdout.decode(errors="replace").rstrip())
+    console.print(Text(f"\n== {step.name}, {seconds:.1f} s\n", "bold").append_text(said))
+    return Result(step.name, "passed" if ended.returncode == 0 else "FAILED", seconds)
 
 
 def _failed(name: str, error: StartupError) -> Result:
     print(f"\n{error}", file=sys.stderr)
-    return Result(name, passed=False, seconds=0)
+    return Result(name, "FAILED")

@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+
+from tools import terminal
 
 
 def main() -> None:
@@ -35,8 +36,6 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="for machines and for bug reports")
     options = parser.parse_args()
-    if isinstance(sys.stdout, TextIOWrapper):  # there are signs that Windows cannot print
-        sys.stdout.reconfigure(errors="replace")
     try:
         status = _run(
             fix=options.fix,
@@ -58,7 +57,7 @@ def _run(*, fix: bool, with_round_trip: bool, as_json: bool, only: Sequence[str]
     from tools.doctor import backend, database, files, machine, page, round_trip
     from tools.doctor.checks import JsonReport, TextReport, examine, mend, named
 
-    report = JsonReport() if as_json else TextReport()
+    report = JsonReport() if as_json else TextReport(terminal())
     # What a check needs stands before it.
     modules = (machine, files, database, backend, page, *([round_trip] if with_round_trip else []))
     every = [check for module in modules for check in module.CHECKS]

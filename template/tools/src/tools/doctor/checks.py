@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache, partial
 
+from rich.console import Console
+from rich.text import Text
+
 from kit.errors import StartupError
 from tools import FRONTEND
 from tools.settings import mask
@@ -19,10 +22,9 @@ MEND = "uv run doctor --fix"
 PITFALLS = FRONTEND / "src" / "kit" / "pitfalls.json"
 
 WIDTH = 100
-"""Characters of a line."""
+"""Characters of a line, if the terminal has as many."""
 
-INDENT = " " * 19
-"""Of what belongs to a finding, below its first line."""
+NARROWEST = 40
 
 
 class Outcome(StrEnum):
@@ -33,6 +35,14 @@ class Outcome(StrEnum):
     FAIL = "FAIL"
     UNKNOWN = "UNKNOWN"
     """It could not be tried, which is no good sign and no bad one."""
+
+
+STYLES = {
+    Outcome.PASS: "green",
+    Outcome.WARN: "yellow",
+    Outcome.FAIL: "bold red",
+    Outcome.UNKNOWN: "magenta",
+}
 
 
 @dataclass(frozen=True)
@@ -170,18 +180,22 @@ class Report:
 class TextReport(Report):
     """Speaks as soon as it knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         """Begin with nothing said."""
         super().__init__()
+        self._console = console
+        self._width = WIDTH
+        if console.is_terminal:
+            self._width = max(NARROWEST, min(WIDTH, console.width))
         self._layer = ""
         self._because = ""
         self._not_tried: list[str] = []
 
     def mended(self, sentences: Iterable[str]) -> None:
         """Say what was mended, a line each."""
-        _print("mended")
-        for sentence in list(sentences) or ["nothing, since nothing was broken that can be mended"]:
-            _print(_filled(sentence, "  "))
+        self._print("mended", style="bold")
+        for sentence in list(sentences) or ["nothing: nothing is broken that can be mended"]:
+            self._fill("  ", sentence)
 
     def add(self, check: Check, finding: Finding) -> None:
         """Say what a check found; those that one cause keeps from being tried share a line."""
@@ -190,30 +204,63 @@ class TextReport(Report):
             self._say_what_was_not_tried()
         if check.layer != self._layer:
             self._layer = check.layer
-            _print(self._layer)
+            self._print(self._layer, style="bold")
         if finding.because:
             self._because = finding.because
             self._not_tried.append(check.title)
         elif finding.outcome is Outcome.PASS:
             source = f" ({finding.source})" if finding.source else ""
-            _say(finding.outcome, f"{check.title}: {finding.words}{source}")
+            self._say(finding.outcome, f"{check.title}: {finding.words}{source}")
         else:
-            _say(finding.outcome, f"{check.title}: {finding.words}")
-            _explain(finding)
+            self._say(finding.outcome, f"{check.title}: {finding.words}")
+            self._explain(finding)
 
     def end(self) -> int:
         """Say how many checks ended in which way, and return the exit status."""
         self._say_what_was_not_tried()
         passed, warned, failed, unknown = (self._counts[outcome] for outcome in Outcome)
-        _print(f"\n{passed} passed, {warned} warned, {failed} failed, {unknown} unknown.")
+        self._print(f"\n{passed} passed, {warned} warned, {failed} failed, {unknown} unknown.")
         return super().end()
 
     def _say_what_was_not_tried(self) -> None:
         if self._not_tried:
             names = ", ".join(self._not_tried)
-            _say(Outcome.UNKNOWN, f"{names}: not tried, since {self._because} did not pass")
+            self._say(Outcome.UNKNOWN, f"{names}: not tried, since {self._because} did not pass")
         self._because = ""
         self._not_tried = []
+
+    def _say(self, outcome: Outcome, words: str) -> None:
+        self._fill(f"  {outcome:<8} ", " ".join(words.split()), style=STYLES[outcome])
+
+    def _explain(self, finding: Finding) -> None:
+        for name, text in (("tried", finding.tried), ("from", finding.source)):
+            if text:
+                self._fill(f"{'':<11}{name:<8}", text)
+        if finding.command:  # in one line, to be copied
+            self._print(f"{'':<11}{'next':<8}{finding.command}", style="bold", begin=19)
+        if finding.slug:
+            pitfall = find_pitfall(finding.slug)
+            title = f": {pitfall.title}" if pitfall else ""
+            self._print(f"{'':<11}{'pitfall':<8}{finding.slug}{title}")
+            if pitfall:
+                self._fill(" " * 19, f"{pitfall.cure} More: {pitfall.read_on}")
+
+    def _fill(self, indent: str, text: str, style: str = "") -> None:
+        # Not by Rich, which breaks or cuts what is longer than a line: addresses and paths.
+        lines = textwrap.fill(
+            text,
+            self._width,
+            initial_indent=indent,
+            subsequent_indent=" " * len(indent),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self._print(lines, style, end=len(indent))
+
+    def _print(self, text: str, style: str = "", begin: int = 0, end: int | None = None) -> None:
+        line = Text(mask(text))
+        line.stylize(style, begin, end)
+        self._console.print(line)
 
 
 class JsonReport(Report):
@@ -247,41 +294,6 @@ class JsonReport(Report):
         }
         print(json.dumps(document, indent=2))
         return status
-
-
-def _say(outcome: Outcome, words: str) -> None:
-    text = " ".join(words.split())
-    indent = f"  {outcome:<8} "
-    _print(_filled(text, indent))
-
-
-def _explain(finding: Finding) -> None:
-    for name, text in (("tried", finding.tried), ("from", finding.source)):
-        if text:
-            _print(_filled(text, f"{'':<11}{name:<8}"))
-    if finding.command:  # in one line, to be copied
-        _print(f"{'':<11}{'next':<8}{finding.command}")
-    if finding.slug:
-        pitfall = find_pitfall(finding.slug)
-        title = f": {pitfall.title}" if pitfall else ""
-        _print(f"{'':<11}{'pitfall':<8}{finding.slug}{title}")
-        if pitfall:
-            _print(_filled(f"{pitfall.cure} More: {pitfall.read_on}", INDENT))
-
-
-def _filled(text: str, indent: str) -> str:
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _print(text: str) -> None:
-    print(mask(text), flush=True)
 
 
 @dataclass(frozen=True)
