@@ -1,4 +1,4 @@
-import type { StudioExport } from "@/kit/chat/element";
+import type { StudioExport } from "@/kit/chat";
 
 /**
  * How the chat looks: paste the object of your export of ChatKit Studio (https://chatkit.studio/playground) over the one

@@ -1,7 +1,7 @@
 "use client";
 
 import { useEffect } from "react";
-import { ErrorPanel } from "@/kit/chat/panel";
+import { ErrorPanel } from "@/kit/panel";
 
 type Props = { error: Error & { digest?: string }; reset: () => void };
 

@@ -1,7 +1,7 @@
 import { notFound } from "next/navigation";
 import { CAUSES, isDevelopment, type Slug } from "@/kit/causes";
-import { type Advice, Prose } from "@/kit/chat/panel";
 import styles from "@/kit/kit.module.css";
+import { type Advice, Prose } from "@/kit/panel";
 import sections from "./pitfalls.json";
 
 /** What people trip over, as `uv run doctor`, the page's panels and docs/pitfalls.md tell it. */

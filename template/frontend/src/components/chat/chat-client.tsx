@@ -1,7 +1,7 @@
 "use client";
 
 import { chatkitConfig } from "@/chatkit.config";
-import { ChatFrame, type ServerProps } from "@/kit/chat/frame";
+import { ChatFrame, type ServerProps } from "@/kit/chat";
 import { runClientTool } from "./client-tools";
 import { runEffect } from "./effects";
 import { runWidgetAction } from "./widget-actions";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { chatkitConfig } from "@/chatkit.config";
-import type { StudioExport } from "@/kit/chat/element";
+import type { StudioExport } from "@/kit/chat";
 
 // The form in which ChatKit Studio exports: what matters is that the compiler takes it.
 const exported: StudioExport = {
