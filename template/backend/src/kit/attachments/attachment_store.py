@@ -1,4 +1,4 @@
-"""ChatKit's store of attachments: their records, their bytes, and how much there may be of both."""
+"""ChatKit's store of attachments: it keeps their records and bytes, and limits their size."""
 
 import asyncio
 import math
@@ -33,37 +33,37 @@ from kit.settings import MB, get_settings
 MAX_NAME = 255
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 MAX_UNSENT = 20
-"""How many files a person may have uploaded that are in no message yet."""
+"""How many uploaded files a person may have that are not in a message yet."""
 
 A_WHILE = 60
-"""For how many seconds a count of all is believed, and when to try again."""
+"""For how many seconds the total size of all files is cached, and the Retry-After of refusals."""
 
 HOUR = 3600
 
 
 class AttachmentStore(BaseStore[RequestContext]):
-    """Files of people, each of its owner's alone."""
+    """Stores attachments. Only its owner can access an attachment."""
 
     def __init__(self, records: ChatKitStore) -> None:
-        """Keep the records in the database."""
+        """Create the store with `records` as the store of the attachments' records."""
         self.records = records
         self._room = Room(records)
         self._images = ImageChecks()
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
-        """Return a new id, which is the name of the file in its store too."""
+        """Return a new id, which is also the name of the file in the file store."""
         return generate_id("attachment")
 
     async def create_attachment(
         self, input: AttachmentCreateParams, context: RequestContext
     ) -> Attachment:
-        """Store the record of a file that is about to be uploaded, and return it.
+        """Store and return the record of a file that will be uploaded.
 
-        Where too many wait to be sent, the oldest are removed.
+        If the person has more than MAX_UNSENT files in no message, the oldest are removed.
 
         Raises:
-            RefusedError: its type is not taken (415), it is too large (413), or there is no room
-                for it (429).
+            RefusedError: the size is negative (400), the type is not accepted (415), the file is
+                too large (413), or a limit on the total size is reached (429).
         """
         allowed = get_settings().attachment_types
         if input.mime_type not in allowed:
@@ -92,9 +92,9 @@ class AttachmentStore(BaseStore[RequestContext]):
                 ),
             }
         )
-        # Bytes without a record would never be found again.
+        # The record comes before the bytes: the sweep could not find bytes without a record.
         await self.records.add_attachment(attachment, input.size, context)
-        # Counted afterwards: whoever uploads several at once would be under the limit before.
+        # Counted after the record is stored. Before, several simultaneous uploads could each pass.
         for surplus in (await self.records.list_unsent_attachments(context))[MAX_UNSENT:]:
             await remove(self.records, surplus)
         try:
@@ -107,22 +107,25 @@ class AttachmentStore(BaseStore[RequestContext]):
     async def receive(
         self, attachment: Attachment, content: BinaryIO, context: RequestContext
     ) -> Attachment:
-        """Store the bytes of an attachment, once they are found to be what they should.
+        """Check the bytes of an attachment and store them.
+
+        If the check fails or a limit is reached, the record is removed.
 
         Raises:
-            RefusedError: they are something else, or there is no room, and the record is removed;
-                or they came before, or are on their way.
-            NotFoundError: it was removed while it came.
+            RefusedError: the content does not match the type, a limit on the size is reached, or
+                the file is already uploaded or being uploaded.
+            NotFoundError: the attachment was removed during the upload.
         """
         size = content.seek(0, SEEK_END)
         content.seek(0)
-        # Bytes that came beside others would be written over those, and be counted by nobody.
+        # Two uploads of one file at the same time would overwrite each other, and the limits would
+        # count only one of them.
         if not await self.records.claim_attachment(attachment.id, size, context):
             raise RefusedError(400, f"The file of {attachment.id} is uploaded already.")
         try:
             received = await self._check(attachment, content, context)
             await self._room.take(size, context)
-            await self._room.check_share(context)  # more may have come than was announced
+            await self._room.check_share(context)  # the file may be larger than announced
             await file_store.save(attachment.id, content)
             await self.records.update_attachment(received, context)
         except RefusedError:
@@ -132,7 +135,7 @@ class AttachmentStore(BaseStore[RequestContext]):
             await file_store.delete(attachment.id)
             raise
         except Exception:
-            # It may be sent again, when what failed is well.
+            # Restores the announced record, so that the upload can be repeated after the failure.
             await self.records.update_attachment(attachment, context)
             raise
         return received
@@ -140,7 +143,7 @@ class AttachmentStore(BaseStore[RequestContext]):
     async def _check(
         self, attachment: Attachment, content: BinaryIO, context: RequestContext
     ) -> Attachment:
-        """Return the record of a file that has come, with its preview if it is an image."""
+        """Check the content of a file; return its new record, with a preview if it is an image."""
         received = attachment.model_copy(update={"upload_descriptor": None})
         if isinstance(received, ImageAttachment):
             sender = sender_of(context)
@@ -152,10 +155,10 @@ class AttachmentStore(BaseStore[RequestContext]):
         return received
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        """Remove a file, without effect on a stranger's.
+        """Remove a file. Do nothing if it does not exist or belongs to another owner.
 
         Raises:
-            RefusedError: it is in a conversation by now.
+            RefusedError: the file is in a conversation (409).
         """
         if not await self._is_there(attachment_id, context):
             return
@@ -174,21 +177,21 @@ class AttachmentStore(BaseStore[RequestContext]):
 
 
 def _clean(name: str) -> str:
-    """Return the name of a file without folders and without what no file system knows."""
+    """Return the name of a file without folders and control characters."""
     base = name.replace("\\", "/").rpartition("/")[2]
     return CONTROL_CHARACTERS.sub("", base)[-MAX_NAME:] or "file"
 
 
 def max_bytes() -> int:
-    """Return how large a file may be, in bytes."""
+    """Return the maximum size of a file in bytes."""
     return get_settings().attachment_max_mb * MB
 
 
 class Room:
-    """What a person, the guests of an address and all together may still upload."""
+    """Limits the total size of files: per person, per network address of guests, and of all."""
 
     def __init__(self, records: ChatKitStore) -> None:
-        """Count the records in the database."""
+        """Create the limits. `records` knows the sizes of the stored files."""
         self._records = records
         self._counting = asyncio.Lock()
         self._taken = 0
@@ -196,13 +199,13 @@ class Room:
         self._of_address = FixedWindowRateLimiter(MemoryStorage())
 
     async def check_share(self, context: RequestContext) -> None:
-        """Make sure that a person keeps no more than they may.
+        """Check the total size of a person's files.
 
-        That is asked when the record of the newest file is there: whoever uploads several at once
-        would be under the limit before.
+        Call this after the record of the newest file is stored. Before, several simultaneous
+        uploads could each pass.
 
         Raises:
-            RefusedError: they do (429).
+            RefusedError: the files exceed ATTACHMENTS_MAX_MB_PERSON (429).
         """
         most = get_settings().attachments_max_mb_person
         if most and await self._records.size_of_attachments(context) > most * MB:
@@ -214,18 +217,18 @@ class Room:
             )
 
     async def check(self, size: int, context: RequestContext) -> None:
-        """Make sure that there is room for a file.
+        """Check whether a file of `size` bytes may be added.
 
         Raises:
-            RefusedError: the files of all fill it, or the guests of an address have sent all that
-                they may in a day (429).
+            RefusedError: the files of all would exceed ATTACHMENTS_MAX_MB_ALL, or the day's
+                uploads of the guests of the address ATTACHMENTS_MAX_MB_ADDRESS (429).
         """
         await self._count_for_address(size, context, is_there=False)
         most = get_settings().attachments_max_mb_all
         if most == 0:
             return
         async with self._counting:
-            if time.monotonic() > self._counted_until:  # not each time: there may be many
+            if time.monotonic() > self._counted_until:  # cached: summing many records is slow
                 self._taken = await self._records.size_of_all_attachments()
                 self._counted_until = time.monotonic() + A_WHILE
         if self._taken + size > most * MB:
@@ -237,20 +240,22 @@ class Room:
             )
 
     async def take(self, size: int, context: RequestContext) -> None:
-        """Count a file that has come.
+        """Check as `check` does, and count an uploaded file of `size` bytes.
 
         Raises:
-            RefusedError: there is no room for it (429).
+            RefusedError: a limit is reached (429).
         """
         await self.check(size, context)
         await self._count_for_address(size, context, is_there=True)
         self._taken += size
 
     async def _count_for_address(self, size: int, context: RequestContext, is_there: bool) -> None:
-        """Count a file, once it is there: a new cookie is a new person with a share of their own.
+        """Check the limit for the guests of one address; count the file if `is_there` is set.
+
+        Guests need this limit because each new cookie makes a new person with a share of their own.
 
         Raises:
-            RefusedError: it would be more than may come from an address in a day (429).
+            RefusedError: the day's uploads of the address would exceed the limit (429).
         """
         most, sender = get_settings().attachments_max_mb_address, sender_of(context)
         if most == 0 or sender == context.owner:

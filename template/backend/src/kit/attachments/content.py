@@ -1,7 +1,7 @@
-"""What a file really is: its content decides, and not what the sender calls it.
+"""Checks of a file's content. The content decides on its type, not the name that the sender gives.
 
-Images are checked in processes that have limits of time and memory. Whatever an image holds costs
-whoever sent it: two at most are checked at once, one of a sender's.
+Images are checked in separate processes with limits of time and memory. At most two images are
+checked at a time, and one per sender, so that a costly image delays its sender first.
 """
 
 import asyncio
@@ -26,40 +26,40 @@ IMAGE_FORMATS = {
     "image/gif": "GIF",
     "image/webp": "WEBP",
 }
-"""As Pillow calls them."""
+"""Pillow's names of the formats."""
 
 AT_ONCE = 2
 RUN_SECONDS = 20.0
-"""How long a check may take. Less of it is for the processor, see `preview.CPU_SECONDS`."""
+"""How long a check may take in all. Its CPU time has a limit, too: `preview.CPU_SECONDS`."""
 
 WAIT_SECONDS = 30.0
-"""How long an image waits for others to be checked."""
+"""How long an image waits at most until its check begins."""
 
 RETRY_AFTER_SECONDS = 10
 
 OWN_ERRORS = (1, 2)
-"""What Python exits with where the script cannot be run at all."""
+"""Python's exit statuses if the script cannot be run at all."""
 
 CHUNK_BYTES = 64 * 1024
 
 NO_PREVIEW = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-"""One transparent pixel, for an image that is not uploaded yet."""
+"""A transparent pixel as the preview of an image that is not uploaded yet."""
 
 
 def is_image(mime_type: str) -> bool:
-    """Whether ChatKit's page draws it."""
+    """Whether ChatKit's page shows files of the type as images."""
     return mime_type in IMAGE_FORMATS
 
 
 def check_document(mime_type: str, content: BinaryIO) -> None:
-    """Make sure that a file that is no image is what it is said to be.
+    """Check that a file other than an image has the content of its type.
 
     Args:
         mime_type: one of `kit.settings.CHECKED_TYPES`.
-        content: read from its beginning, and left there.
+        content: the file, which is read from the beginning and rewound afterwards.
 
     Raises:
-        RefusedError: it is something else.
+        RefusedError: the content does not match the type (415).
     """
     content.seek(0)
     try:
@@ -88,33 +88,33 @@ def _is_text(content: BinaryIO) -> bool:
 
 
 def is_something_else(expected: str) -> RefusedError:
-    """Return in words that a file is not what it is said to be."""
+    """Return an error that says that a file's content does not match its type."""
     return RefusedError(415, f"The file is not what it is called: its content is not {expected}.")
 
 
 class ImageChecks:
-    """The images that are being checked, and those that wait."""
+    """Checks images in separate processes, and lets further images wait."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without any images."""
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._lines = Lines(1)
 
     async def make_preview(self, mime_type: str, content: BinaryIO, sender: str) -> str:
-        """Make sure that a file is the image that it is said to be.
+        """Check that a file is an image of its type, and make its preview.
 
         Args:
-            mime_type: one for which `is_image` holds.
-            content: in memory, or a file; read from its beginning, and left there.
-            sender: whose images are checked one after the other.
+            mime_type: a type for which `is_image` is true.
+            content: a BytesIO or a file, which is read from the beginning and rewound afterwards.
+            sender: the images of one sender are checked one after the other.
 
         Returns:
-            Its preview, as a `data:` URL: ChatKit's frame loads no `http:`, and cookies of the page
-            do not reach it.
+            The preview as a `data:` URL. ChatKit's frame loads no `http:` URLs, and its requests do
+            not carry the cookies of the page.
 
         Raises:
-            RefusedError: it is something else, it takes too much time or memory, or too many
-                images wait.
+            RefusedError: the content does not match the type (415), the image has too many pixels
+                (413), it takes too much time or memory (422), or too many images wait (429).
         """
         own_turn = self._lines.of(sender)
         try:
@@ -134,8 +134,8 @@ class ImageChecks:
         try:
             made = await asyncio.to_thread(_finish, process, in_memory)
         finally:
-            process.kill()  # where nobody waits for it any more
-        if in_memory is None:  # the process has moved the place from which both of us read
+            process.kill()  # in case the request was cancelled
+        if in_memory is None:  # the process shares the file's position, and has moved it
             os.lseek(content.fileno(), 0, os.SEEK_SET)
         match process.returncode:
             case 0:
@@ -157,9 +157,12 @@ class ImageChecks:
 
 
 def _start(image_format: str, content: BinaryIO) -> tuple[subprocess.Popen[bytes], bytes | None]:
-    """Start a check; what is in memory is still to be handed to it.
+    """Start a check.
 
-    asyncio's own processes do not work on each event loop that the app runs on.
+    asyncio's subprocesses do not work on every event loop that the app supports.
+
+    Returns:
+        The process, and the bytes to send to its stdin; None if stdin is the file itself.
     """
     in_memory = content.getvalue() if isinstance(content, io.BytesIO) else None
     process = subprocess.Popen(
@@ -167,7 +170,7 @@ def _start(image_format: str, content: BinaryIO) -> tuple[subprocess.Popen[bytes
         stdin=content if in_memory is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # Windows'
+        creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # Windows only
     )
     return process, in_memory
 

@@ -1,4 +1,4 @@
-"""`/attachments`, whatever the framework: bytes in, a reply out."""
+"""`/attachments`, independent of the framework: it takes bytes and returns a reply."""
 
 import mimetypes
 from collections.abc import AsyncIterator
@@ -20,14 +20,14 @@ from kit.people.identity import Headers, Identify, RequestContext
 from kit.people.limits import count_upload
 
 FORM_BYTES = 64 * 1024
-"""What the form may carry besides the file."""
+"""The limit for everything in the form except the file."""
 
 MAX_PARTS = 20
-"""How many fields it may have, and how often a file may hold what ends a field."""
+"""The limit for fields in the form. A delimiter of fields inside the file counts, too."""
 
 UNKNOWN_TYPES = ("", "application/octet-stream")
 
-# A file never runs as a page of ours, whatever a browser takes it for.
+# A browser must never run a file as a page of this site, whatever type it guesses.
 DOWNLOAD_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -38,7 +38,7 @@ DOWNLOAD_HEADERS = {
 async def upload(
     store: AttachmentStore, headers: Headers, body: AsyncIterator[bytes], who: Identify
 ) -> Reply:
-    """Answer `POST /attachments`: take a file and return its ChatKit record."""
+    """Answer `POST /attachments`: store a file and return its ChatKit record."""
 
     async def work(context: RequestContext) -> Reply:
         await count_upload(context)
@@ -59,7 +59,7 @@ async def upload_announced(
     body: AsyncIterator[bytes],
     who: Identify,
 ) -> Reply:
-    """Answer `POST /attachments/{id}`: take the file that `attachments.create` announced."""
+    """Answer `POST /attachments/{id}`: store the file that `attachments.create` announced."""
 
     async def work(context: RequestContext) -> Reply:
         attachment = await store.records.load_attachment(attachment_id, context)
@@ -105,7 +105,7 @@ def _record(attachment: Attachment) -> Reply:
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """A file of a form: in memory while it is small, else in a temporary file."""
+    """A file from a form: in memory if it is small, otherwise in a temporary file."""
 
     name: str
     mime_type: str
@@ -118,10 +118,11 @@ class ReceivedFile:
 async def received_file(
     headers: Headers, body: AsyncIterator[bytes]
 ) -> AsyncIterator[ReceivedFile]:
-    """Read the field `file` of a form, and forget it after the block.
+    """Read the field `file` of a form. The file is deleted at the end of the block.
 
     Raises:
-        RefusedError: there is no form, no file in it, or a file that is too large.
+        RefusedError: the body is not a form (415), it cannot be read or has no file (400), or it
+            is too large (413).
     """
     content_type, options = parse_options_header(headers.get("content-type"))
     if content_type != b"multipart/form-data" or b"boundary" not in options:
@@ -137,9 +138,9 @@ async def received_file(
 
 
 class _Form:
-    """A form while it comes. Only its file is kept.
+    """Parses a form while it is received, and keeps its file.
 
-    All else is short, and so is the time that it takes: the parser looks at it byte by byte.
+    The size of everything else is limited, because the parser is slow: it reads it byte by byte.
     """
 
     def __init__(self, boundary: bytes) -> None:
@@ -164,11 +165,11 @@ class _Form:
         self._is_whole = False
 
     def write(self, chunk: bytes) -> None:
-        """Read some more of the form.
+        """Parse the next chunk of the form.
 
         Raises:
-            RefusedError: it has too many parts, or too much besides the file.
-            FormParserError: it is none.
+            RefusedError: the form has too many parts, or too many bytes besides the file (413).
+            FormParserError: the bytes are not a form.
         """
         self._parts += chunk.count(self._delimiter)
         if self._parts > MAX_PARTS:
@@ -184,7 +185,7 @@ class _Form:
         """Return the file.
 
         Raises:
-            RefusedError: there is none, or not the whole of it.
+            RefusedError: the form has no file, or the file is not complete (400).
         """
         file = self._file
         if file is None or not self._is_whole:
@@ -192,12 +193,13 @@ class _Form:
         name = (file.file_name or b"").decode(errors="replace")
         mime_type = (file.content_type or "").partition(";")[0].strip().lower()
         if mime_type in UNKNOWN_TYPES:
-            # Not every system knows Markdown, say; the content is checked all the same.
+            # Not every system knows the type of Markdown, for example. The content is checked
+            # later in any case.
             mime_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return ReceivedFile(name, mime_type, file.size, file.file_object)
 
     def close(self) -> None:
-        """Forget the file."""
+        """Delete the file."""
         if self._file is not None:
             self._file.close()
 

@@ -1,4 +1,4 @@
-"""Where the bytes of attachments lie: in a folder, or in any S3-compatible store."""
+"""The store of attachments' bytes: a folder, or cloud storage such as S3."""
 
 import re
 from collections.abc import AsyncIterator
@@ -17,30 +17,30 @@ from kit.errors import StartupError
 from kit.settings import BACKEND, ENV_FILE, get_settings
 
 CHUNK_BYTES = 256 * 1024
-"""How much is read at a time. A download holds about three of them, however slowly it is read; an
-S3 store is asked for each, and would be slow with much smaller ones."""
+"""The size of a chunk. A download holds about three chunks in memory. Each chunk is one request to
+S3, so much smaller chunks would be slow."""
 
 DEFAULT_FOLDER = ".attachments"
 
 RETRY = timedelta(seconds=10)
-"""How long a store that does not answer is asked again. obstore would ask for three minutes, while
-a person waits for an upload, and a turn for the files that the model is sent."""
+"""How long requests to a store that does not answer are repeated. obstore's default is three
+minutes, during which an upload, or a turn that sends files to the model, would wait."""
 
-# A drive of Windows is one letter.
+# Two characters or more, since a single letter is a drive on Windows.
 _URL = re.compile(r"[\w+.-]{2,}:")
 _CREDENTIALS = re.compile(r"(?<=://)\S*@")
 
 
 @cache
 def get_file_store() -> ObjectStore:
-    """Return the store that the whole process shares.
+    """Return the file store at ATTACHMENTS_URL, which the whole process shares.
 
-    That is ATTACHMENTS_URL: a folder (from backend/ if it is relative), or `s3://bucket/prefix`
-    with the usual AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL in the
-    environment; Google's and Azure's URLs are taken too.
+    ATTACHMENTS_URL is a folder (relative paths start from backend/), or `s3://bucket/prefix` with
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL in the environment.
+    URLs of Google Cloud Storage and Azure are accepted, too.
 
     Raises:
-        StartupError: the address is wrong, or the folder cannot be made or written.
+        StartupError: the address is wrong, or the folder cannot be created or written to.
     """
     url = get_settings().attachments_url or DEFAULT_FOLDER
     try:
@@ -65,14 +65,17 @@ def _folder(path: str) -> ObjectStore:
     folder = (BACKEND / Path(path).expanduser()).resolve()
     is_ours = path == DEFAULT_FOLDER or not folder.exists()
     store = LocalStore(folder, mkdir=True)
-    if is_ours:  # another may have other things in it, for others
+    if is_ours:  # an existing folder may contain files of other users
         folder.chmod(0o700)
-    with TemporaryFile(dir=folder):  # one that is there need not be writable
+    with TemporaryFile(dir=folder):  # fails if an existing folder is not writable
         return store
 
 
 async def save(attachment_id: str, content: BinaryIO) -> None:
-    """Store the bytes of an attachment, from where `content` stands, for the app's own eyes."""
+    """Store the bytes of an attachment from the current position of `content`.
+
+    In a folder, only the app's own user can read the file.
+    """
     store = get_file_store()
     await obstore.put_async(store, attachment_id, content)
     if isinstance(store, LocalStore) and store.prefix is not None:
@@ -82,16 +85,16 @@ async def save(attachment_id: str, content: BinaryIO) -> None:
 async def stream(
     attachment_id: str, chunk_bytes: int = CHUNK_BYTES
 ) -> tuple[int, AsyncIterator[bytes]] | None:
-    """Return the size of an attachment in bytes, and its chunks; None if they are gone.
+    """Return the size of an attachment in bytes, and its chunks; None if the file is gone.
 
-    Each chunk is a request of its own: one for all would be over after half a minute, and a file
-    cut off, however slow the person's connection is.
+    Each chunk is read with a separate request. A single request would time out after 30 seconds
+    and cut off the file for a person with a slow connection.
     """
     try:
         file = await obstore.open_reader_async(
             get_file_store(), attachment_id, buffer_size=chunk_bytes
         )
-        # Opening it reads nothing yet: a file may be removed before its first chunk is read.
+        # Opening reads nothing. Reading the first chunk here detects a file that is gone.
         first = bytes(await file.read(chunk_bytes))
     except FileNotFoundError:
         return None
@@ -105,6 +108,6 @@ async def stream(
 
 
 async def delete(attachment_id: str) -> None:
-    """Delete the bytes of an attachment; without effect where there are none."""
+    """Delete the bytes of an attachment. Do nothing if there are none."""
     with suppress(FileNotFoundError):
         await obstore.delete_async(get_file_store(), attachment_id)

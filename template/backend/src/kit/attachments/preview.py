@@ -1,9 +1,11 @@
-"""Makes the preview of an image: a script that `content.py` runs in a process of its own.
+"""Make the preview of an image: a script that `content.py` runs in a separate process.
 
-A small file can take any time and memory to be decoded, and Pillow's libraries are written in C. So
-this has limits that the server cannot have, and imports nothing of the app, which would take long.
+Even a small file can take unlimited time and memory to decode, and Pillow decodes in C libraries.
+So this process has limits that the server itself cannot have. It imports nothing of the app, to
+start fast.
 
-The image's format is the argument, the image comes from stdin, and the preview goes to stdout.
+The argument is the format of the image. The image is read from stdin, and the preview is written
+to stdout.
 """
 
 import io
@@ -14,33 +16,33 @@ from contextlib import suppress
 from typing import BinaryIO
 
 PREVIEW_BYTES = 16 * 1024
-"""What a preview has at most: it is stored in each message that its file is sent with."""
+"""The maximum size of a preview, which is stored in each message that has the file."""
 
 PREVIEWS = ((320, 70), (320, 40), (160, 40), (80, 20))
-"""Pixels and quality: of most photos the first is small enough, of noise only the last."""
+"""Sizes in pixels and qualities, tried in order. The first fits most photos, the last any noise."""
 
 MAX_PIXELS = 50_000_000
 MEMORY_BYTES = 1024 * 1024 * 1024
-"""What a WebP of MAX_PIXELS takes, and some more. No other format takes half of it."""
+"""More than a WebP of MAX_PIXELS takes. Other formats take less than half of it."""
 
 CPU_SECONDS = 5
-"""An image of MAX_PIXELS takes two at most, a photo from a phone half a second."""
+"""An image of MAX_PIXELS takes at most two seconds, a photo from a phone half a second."""
 
 IS_SOMETHING_ELSE = 10
 HAS_TOO_MANY_PIXELS = 11
 TAKES_TOO_MUCH = 12
-"""What the process exits with; one that is ended by its limits has the status of a signal."""
+"""Exit statuses. If a limit ends the process, its status is that of a signal."""
 
 
 def main() -> int:
-    """Answer with the status to exit with."""
+    """Make the preview and return the exit status."""
     yield_to_the_server()
     from PIL import Image
 
     # Pillow raises an error at twice this number, before it decodes anything.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     warnings.simplefilter("ignore")
-    limit_this_process()  # what was imported may have had to be compiled, and written
+    limit_this_process()  # after the imports, which may write compiled files
     content = sys.stdin.buffer
     try:
         preview = make_preview(
@@ -50,22 +52,22 @@ def main() -> int:
         return HAS_TOO_MANY_PIXELS
     except MemoryError:
         return TAKES_TOO_MUCH
-    except Exception:  # whatever a plugin of Pillow stumbles over
+    except Exception:  # Pillow's plugins raise many types for broken files
         return IS_SOMETHING_ELSE
     sys.stdout.buffer.write(preview)
     return 0
 
 
 def make_preview(image_format: str, content: BinaryIO) -> bytes:
-    """Return a small WebP of an image's first frame, as its camera was held."""
+    """Return a small WebP of the first frame, rotated as the EXIF data says."""
     from PIL import Image, ImageOps
 
     with Image.open(content, formats=[image_format]) as opened:
         image: Image.Image = opened
-        if image.mode == "I;16":  # which Pillow neither reduces nor converts as one expects
+        if image.mode == "I;16":  # Pillow does not scale or convert this mode correctly
             image = image.point(lambda value: value / 256).convert("L")
         image.thumbnail((PREVIEWS[0][0], PREVIEWS[0][0]))
-        with suppress(Exception):  # many a camera and editor writes EXIF that is none
+        with suppress(Exception):  # many cameras and editors write invalid EXIF
             image = ImageOps.exif_transpose(image)
         image = image.convert("RGBA")
     for pixels, quality in PREVIEWS:
@@ -78,16 +80,16 @@ def make_preview(image_format: str, content: BinaryIO) -> bytes:
 
 
 def yield_to_the_server() -> None:
-    """Let the server go first; and where the memory is short, end this process, not that one."""
-    if sys.platform == "win32":  # its parent has said so
+    """Lower this process's priority. If memory runs out, the system ends it before the server."""
+    if sys.platform == "win32":  # the parent process has set the priority
         return
     os.nice(10)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # Linux's
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # Linux only
         score.write("1000")
 
 
 def limit_this_process() -> None:
-    """Limit time and memory where the system can; everywhere the parent has a clock."""
+    """Limit CPU time and memory where the system can. The parent always limits the total time."""
     if sys.platform == "win32":
         return
     import resource
@@ -98,7 +100,7 @@ def limit_this_process() -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        with suppress(OSError, ValueError):  # macOS knows some by name only
+        with suppress(OSError, ValueError):  # macOS does not support all of them
             resource.setrlimit(limit, (value, value))
 
 

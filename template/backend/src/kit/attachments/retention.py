@@ -1,4 +1,4 @@
-"""Removes what is not to be kept: files that were never sent, and what guests wrote long ago."""
+"""The retention sweep: it removes files that were never sent, and old conversations of guests."""
 
 import asyncio
 import logging
@@ -17,22 +17,22 @@ from kit.settings import get_settings
 logger = logging.getLogger("app.attachments")
 
 KEEP = timedelta(days=1)
-"""How long a file may wait for its message, from its upload on."""
+"""How long a file without a message is kept after its upload or announcement."""
 
 INTERVAL_SECONDS = 3600.0
 
-NOT_REMOVED = "What nobody needs could not be removed"
+NOT_REMOVED = "The retention sweep failed"
 
 
 async def sweep_for_ever(store: ChatKitStore) -> None:
-    """Sweep now and every hour, until it is cancelled."""
+    """Sweep now and then every hour until cancelled."""
     while True:
         try:
             await sweep(store, datetime.now(UTC) - KEEP)
             if days := get_settings().guest_history_days:
                 await forget_guests(store, datetime.now(UTC) - timedelta(days=days))
             await overwrite_deleted()
-        except (DBAPIError, OSError) as error:  # a database that fails now may answer in an hour
+        except (DBAPIError, OSError) as error:  # the next sweep may succeed
             logger.error("%s. %s", NOT_REMOVED, explain_database_error(error))
         except Exception:
             logger.exception(NOT_REMOVED)
@@ -40,27 +40,28 @@ async def sweep_for_ever(store: ChatKitStore) -> None:
 
 
 async def sweep(store: ChatKitStore, before: datetime) -> None:
-    """Remove the files that are in no conversation and were announced before a time."""
+    """Remove the files that are in no conversation and were announced before `before`."""
     for attachment_id in await store.list_orphaned_attachments(before):
         try:
             await remove(store, attachment_id)
             await store.delete_disowned_attachment(attachment_id)
-        except Exception:  # the next sweep finds its record again
+        except Exception:  # its record stays, so the next sweep tries again
             logger.exception("The file %s could not be removed", attachment_id)
 
 
 async def forget_guests(store: ChatKitStore, since: datetime) -> None:
-    """Remove the conversations of guests, with their files, that have no item since a time."""
+    """Remove the conversations of guests that have no item since `since`, and their files."""
     for thread_id, owner in await store.list_idle_threads(GUEST, since):
         for attachment_id in await store.remove_thread(thread_id, RequestContext(owner), since):
             await remove(store, attachment_id)
 
 
 async def remove(store: ChatKitStore, attachment_id: str) -> None:
-    """Remove a file, unless it is in a conversation by now.
+    """Remove a file, unless it is in a conversation.
 
-    It is taken from its owner first, who could send it meanwhile. The record goes last: one that is
-    left is found by a sweep. So is that of a file whose bytes may be on their way still.
+    First the owner loses the file, and so cannot send it meanwhile. Then the bytes are deleted, and
+    last the record. If this fails halfway, the record remains for the next sweep. The record of an
+    announced file remains as well, since its bytes may still be arriving.
     """
     attachment = await store.disown_attachment(attachment_id)
     if attachment is not None:

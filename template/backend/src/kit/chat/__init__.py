@@ -1,1 +1,1 @@
-"""ChatKit's protocol: what a request does, what is stored, what is sent."""
+"""The ChatKit protocol: checks of requests, turns of the assistant, and stored items."""

@@ -1,4 +1,4 @@
-"""ChatKit's protocol: what a request does, what is sent and what is stored."""
+"""The ChatKit server: it handles requests, stores their results and streams events."""
 
 import asyncio
 import logging
@@ -66,38 +66,38 @@ DELETED = "This conversation was deleted while it was answered."
 
 @dataclass
 class Loaded:
-    """What a request has loaded so far."""
+    """The threads and items that one request has loaded so far."""
 
     checked: dict[str, ThreadMetadata] = field(default_factory=dict)
-    """The threads that its check has just read: its turn need not read them again."""
+    """Threads, by id, that the check of the request has just read; its turn reuses them."""
     threads: dict[str, ThreadMetadata] = field(default_factory=dict)
-    """The threads that it knows, by their ids, as they were then."""
+    """Copies of the threads as the request loaded or last saved them, by id."""
     items: set[str] = field(default_factory=set)
-    """The ids of the items that it knows."""
+    """The ids of the items that the request has loaded."""
 
 
 class ServedStore(ChatKitStore):
-    """The store in the hands of ChatKit's server, which saves only what is there.
+    """The store that ChatKit's server uses. It never recreates deleted records.
 
-    New threads are `add_thread`'s, new files the `AttachmentStore`'s: what is not there any more
-    was deleted in another tab, or swept away.
+    Only `add_thread` creates threads, and only the `AttachmentStore` creates attachments. A loaded
+    record that is missing on save was deleted meanwhile: in another tab, or by the retention sweep.
     """
 
     needs_files = True
 
     def __init__(self) -> None:
-        """Know of no request."""
+        """Start without any loaded records."""
         self._loaded = WeakKeyDictionary[RequestContext, Loaded]()
 
     def loaded(self, context: RequestContext) -> Loaded:
-        """Return what a request has loaded; it is forgotten with the request."""
+        """Return what a request has loaded. It is dropped together with the request's context."""
         return self._loaded.setdefault(context, Loaded())
 
     async def load_thread(self, thread_id: str, context: RequestContext) -> ThreadMetadata:
-        """Return a thread, and remember it.
+        """Return a thread and remember its state.
 
         Raises:
-            NotFoundError: there is none, or it is somebody else's.
+            NotFoundError: the thread does not exist, or belongs to another owner.
         """
         loaded = self.loaded(context)
         if checked := loaded.checked.pop(thread_id, None):
@@ -107,12 +107,12 @@ class ServedStore(ChatKitStore):
         return thread
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        """Store what the request has changed of a thread.
+        """Store the fields of a thread that the request has changed.
 
-        A turn takes long, and meanwhile the person may give its thread a title, say.
+        A turn takes long. Other changes, such as a title that the person sets meanwhile, are kept.
 
         Raises:
-            NotFoundError: it was deleted meanwhile.
+            NotFoundError: the thread was deleted meanwhile.
         """
         threads = self.loaded(context).threads
         before = threads.get(thread.id) or await self.load_thread(thread.id, context)
@@ -120,10 +120,10 @@ class ServedStore(ChatKitStore):
         threads[thread.id] = thread.model_copy(deep=True)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
-        """Return an item, and remember that it is there.
+        """Return an item and remember that it exists.
 
         Raises:
-            NotFoundError: it is not there, or somebody else's.
+            NotFoundError: the item does not exist, or belongs to another owner.
         """
         item = await super().load_item(thread_id, item_id, context)
         self.loaded(context).items.add(item.id)
@@ -132,20 +132,20 @@ class ServedStore(ChatKitStore):
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        """Return a page of items, and remember that they are there.
+        """Return a page of items and remember that they exist.
 
         Raises:
-            NotFoundError: `after` names an item that is not there.
+            NotFoundError: `after` names an item that does not exist.
         """
         page = await super().load_thread_items(thread_id, after, limit, order, context)
         self.loaded(context).items.update(item.id for item in page.data)
         return page
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-        """Store an item, such as a tool's call that has its output now.
+        """Store an item, such as a tool call that has received its output.
 
         Raises:
-            NotFoundError: it was deleted meanwhile, as by a retry in another tab.
+            NotFoundError: the item was deleted meanwhile, for example by a retry in another tab.
         """
         if item.id in self.loaded(context).items:
             await self.update_item(thread_id, item, context)
@@ -153,16 +153,16 @@ class ServedStore(ChatKitStore):
             await super().save_item(thread_id, item, context)
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
-        """Store the changed record of an attachment, such as one that is sent.
+        """Store the changed record of an attachment, for example when its message is sent.
 
         Raises:
-            NotFoundError: it was removed meanwhile.
+            NotFoundError: the attachment was removed meanwhile.
         """
         await self.update_attachment(attachment, context)
 
 
 class ChatKitServer(BaseServer[RequestContext]):
-    """The server: a store, files, and the assistant that answers."""
+    """Connects ChatKit's requests with the store, the attachments and the assistant."""
 
     store: ServedStore
 
@@ -173,14 +173,14 @@ class ChatKitServer(BaseServer[RequestContext]):
         transcribe: Transcribe,
         title_of: TitleOf,
     ) -> None:
-        """Answer with an assistant.
+        """Create the server.
 
         Args:
-            assistant: answers messages, and what a person does in a widget.
-            files: the people's files.
-            transcribe: makes text of what a person dictates.
-            title_of: makes the title of a conversation of its first message. One that takes its
-                time, such as a model's, comes while the answer is written.
+            assistant: answers messages and the actions of widgets.
+            files: stores attachments.
+            transcribe: converts dictated speech into text.
+            title_of: makes the title of a conversation from its first message. If it returns an
+                awaitable, for example to ask a model, the answer does not wait for it.
         """
         super().__init__(ServedStore(), files)
         self.files = files
@@ -192,11 +192,14 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
     ) -> StreamingResult | NonStreamingResult:
-        """Answer a request that is not parsed yet.
+        """Parse a request and answer it.
 
         Raises:
-            pydantic.ValidationError: the request is not one of ChatKit's.
-            chatkit.store.NotFoundError: it names something that is not there, or somebody else's.
+            pydantic.ValidationError: the request is not a ChatKit request.
+            chatkit.store.NotFoundError: the request names a record that does not exist or belongs
+                to another owner.
+            kit.errors.RefusedError: the request is refused; the message says why.
+            ValueError: the request does not fit the state of the conversation.
         """
         return await self.handle(parse_request(request), context)
 
@@ -206,9 +209,10 @@ class ChatKitServer(BaseServer[RequestContext]):
         """Answer a request.
 
         Raises:
-            chatkit.store.NotFoundError: it names something that is not there, or somebody else's.
-            kit.errors.RefusedError: it cannot be done; says why.
-            ValueError: it does not fit what the conversation has come to.
+            chatkit.store.NotFoundError: the request names a record that does not exist or belongs
+                to another owner.
+            kit.errors.RefusedError: the request is refused; the message says why.
+            ValueError: the request does not fit the state of the conversation.
         """
         if thread := await check_request(request, self.store, context):
             self.store.loaded(context).checked[thread.id] = thread
@@ -227,7 +231,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         input_user_message: UserMessageItem | None,
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Answer a message, the output of a client tool, or a form (then there is no message)."""
+        """Answer a message, or, with no message, the output of a client tool or a form."""
         turn = Turn(thread, input_user_message, context, self.store)
         async for event in keep_half_answers(
             lambda: shielded_in_stream(lambda: self._assistant.respond(turn))
@@ -241,7 +245,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         sender: WidgetItem | None,
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Answer what a person did in a widget."""
+        """Answer an action of a widget."""
         turn = Turn(thread, None, context, self.store)
         async for event in keep_half_answers(
             lambda: shielded_in_stream(lambda: self._assistant.act(turn, action, sender))
@@ -255,7 +259,15 @@ class ChatKitServer(BaseServer[RequestContext]):
         sender: WidgetItem | None,
         context: RequestContext,
     ) -> SyncCustomActionResponse:
-        """Answer what a person did in a widget, with the item that replaces it at most."""
+        """Answer an action of a widget without a stream.
+
+        Returns:
+            The item that replaces the widget, if the assistant replaces it.
+
+        Raises:
+            kit.errors.RefusedError: the assistant refused, or failed with a message for the person.
+            kit.chat.turns.AssistantError: the assistant failed otherwise.
+        """
         turn = Turn(thread, None, context, self.store)
         try:
             async for event in shielded(lambda: self._assistant.act(turn, action, sender)):
@@ -271,17 +283,17 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def add_feedback(
         self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestContext
     ) -> None:
-        """Store thumbs up or down."""
+        """Store thumbs up or down for items."""
         await self.store.save_feedback(thread_id, item_ids, feedback, context)
 
     async def transcribe(
         self, audio_input: AudioInput, context: RequestContext
     ) -> TranscriptionResult:
-        """Return the text of what the person dictated."""
+        """Return the text of a recording."""
         return await self._transcribe(audio_input)
 
     async def _delete_thread(self, request: ThreadsDeleteReq, context: RequestContext) -> bytes:
-        # What a crash leaves here is in no thread any more, and swept away.
+        # After a crash, files that are still here belong to no thread: the sweep removes them.
         for attachment_id in await self.store.remove_thread(request.params.thread_id, context):
             await remove(self.store, attachment_id)
         return b"{}"
@@ -295,7 +307,8 @@ class ChatKitServer(BaseServer[RequestContext]):
         else:
             thread_id = request.params.thread_id
             events = self._continue_thread(thread_id, request, context)
-        # Nobody can stop a turn before it says that they may: what they wrote is stored by then.
+        # Events are held back until StreamOptionsEvent, which allows stopping the turn. By then
+        # the person's message is stored.
         held = b""
         may_stop = False
         try:
@@ -312,11 +325,12 @@ class ChatKitServer(BaseServer[RequestContext]):
                     yield held
                     held = b""
         except Exception as error:
-            # Before the first chunk there is a status to tell it with. A stream that breaks off
-            # makes ChatKit's page post the message again.
+            # Before the first chunk an HTTP status can report the error. After it, a broken stream
+            # would make ChatKit's page post the message again, so an event reports it.
             if not may_stop:
                 if isinstance(error, NotFoundError):
-                    # Something has come in between since the check, which may have words for it.
+                    # Something was deleted or changed since the check. Checking again may raise an
+                    # error that says what.
                     with suppress(NotFoundError):
                         await check_request(request, self.store, context)
                 raise
@@ -328,8 +342,8 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def _create_thread(
         self, message_input: UserMessageInput, context: RequestContext
     ) -> AsyncGenerator[ThreadStreamEvent]:
-        # As ChatKit does, but all is stored at once, and with its title: there is no thread without
-        # a message, and the person waits less for the first word.
+        # Like ChatKit's own method, but thread, title and message are stored in one transaction.
+        # So no thread exists without a message, and the first word arrives sooner.
         thread = ThreadMetadata(
             id=self.store.generate_thread_id(context), created_at=datetime.now()
         )
@@ -353,7 +367,7 @@ class ChatKitServer(BaseServer[RequestContext]):
     def _start_naming(
         self, thread: ThreadMetadata, title: Awaitable[str], context: RequestContext
     ) -> asyncio.Task[ThreadMetadata | None]:
-        """Wait for a title in a task of its own, which goes on when the answer is stopped."""
+        """Wait for a title in a separate task, which continues when the answer is stopped."""
         naming = asyncio.create_task(self._name(thread, title, context))
         self._naming.add(naming)
         naming.add_done_callback(self._naming.discard)
@@ -362,21 +376,21 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def _name(
         self, thread: ThreadMetadata, title: Awaitable[str], context: RequestContext
     ) -> ThreadMetadata | None:
-        """Give a thread its title, and return it as it is now; None where it has none after all."""
+        """Set the title of a thread and return the stored thread; None if that fails."""
         then = RequestContext(context.owner, context.request_id)
         try:
             words = await title
             named = await self.store.load_thread(thread.id, then)
-            if named.title is None:  # whoever has given it one meanwhile has the last word
+            if named.title is None:  # a title that the person set meanwhile is kept
                 named.title = words
                 await self.store.save_thread(named, then)
             return named
-        except NotFoundError:  # it was deleted
+        except NotFoundError:  # the thread was deleted
             return None
         except Exception as error:
             explain_failure(
                 error, context.request_id
-            )  # in the log; the answer is there all the same
+            )  # for the log only: the answer itself did not fail
             return None
 
     async def _continue_thread(
@@ -389,7 +403,8 @@ class ChatKitServer(BaseServer[RequestContext]):
     async def _process_new_thread_item_respond(
         self, thread: ThreadMetadata, item: UserMessageItem, context: RequestContext
     ) -> AsyncIterator[ThreadStreamEvent]:
-        # As ChatKit does, but that the store puts a message's files into the thread with it.
+        # Like ChatKit's own method, except that the store assigns the message's files to the
+        # thread in the same transaction.
         await self.store.add_thread_item(thread.id, item, context)
         yield ThreadItemDoneEvent(item=item)
         async for event in self._process_events(
@@ -405,7 +420,7 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> ErrorEvent:
         if thread_id and await self._is_deleted(thread_id, context):
             return ErrorEvent(message=DELETED, allow_retry=False)
-        # Without a message ChatKit's page says no more than that a turn failed.
+        # If the event has no message, ChatKit's page only says that the turn failed.
         message = naming_request(error.message or went_wrong(), context.request_id)
         return ErrorEvent(message=message, allow_retry=error.allow_retry)
 
@@ -414,10 +429,11 @@ class ChatKitServer(BaseServer[RequestContext]):
             await self.store.load_thread(thread_id, context)
         except NotFoundError:
             return True
-        except SQLAlchemyError:  # then the turn has failed by another reason
+        except SQLAlchemyError:  # the turn failed for another reason
             return False
         return False
 
     def _serialize(self, obj: BaseModel) -> bytes:
-        # ChatKit's times are naive and local, and a browser elsewhere would read them as its own.
+        # ChatKit's times are naive local times of the server. A browser would read them as times
+        # of its own time zone.
         return super()._serialize(with_offsets(obj))

@@ -1,4 +1,4 @@
-"""`POST /chatkit`, whatever the framework: bytes in, a reply out."""
+"""`POST /chatkit`, independent of the framework: it takes bytes and returns a reply."""
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -39,13 +39,16 @@ from kit.people.identity import Headers, Identify, RequestContext
 from kit.people.limits import count_turn, count_upload, in_line, running_turn_of
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
-"""What a request with dictated speech may carry. Files come another way."""
+"""The limit for a body with dictated speech. Files are uploaded to `/attachments` instead."""
 
 MAX_MISTAKES = 100
-"""How many mistakes are looked at. pydantic describes all or none, and thousands take long."""
+"""Up to how many validation errors the first is described.
+
+pydantic can only describe all of them, which takes long for thousands.
+"""
 
 MAX_EXPLANATION = 300
-"""How many characters of a mistake are shown: it may name what was sent."""
+"""How many characters of a validation error are shown: it may quote what was sent."""
 
 EXAMPLE = '{"type": "threads.list", "params": {}}'
 
@@ -53,7 +56,7 @@ EXAMPLE = '{"type": "threads.list", "params": {}}'
 async def answer(
     server: ChatKitServer, headers: Headers, body: AsyncIterator[bytes], who: Identify
 ) -> Reply:
-    """Answer a request of ChatKit's page. Every failure has a `message` for the person."""
+    """Answer a request of ChatKit's page. Every error reply has a `message` for the person."""
 
     async def work(context: RequestContext) -> Reply:
         said = await _receive(headers, body)
@@ -70,7 +73,7 @@ async def answer(
 
 
 def _is_turn(request: ChatKitReq) -> bool:
-    """Whether a model may be asked, which takes its time and has limits of its own."""
+    """Whether the request may call a model. Such requests take long and have their own limits."""
     return is_streaming_req(request) or isinstance(
         request, InputTranscribeReq | ThreadsSyncCustomActionReq
     )
@@ -82,7 +85,7 @@ async def _answer(server: ChatKitServer, request: ChatKitReq, context: RequestCo
     except (RefusedError, NotFoundError):
         raise
     except Exception as error:
-        # ChatKit refuses what does not fit the conversation with a plain ValueError.
+        # ChatKit raises a plain ValueError for a request that does not fit the conversation.
         if type(error) is ValueError:
             return refusal(400, f"{error}.")
         if is_streaming_req(request):

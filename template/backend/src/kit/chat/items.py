@@ -1,4 +1,4 @@
-"""What was said of an answer before the turn failed: the person has read it, so it is kept."""
+"""Transformations of events and items: unfinished answers, unique ids, times with an offset."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -35,9 +35,13 @@ Parts = defaultdict[int, AssistantMessageContent]
 async def keep_half_answers(
     stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Return the events of a turn; if it fails, the answers that it had begun are done first.
+    """Return the events of a turn. If it fails, first complete the answers that it had begun.
 
-    ChatKit keeps them when a turn is stopped, and loses them when it fails.
+    The person has already read these answers. ChatKit stores them when a turn is stopped, but
+    loses them when it fails.
+
+    Raises:
+        Exception: whatever the turn raised.
     """
     half_answers = HalfAnswers()
     try:
@@ -51,14 +55,14 @@ async def keep_half_answers(
 
 
 class HalfAnswers:
-    """The answers of a turn that are not done yet, as far as they have come."""
+    """Collects the text of the answers of a turn that are not complete yet."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Start without any answers."""
         self._answers: dict[str, tuple[AssistantMessageItem, Parts]] = {}
 
     def follow(self, event: ThreadStreamEvent) -> None:
-        """Take note of an event."""
+        """Apply an event to the collected answers."""
         match event:
             case ThreadItemAddedEvent(item=AssistantMessageItem() as item):
                 said = enumerate(item.model_copy(deep=True).content)
@@ -72,7 +76,7 @@ class HalfAnswers:
                 self._answers.pop(item_id, None)
 
     def items(self) -> Iterator[AssistantMessageItem]:
-        """Return those of which something was said."""
+        """Return the incomplete answers that contain text."""
         for item, parts in self._answers.values():
             content = [parts[index] for index in sorted(parts)]
             if any(part.text.strip() for part in content):
@@ -80,7 +84,7 @@ class HalfAnswers:
 
 
 def _grow(parts: Parts, update: ThreadItemUpdate) -> None:
-    # Copies: ChatKit itself writes into the parts of the events.
+    # ChatKit itself modifies the parts of the events, so these are copies.
     match update:
         case AssistantMessageContentPartAdded() | AssistantMessageContentPartDone():
             parts[update.content_index] = update.content.model_copy(deep=True)
@@ -94,10 +98,10 @@ def _grow(parts: Parts, update: ThreadItemUpdate) -> None:
 async def with_fresh_ids(
     events: AsyncIterator[ThreadStreamEvent],
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Give each message and tool call of a run a new id, the same in all of its events.
+    """Give each message and tool call of a run a new id, which is the same in all of its events.
 
-    Over Chat Completions, openai-agents calls every item `__fake_id__`: stored as it is, each
-    answer would overwrite the one before it.
+    With Chat Completions, openai-agents gives every item the id `__fake_id__`. If it were stored,
+    each answer would overwrite the previous one.
     """
     ids: defaultdict[str, list[str]] = defaultdict(list)
     streamed: set[str] = set()
@@ -130,9 +134,9 @@ Dated = TypeVar("Dated", bound=BaseModel)
 
 
 def with_offsets(obj: BaseModel) -> BaseModel:
-    """Return a copy whose `created_at` say how far they are from UTC."""
+    """Return a copy in which each `created_at` has a UTC offset."""
     match obj:
-        case ThreadItemUpdatedEvent():  # first: there is one for each word
+        case ThreadItemUpdatedEvent():  # the most frequent event, so it is tested first
             return obj
         case Page():
             return obj.model_copy(update={"data": [with_offsets(entry) for entry in obj.data]})

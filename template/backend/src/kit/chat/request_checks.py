@@ -1,4 +1,4 @@
-"""What ChatKit's server would let pass, or refuse without words."""
+"""Checks that ChatKit's server does not make, or does not explain to the person."""
 
 import asyncio
 import binascii
@@ -34,7 +34,7 @@ from kit.people.identity import RequestContext
 from kit.settings import get_settings
 
 MAX_ITEMS = 20
-"""How many items one piece of feedback may be about."""
+"""How many items one feedback request may name."""
 
 MAX_FILES = 20
 """How many files a message may have."""
@@ -43,17 +43,17 @@ MAX_TITLE = 1000
 """How many characters the title of a conversation may have."""
 
 AUDIO_TYPES = ("audio/webm", "audio/ogg", "audio/mp4")
-"""What ChatKit's page records."""
+"""The media types that ChatKit's page records."""
 
 SLICE = 1024 * 1024
-"""How many characters of Base64 are decoded at a time: whole groups of four."""
+"""How many characters of Base64 are decoded at a time. It is a multiple of four."""
 
 
 def check_length(request: ChatKitReq) -> None:
-    """Make sure that what a person writes, or their page answers for them, has an end.
+    """Check the length of what a person or their page sends to the model.
 
     Raises:
-        RefusedError: it is longer than a message may be (413).
+        RefusedError: it is longer than MESSAGE_MAX_CHARACTERS (413).
     """
     match request:
         case ThreadsCreateReq(params=params) | ThreadsAddUserMessageReq(params=params):
@@ -77,7 +77,7 @@ def check_length(request: ChatKitReq) -> None:
 
 
 def _length_of(written: object) -> int:
-    """Return how long something is for the model, which is sent as JSON what is no text."""
+    """Return the length in characters as the model sees it: non-text is sent to it as JSON."""
     match written:
         case None:
             return 0
@@ -91,14 +91,14 @@ def _length_of(written: object) -> int:
 async def check_request(
     request: ChatKitReq, store: Store[RequestContext], context: RequestContext
 ) -> ThreadMetadata | None:
-    """Make sure that a request can be done before it changes anything.
+    """Check a request before it changes anything.
 
     Returns:
-        The thread whose turn it is, if it was read.
+        The thread of the request, if the check has read it.
 
     Raises:
-        RefusedError: it cannot; says why.
-        NotFoundError: it names something that is not there, or somebody else's.
+        RefusedError: the request is not possible; the message says why.
+        NotFoundError: the request names a record that does not exist or belongs to another owner.
     """
     match request:
         case InputTranscribeReq():
@@ -165,18 +165,18 @@ def _check_audio(request: InputTranscribeReq) -> None:
 
 
 async def audio_of(request: InputTranscribeReq) -> AudioInput:
-    """Return the recording that a request carries.
+    """Return the recording in a request.
 
     Raises:
-        RefusedError: it is empty, or not Base64.
+        RefusedError: the recording is empty or not valid Base64 (400).
     """
     encoded = request.params.audio_base64
     data = bytearray()
     try:
         for start in range(0, len(encoded), SLICE):
             data += binascii.a2b_base64(encoded[start : start + SLICE], strict_mode=True)
-            await asyncio.sleep(0)  # others need not wait for all of a long recording
-    except ValueError:  # of what is no ASCII, too
+            await asyncio.sleep(0)  # let other requests run while a long recording is decoded
+    except ValueError:  # raised for non-ASCII characters, too
         raise RefusedError(400, "audio_base64 is not Base64.") from None
     if not data:
         raise RefusedError(400, "The recording is empty.")
@@ -184,16 +184,16 @@ async def audio_of(request: InputTranscribeReq) -> AudioInput:
 
 
 MAX_TEXT_BYTES = 512 * 1024
-"""What JSON may carry besides recorded speech."""
+"""The limit for a JSON body without the recorded speech."""
 
 MAX_PARTS = 10_000
-"""How many brackets, commas, colons and strings it may have.
+"""How many brackets, commas, colons and strings a JSON body may have.
 
-A table of 2,500 cells has as many, with the names of its columns in each row.
+A table of 2,500 cells that repeats the column names in each row has about as many.
 """
 
-# One of them a round, and none is tried again (+), so that matching ends soon whatever comes. A
-# string is taken whole: a bracket in it is none.
+# Each repetition matches one part. Possessive quantifiers (+) never backtrack, so matching takes
+# linear time for any input. A string is one part: brackets inside it do not count.
 _PART = rb'[^"\[{,:]*+(?:[\[{,:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?+)'
 _TOO_MANY_PARTS = re.compile(b"(?:%b){" % _PART + str(MAX_PARTS + 1).encode() + b"}", re.DOTALL)
 _SPEECH = b'"audio_base64"'
@@ -201,10 +201,10 @@ _OPENING = re.compile(rb'\s*+:\s*+"')
 
 
 def check_json(body: bytes) -> None:
-    """Make sure that a body can be parsed while others wait.
+    """Check that a body is small enough to be parsed without delaying other requests.
 
     Raises:
-        RefusedError: it is too large, or holds too much (413).
+        RefusedError: the body is too large, or has too many parts (413).
     """
     text = body if len(body) <= MAX_TEXT_BYTES else _without_speech(body)
     if len(text) > MAX_TEXT_BYTES:
@@ -215,37 +215,37 @@ def check_json(body: bytes) -> None:
 
 
 def too_much_text() -> RefusedError:
-    """Return the refusal of a body that is too large for one without speech."""
+    """Return the error for a body that is too large without recorded speech."""
     return RefusedError(413, f"That is larger than {MAX_TEXT_BYTES // 1024} KB of text.")
 
 
 def _without_speech(body: bytes) -> bytes:
-    """Return a body without the one string that may be long, if there is one."""
+    """Return a body without the string of recorded speech, if it has one."""
     name = body.find(_SPEECH)
     opening = _OPENING.match(body, name + len(_SPEECH)) if name >= 0 else None
     if opening is None:
         return body
     start = opening.end()
     end = body.find(b'"', start)
-    # Base64 has no backslash. Behind one the quotation mark would not be the end of the string.
+    # Base64 has no backslash. After a backslash, a quotation mark would not end the string.
     if end < 0 or body.find(b"\\", start, end) >= 0:
         return body
-    if start + len(body) - end > MAX_TEXT_BYTES:  # too large all the same, and long to copy
+    if start + len(body) - end > MAX_TEXT_BYTES:  # too large anyway, so do not copy it
         return body
     return body[:start] + body[end:]
 
 
-# Built once: building it takes longer than many a request.
+# Built once, because building it takes longer than most requests.
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 
 
 def parse_request(request: str | bytes | bytearray) -> ChatKitReq:
-    """Return the request that some JSON is.
+    """Parse the JSON of a request.
 
     Raises:
-        pydantic.ValidationError: it is not one of ChatKit's.
-        RefusedError: it is an action without a type (400), for which the SDK puts in an object of
-            its own.
+        pydantic.ValidationError: the JSON is not a ChatKit request.
+        RefusedError: the request is an action without a type (400). The SDK accepts it and fills
+            in an internal object.
     """
     parsed = _REQUEST.validate_json(request)
     match parsed:

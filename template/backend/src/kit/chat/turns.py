@@ -19,22 +19,22 @@ from kit.people.identity import RequestContext
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a conversation."""
+    """One turn: a message or another input of a person, and the answer to it."""
 
     thread: ThreadMetadata
-    """Changes to it, such as another title, are stored and shown."""
+    """Changes to the thread, such as a new title, are stored and shown."""
     message: UserMessageItem | None
-    """What the person wrote; None after a client tool, a form or an action."""
+    """What the person wrote. None if the turn answers a client tool, a form or an action."""
     context: RequestContext
     store: Store[RequestContext]
 
     @property
     def message_text(self) -> str:
-        """The text of the message, empty where there is none."""
+        """The text of the message; empty if there is no message."""
         return "".join(part.text for part in self.message.content) if self.message else ""
 
     async def history(self, limit: int) -> list[ThreadItem]:
-        """Return the newest items of the conversation, in their order, `limit` at most."""
+        """Return at most `limit` of the newest items of the conversation, oldest first."""
         page = await self.store.load_thread_items(
             self.thread.id, after=None, limit=limit, order="desc", context=self.context
         )
@@ -46,16 +46,17 @@ _turns = Counter[str]()
 
 @contextmanager
 def running_turn(thread_id: str, alone: bool = False) -> Iterator[None]:
-    """Know until the end of the block that a conversation is being answered.
+    """Mark a conversation as being answered until the end of the block.
 
-    Only this process knows: a turn that runs in another worker, or on another machine, is not seen.
+    The mark exists in this process only: turns in other workers or on other machines are not seen.
 
     Args:
-        thread_id: which conversation.
-        alone: whether the turn removes items, which no other turn may add to meanwhile.
+        thread_id: the id of the conversation.
+        alone: whether no other turn may run. Set for a turn that removes items, because another
+            turn could add items meanwhile.
 
     Raises:
-        RefusedError: it is to be alone and is not (409).
+        RefusedError: `alone` is set and another turn of the conversation is running (409).
     """
     if alone and _turns[thread_id]:
         raise RefusedError(
@@ -74,29 +75,30 @@ Events = AsyncIterator[ThreadStreamEvent]
 
 
 class Assistant(Protocol):
-    """What answers: a module with these functions will do."""
+    """Answers the person. A module with these functions satisfies the protocol."""
 
     def respond(self, turn: Turn) -> Events:
         """Answer a message, the output of a client tool, or a form."""
 
     def act(self, turn: Turn, action: Action[str, Any], widget: WidgetItem | None) -> Events:
-        """Answer what a person did in a widget."""
+        """Answer an action of a widget."""
 
 
 class AssistantError(Exception):
-    """The assistant failed. Its own error is the cause, for the log alone."""
+    """The assistant failed. The original error is `__cause__`, which only the log shows."""
 
 
 async def shielded(answer: Callable[[], Events]) -> Events:
-    """Return the events of the assistant.
+    """Return the events of the assistant, and hide its internal errors from the person.
 
-    ChatKit says with a ValueError or a NotFoundError what is wrong with a request, and people are
-    told. Of the assistant such an error says something about its own code.
+    ChatKit raises ValueError and NotFoundError for a wrong request, and the person sees their
+    messages. The same errors from the assistant's code are bugs, and become AssistantError.
 
     Raises:
-        CustomStreamError: the assistant tells the person that it failed.
-        RefusedError: so it does.
-        AssistantError: it failed otherwise.
+        BaseStreamError: the assistant failed with a message for the person.
+        RefusedError: the assistant refused with a message for the person.
+        SQLAlchemyError: the database failed.
+        AssistantError: the assistant failed otherwise.
     """
     try:
         async for event in answer():
@@ -108,11 +110,13 @@ async def shielded(answer: Callable[[], Events]) -> Events:
 
 
 async def shielded_in_stream(answer: Callable[[], Events]) -> Events:
-    """Return the events of the assistant for a stream, which has no status to refuse with.
+    """Return the events of the assistant for a stream, where no HTTP status can refuse.
 
     Raises:
-        CustomStreamError: the assistant tells the person that it failed.
-        AssistantError: it failed otherwise.
+        CustomStreamError: the assistant refused, or failed with a message for the person.
+        BaseStreamError: the assistant failed with another of ChatKit's stream errors.
+        SQLAlchemyError: the database failed.
+        AssistantError: the assistant failed otherwise.
     """
     try:
         async for event in shielded(answer):

@@ -1,6 +1,7 @@
-"""ChatKit's store, in the database: every method sees what its owner owns, and nothing else.
+"""ChatKit's store in the database.
 
-What belongs to somebody else looks exactly like what is not there.
+Every method that takes a `RequestContext` only accesses records of its owner. Records of other
+owners are treated exactly like records that do not exist.
 """
 
 import secrets
@@ -54,21 +55,24 @@ PREFIXES: dict[StoreItemType, str] = {
     "sdk_hidden_context": "shcx",
 }
 MAX_PAGE = 9999
-"""What ChatKit's page asks for when it opens the history."""
+"""The largest number of entries in a page: the limit that ChatKit's page sends for the history."""
 
 MAX_PAGE_BYTES = 2 * 1024 * 1024
-"""After how many bytes of documents a page is full, whatever its limit."""
+"""A page ends after this many bytes of documents, even below its limit."""
 
 NOBODY = ""
-"""The owner of attachments that are about to be deleted."""
+"""The owner of attachments that are being deleted."""
 
 CLAIMED = {"upload": "begun"}
-"""The metadata of an announced attachment whose bytes are on their way; a browser never has it."""
+"""The metadata of an announced attachment while its bytes are being received.
+
+It is never sent to a browser.
+"""
 
 Row = TypeVar("Row")
 Entry = TypeVar("Entry", ThreadMetadata, ThreadItem)
 
-# What people write is not for the log, where an error of the adapters would show it.
+# Validation errors go to the log, which must not contain what people write.
 _SECRETIVE = ConfigDict(hide_input_in_errors=True)
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem, config=_SECRETIVE)
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment, config=_SECRETIVE)
@@ -82,36 +86,36 @@ _LAST_POSITION = select(func.coalesce(func.max(_ITEMS.c.position), 0)).where(_OF
 LOAD_THREAD = select(_THREADS.c.document).where(
     _THREADS.c.id == bindparam("thread_id"), _THREADS.c.owner == bindparam("owner")
 )
-"""Takes `thread_id` and `owner`; gives the document."""
+"""Parameters: `thread_id`, `owner`. Result: the document."""
 
 LOCK_THREAD = LOAD_THREAD.with_for_update()
 
 ADD_THREAD = insert(_THREADS).inline()
-"""Takes the columns, but for the number."""
+"""Parameters: all columns except the number."""
 
 FIND_ITEM = select(
     select(_ITEMS.c.document).where(_THE_ITEM).scalar_subquery(),
     _LAST_POSITION.scalar_subquery(),
 )
-"""Takes `thread_id` and `item_id`; gives the document, or NULL, and the thread's last position."""
+"""Parameters: `thread_id`, `item_id`. Result: the document or NULL, the thread's last position."""
 
 ADD_ITEM = insert(_ITEMS)
-"""Takes the columns."""
+"""Parameters: all columns."""
 
 CHANGE_ITEM = update(_ITEMS).where(_THE_ITEM)
-"""Takes `thread_id`, `item_id` and the columns that change."""
+"""Parameters: `thread_id`, `item_id` and the changed columns."""
 
 
 def generate_id(item_type: StoreItemType) -> str:
-    """Return a new id with 128 random bits; ChatKit's own have 32, which soon collide."""
+    """Return a new id with 128 random bits. ChatKit's own ids have 32, so they would collide."""
     return f"{PREFIXES[item_type]}_{secrets.token_hex(16)}"
 
 
 class ChatKitStore(Store[RequestContext]):
-    """Conversations, their items and the records of attachments."""
+    """Stores conversations, their items, and the records of attachments."""
 
     needs_files: ClassVar[bool] = False
-    """Whether a message is stored with all of its files or not at all."""
+    """Whether a new message is refused if one of its files no longer exists."""
 
     def generate_thread_id(self, context: RequestContext) -> str:
         """Return a new id for a thread."""
@@ -127,7 +131,7 @@ class ChatKitStore(Store[RequestContext]):
         """Return a thread.
 
         Raises:
-            NotFoundError: there is none, or it is somebody else's.
+            NotFoundError: the thread does not exist, or belongs to another owner.
         """
         keys = {"thread_id": thread_id, "owner": context.owner}
         async with read() as session:
@@ -142,7 +146,7 @@ class ChatKitStore(Store[RequestContext]):
         """Store a new thread with its first message and the message's files: all or nothing.
 
         Raises:
-            NotFoundError: one of the files is not there any more.
+            NotFoundError: one of the files no longer exists.
         """
         async with write() as session:
             row = {"id": thread.id, "owner": context.owner, **_columns_of_thread(thread)}
@@ -151,10 +155,10 @@ class ChatKitStore(Store[RequestContext]):
             await _take_files(session, thread.id, message, context)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
-        """Store a thread, new or changed. Its items, if it is handed any, are not stored here.
+        """Store a new or changed thread, without its items.
 
         Raises:
-            NotFoundError: it is somebody else's.
+            NotFoundError: the thread belongs to another owner.
         """
         async with write() as session:
             if await _changed_thread(session, thread, context):
@@ -167,13 +171,18 @@ class ChatKitStore(Store[RequestContext]):
     async def update_thread(
         self, thread: ThreadMetadata, before: ThreadMetadata, context: RequestContext
     ) -> None:
-        """Store what has changed of a thread since it was loaded.
+        """Store the fields of a thread that have changed since it was loaded.
 
-        The rest may have been changed by others meanwhile, and stays so; a thread that was deleted
-        does not come back.
+        The other fields keep the values in the database, which may have changed meanwhile. A
+        deleted thread is not recreated.
+
+        Args:
+            thread: the thread to store.
+            before: the thread as it was loaded.
+            context: names the owner.
 
         Raises:
-            NotFoundError: it was deleted, or it is somebody else's.
+            NotFoundError: the thread was deleted, or belongs to another owner.
         """
         names = ThreadMetadata.model_fields
         changes = {name: getattr(thread, name) for name in names}
@@ -189,10 +198,10 @@ class ChatKitStore(Store[RequestContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
-        """Return a page of the owner's threads, by the order of their creation.
+        """Return a page of the owner's threads in the order of their creation.
 
         Raises:
-            NotFoundError: `after` names a thread that is not there.
+            NotFoundError: `after` names a thread that does not exist.
         """
         table = tables.Conversation
         query = select(table).where(table.owner == context.owner)
@@ -205,18 +214,21 @@ class ChatKitStore(Store[RequestContext]):
         return _page([_to_thread(one) for one in found], has_more)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
-        """Delete a thread and its items; without effect where there is none."""
+        """Delete a thread and its items. Do nothing if the thread does not exist."""
         await self.remove_thread(thread_id, context)
 
     async def remove_thread(
         self, thread_id: str, context: RequestContext, idle_since: datetime | None = None
     ) -> Sequence[str]:
-        """Delete a thread and its items, and return the ids of its files, which are in none now.
+        """Delete a thread and its items. Its attachments stay, without a thread.
 
         Args:
-            thread_id: which one; without effect where there is none.
-            context: whose it is.
-            idle_since: without effect, too, if it has a newer item.
+            thread_id: the thread to delete. If it does not exist, nothing is deleted.
+            context: names the owner.
+            idle_since: if the thread has an item since then, nothing is deleted.
+
+        Returns:
+            The ids of the attachments that the thread had.
         """
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
@@ -240,11 +252,11 @@ class ChatKitStore(Store[RequestContext]):
             return attachment_ids
 
     async def list_idle_threads(self, owners: str, since: datetime) -> Sequence[tuple[str, str]]:
-        """Return the ids and the owners of threads that have no item since a time.
+        """Return the ids and owners of threads without recent items.
 
         Args:
-            owners: what the names of the owners begin with.
-            since: threads that were made later are not among them either.
+            owners: the prefix of the owners' names.
+            since: threads that were created, or have an item, since then are left out.
         """
         table, items = tables.Conversation, tables.Message
         newer = select(items.id).where(items.conversation_id == table.id, items.created_at >= since)
@@ -259,12 +271,12 @@ class ChatKitStore(Store[RequestContext]):
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
     ) -> Page[ThreadItem]:
-        """Return a page of a thread's items, in the order in which they were stored.
+        """Return a page of a thread's items in the order in which they were stored.
 
-        A thread that is not there, or somebody else's, has none.
+        The page is empty if the thread does not exist or belongs to another owner.
 
         Raises:
-            NotFoundError: `after` names an item that is not there.
+            NotFoundError: `after` names an item that does not exist.
         """
         table = tables.Message
         async with read() as session:
@@ -282,7 +294,7 @@ class ChatKitStore(Store[RequestContext]):
         """Return an item of a thread.
 
         Raises:
-            NotFoundError: the thread or the item is not there, or somebody else's.
+            NotFoundError: the thread or the item does not exist, or belongs to another owner.
         """
         async with read() as session:
             row = await session.scalar(
@@ -299,27 +311,28 @@ class ChatKitStore(Store[RequestContext]):
     async def add_thread_item(
         self, thread_id: str, item: ThreadItem, context: RequestContext
     ) -> None:
-        """Store a new item at the end of its thread; one that is there already is replaced.
+        """Store a new item at the end of its thread. If its id exists, replace that item.
 
         Raises:
-            NotFoundError: the thread is not there, or somebody else's; or, where they are needed,
-                one of a message's files.
+            NotFoundError: the thread does not exist or belongs to another owner; or, if
+                `needs_files` is set, one of a message's files does not exist.
         """
         await self.save_item(thread_id, item, context)
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-        """Store an item, new or changed. An answered form never goes back to being open.
+        """Store a new or changed item. An answered form is never set back to pending.
 
         Raises:
-            NotFoundError: the thread is not there, or somebody else's.
+            NotFoundError: the thread does not exist or belongs to another owner; or, if
+                `needs_files` is set, one of a new message's files does not exist.
         """
         await self._store_item(thread_id, item, context)
 
     async def update_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-        """Store a changed item, as `save_item` does; one that was deleted does not come back.
+        """Store a changed item like `save_item`, but do not recreate a deleted one.
 
         Raises:
-            NotFoundError: the thread or the item is not there, or somebody else's.
+            NotFoundError: the thread or the item does not exist, or belongs to another owner.
         """
         await self._store_item(thread_id, item, context, may_be_new=False)
 
@@ -343,9 +356,10 @@ class ChatKitStore(Store[RequestContext]):
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
-        """Delete an item; without effect where there is none.
+        """Delete an item. Do nothing if it does not exist.
 
-        Its files are swept away later, but for those that another message of the thread has too.
+        The retention sweep later removes the item's files, except files that another message of
+        the thread has, too.
         """
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
@@ -369,10 +383,11 @@ class ChatKitStore(Store[RequestContext]):
     async def save_feedback(
         self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, context: RequestContext
     ) -> None:
-        """Store what the owner thinks of items of a thread.
+        """Store the owner's feedback on items of a thread.
 
         Raises:
-            NotFoundError: the thread or one of the items is not there, or somebody else's.
+            NotFoundError: the thread or one of the items does not exist, or belongs to another
+                owner.
         """
         async with write() as session:
             thread = await _lock_thread(session, thread_id, context)
@@ -391,15 +406,15 @@ class ChatKitStore(Store[RequestContext]):
     async def add_attachment(
         self, attachment: Attachment, size: int, context: RequestContext
     ) -> None:
-        """Store the record of a new attachment that will have so many bytes."""
+        """Store the record of a new attachment; `size` is its announced size in bytes."""
         async with write() as session:
             session.add(_new_attachment(attachment, size, None, context))
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
-        """Store the record of an attachment, new or changed.
+        """Store the record of a new or changed attachment.
 
         Raises:
-            NotFoundError: it is somebody else's.
+            NotFoundError: the attachment belongs to another owner, or is in another thread.
         """
         async with write() as session:
             thread_id = await _lock_thread(session, attachment.thread_id, context)
@@ -410,10 +425,11 @@ class ChatKitStore(Store[RequestContext]):
             session.add(_new_attachment(attachment, 0, thread_id, context))
 
     async def update_attachment(self, attachment: Attachment, context: RequestContext) -> None:
-        """Store the changed record of an attachment; one that was removed does not come back.
+        """Store the changed record of an attachment. Do not recreate a removed one.
 
         Raises:
-            NotFoundError: it was removed, or it is somebody else's.
+            NotFoundError: the attachment was removed, belongs to another owner, or is in another
+                thread.
         """
         async with write() as session:
             thread_id = await _lock_thread(session, attachment.thread_id, context)
@@ -423,13 +439,14 @@ class ChatKitStore(Store[RequestContext]):
     async def claim_attachment(
         self, attachment_id: str, size: int, context: RequestContext
     ) -> bool:
-        """Let one upload alone bring the bytes of an attachment, and note how many they are.
+        """Reserve an announced attachment for one upload, and store the upload's size in bytes.
 
         Returns:
-            Whether it is this one. If not, they came before, or are on their way.
+            True if the caller may upload the bytes; False if another upload has claimed the
+            attachment or is complete.
 
         Raises:
-            NotFoundError: there is none, or it is somebody else's.
+            NotFoundError: the attachment does not exist, or belongs to another owner.
         """
         table = tables.Attachment
         async with write() as session:
@@ -452,7 +469,7 @@ class ChatKitStore(Store[RequestContext]):
         """Return the record of an attachment.
 
         Raises:
-            NotFoundError: there is none, or it is somebody else's.
+            NotFoundError: the attachment does not exist, or belongs to another owner.
         """
         async with read() as session:
             row = await session.get(tables.Attachment, attachment_id)
@@ -461,7 +478,7 @@ class ChatKitStore(Store[RequestContext]):
         return _ATTACHMENT.validate_json(row.document)
 
     async def delete_attachment(self, attachment_id: str, context: RequestContext) -> None:
-        """Delete the record of an attachment; without effect where there is none."""
+        """Delete the record of an attachment. Do nothing if it does not exist."""
         async with write() as session:
             await session.execute(
                 delete(tables.Attachment).where(
@@ -471,7 +488,7 @@ class ChatKitStore(Store[RequestContext]):
             )
 
     async def list_unsent_attachments(self, context: RequestContext) -> Sequence[str]:
-        """Return the ids of the owner's attachments that are in no thread, the newest first."""
+        """Return the ids of the owner's attachments that are in no thread, newest first."""
         table = tables.Attachment
         async with read() as session:
             result = await session.scalars(
@@ -482,18 +499,18 @@ class ChatKitStore(Store[RequestContext]):
             return result.all()
 
     async def size_of_attachments(self, context: RequestContext) -> int:
-        """Return how large all attachments of the owner are, in bytes; announced ones too."""
+        """Return the total size in bytes of the owner's attachments, announced ones included."""
         table = tables.Attachment
         return await _sum(select(func.sum(table.size)).where(table.owner == context.owner))
 
     async def size_of_all_attachments(self) -> int:
-        """Return how large all attachments of everybody are whose bytes are there."""
+        """Return the total size in bytes of all uploaded attachments of all owners."""
         table = tables.Attachment
         are_there = table.document.contains('"upload_descriptor":null')
         return await _sum(select(func.sum(table.size)).where(are_there))
 
     async def list_orphaned_attachments(self, before: datetime) -> Sequence[str]:
-        """Return the ids of everybody's attachments that are older and in no thread."""
+        """Return the ids of all attachments that are in no thread and were created `before`."""
         table = tables.Attachment
         async with read() as session:
             result = await session.scalars(
@@ -502,10 +519,10 @@ class ChatKitStore(Store[RequestContext]):
             return result.all()
 
     async def disown_attachment(self, attachment_id: str) -> Attachment | None:
-        """Take an attachment that is in no thread from its owner, who cannot send it any more.
+        """Change the owner of an attachment in no thread to NOBODY, so that it cannot be sent.
 
         Returns:
-            Its record, which is nobody's now; None if there is none, or if it is in a thread.
+            The record; None if the attachment does not exist or is in a thread.
         """
         table = tables.Attachment
         async with write() as session:
@@ -521,7 +538,7 @@ class ChatKitStore(Store[RequestContext]):
             return _ATTACHMENT.validate_json(row.document)
 
     async def delete_disowned_attachment(self, attachment_id: str) -> None:
-        """Delete the record of an attachment that is nobody's."""
+        """Delete the record of an attachment whose owner is NOBODY."""
         await self.delete_attachment(attachment_id, RequestContext(NOBODY))
 
 
@@ -542,7 +559,7 @@ def _message_with(attachment_id: str, thread_id: str) -> Select[str]:
 async def _changed_thread(
     session: AsyncSession, thread: ThreadMetadata, context: RequestContext
 ) -> bool:
-    """Store a thread where it is there; return whether it is."""
+    """Update a thread and return whether it exists."""
     return await _found_any(
         session,
         update(tables.Conversation)
@@ -554,10 +571,10 @@ async def _changed_thread(
 async def _lock_thread(
     session: AsyncSession, thread_id: str | None, context: RequestContext
 ) -> str | None:
-    """Lock a thread, and return its id where it is there.
+    """Lock a thread and return its id; None if it does not exist.
 
-    The lock puts the writers of one thread in a row, and so its items. It comes before all others,
-    or two of them could wait for each other.
+    The lock serializes the writers of a thread, and so the positions of its items. A transaction
+    must take it before any other lock: two transactions could deadlock otherwise.
     """
     if thread_id is None:
         return None
@@ -584,9 +601,9 @@ async def _changed_attachment(
     thread_id: str | None,
     context: RequestContext,
 ) -> bool:
-    """Store the record of an attachment where it is there; return whether it is.
+    """Update the record of an attachment and return whether it exists.
 
-    One that is in another thread is not: it stays there.
+    An attachment in another thread is not updated, and the result is False.
     """
     thread = tables.Attachment.conversation_id
     return await _found_any(
@@ -601,10 +618,10 @@ async def _changed_attachment(
 async def _take_files(
     session: AsyncSession, thread_id: str, message: UserMessageItem, context: RequestContext
 ) -> None:
-    """Put the files of a message into its thread.
+    """Assign the files of a message to its thread.
 
     Raises:
-        NotFoundError: one was removed meanwhile, or sent in another thread.
+        NotFoundError: a file was removed, or sent in another thread, meanwhile.
     """
     for attachment in message.attachments:
         if not await _changed_attachment(session, attachment, thread_id, context):
@@ -612,14 +629,14 @@ async def _take_files(
 
 
 async def _found_any(session: AsyncSession, statement: Update) -> bool:
-    """Execute a statement and return whether there was a row for it."""
+    """Execute a statement and return whether it matched a row."""
     connection = await session.connection()
     return (await connection.execute(statement)).rowcount > 0
 
 
 async def _sum(query: Select[int]) -> int:
     async with read() as session:
-        return int(await session.scalar(query) or 0)  # MySQL's is a Decimal
+        return int(await session.scalar(query) or 0)  # MySQL returns a Decimal
 
 
 def _found(row: Row | None, message: str) -> Row:
@@ -636,22 +653,22 @@ async def _fetch(
     order: str,
     limit: int,
 ) -> tuple[Sequence[str], bool]:
-    """Return the documents after the cursor, and whether there are more.
+    """Return the documents of a page after the cursor, and whether more follow.
 
-    They are as many as fit into a page, but for one, which is there however large it is.
+    A page ends at `limit` documents or MAX_PAGE_BYTES, but has at least one document.
     """
     if cursor is not None:
         query = query.where(key < cursor if order == "desc" else key > cursor)
     query = query.order_by(key.desc() if order == "desc" else key)
     limit = max(1, min(limit, MAX_PAGE))
-    # Measured before they are read: 20 large ones would fill the memory too.
+    # The sizes are read before the documents: even 20 large documents could fill the memory.
     document = key.class_.document
     sizes = query.with_only_columns(key, _bytes_of(document, session)).limit(limit + 1)
     measured = (await session.execute(sizes)).all()
     if not measured:
         return [], False
     count = _fitting([size for _, size in measured[:limit]])
-    # Named by their ends, not by their number: others may write meanwhile.
+    # Selected by first and last key and not by count, since rows may be added in between.
     low, high = sorted((measured[0][0], measured[count - 1][0]))
     page = query.with_only_columns(document).where(key >= low, key <= high)
     documents = (await session.scalars(page)).all()
@@ -659,13 +676,13 @@ async def _fetch(
 
 
 def _bytes_of(text: InstrumentedAttribute[str], session: AsyncSession) -> ColumnElement[int]:
-    if session.get_bind().dialect.name == "sqlite":  # older ones have no octet_length
+    if session.get_bind().dialect.name == "sqlite":  # older versions have no octet_length
         return func.length(cast_to(text, LargeBinary))
     return func.octet_length(text)
 
 
 def _fitting(sizes: Sequence[int]) -> int:
-    """Return how many entries of these sizes fill a page."""
+    """Return how many entries of these sizes in bytes make a page."""
     totals = list(accumulate(sizes))
     return min(len(totals), bisect_left(totals, MAX_PAGE_BYTES) + 1)
 
@@ -686,7 +703,7 @@ def _columns_of_thread(thread: ThreadMetadata) -> dict[str, Any]:
     return {
         "title": _without_nul(thread.title),
         "created_at": _utc(thread.created_at),
-        "document": thread.model_dump_json(exclude={"items"}),  # a Thread's
+        "document": thread.model_dump_json(exclude={"items"}),  # which a `Thread` has
     }
 
 
@@ -713,10 +730,10 @@ def _reopens(stored: ThreadItem, item: ThreadItem) -> bool:
 
 
 def _utc(moment: datetime) -> datetime:
-    # ChatKit calculates with naive local times, and gets them back as it gave them.
+    # ChatKit uses naive local times. `document` keeps them unchanged; the column is in UTC.
     return moment.astimezone(UTC)
 
 
 def _without_nul(text: str | None) -> str | None:
-    # PostgreSQL's text has no NUL; the document keeps it, escaped.
+    # PostgreSQL cannot store NUL in text. `document` keeps it, escaped as JSON.
     return text and text.replace("\0", "")

@@ -1,4 +1,4 @@
-"""The database: its address, its engine, its transactions, its migrations."""
+"""The database: its address, engine, transactions and migrations."""
 
 import asyncio
 import os
@@ -27,35 +27,35 @@ from kit.settings import BACKEND, ENV_FILE, get_settings
 
 
 class Kind(Protocol):
-    """What a module has to offer."""
+    """What the module of a kind of database provides."""
 
     def normalize(self, url: URL) -> URL:
-        """Return an address as providers hand them out, made fit for the driver.
+        """Convert an address as providers show it into one for this project's driver.
 
         Raises:
-            StartupError: it makes no sense.
+            StartupError: the address cannot be used.
         """
 
     def make_engine(self, url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
-        """Make an engine for such an address.
+        """Create an engine.
 
         Args:
-            url: a normalized one.
-            for_servers: options of SQLAlchemy's that all engines for a server have.
+            url: a normalized address.
+            for_servers: SQLAlchemy's options for engines that connect to a server.
 
         Raises:
             ModuleNotFoundError: the driver is not installed.
-            StartupError: what the address names is not there.
+            StartupError: a file that the address names cannot be read.
         """
 
     def describe(self, url: URL) -> str:
-        """Return for a person which database it is."""
+        """Return a description of the database for a person."""
 
     async def count_on(self, connection: AsyncConnection, tables: Iterable[Table]) -> None:
-        """Let new rows be numbered after those that were inserted with their numbers."""
+        """Continue the numbering of new rows after rows that were inserted with a number."""
 
     def overwrite_deleted(self, url: URL) -> None:
-        """Leave nothing of what was deleted in files that are the app's."""
+        """Remove the content of deleted rows from database files that belong to the app."""
 
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
@@ -67,7 +67,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "mariadb": mysql,
     }
 )
-"""The kinds by what addresses begin with."""
+"""The kinds of databases, by the scheme of the address."""
 
 
 class MissingDriverError(StartupError):
@@ -76,13 +76,13 @@ class MissingDriverError(StartupError):
 
 @cache
 def database_url() -> URL:
-    """Return the address of the database.
+    """Return the address of the database, which is DATABASE_URL.
 
-    That is DATABASE_URL; a PostgreSQL project that has none in development gets a server of its
-    own, which this starts or joins.
+    In development, a PostgreSQL project without DATABASE_URL has its own server. This function
+    starts or joins that server and returns its address.
 
     Raises:
-        StartupError: there is no address, or a wrong one, or the server does not start.
+        StartupError: the address is missing or wrong, or the server does not start.
     """
     settings = get_settings()
     text = settings.database_url
@@ -99,11 +99,10 @@ def database_url() -> URL:
 def parse_database_url(text: str) -> URL:
     """Return the address with the driver that this project uses.
 
-    Any driver that the address names is replaced, and parameters that belong to other tools
-    are dropped.
+    The driver in the address is replaced. Parameters that belong to other tools are dropped.
 
     Raises:
-        StartupError: the text is no address, or one of a database that is not supported.
+        StartupError: the text is not an address, or the database is not supported.
     """
     try:
         url = make_url(text.strip().strip("\"'"))
@@ -128,21 +127,22 @@ def get_engine() -> AsyncEngine:
     """Return the engine that the whole process shares.
 
     Raises:
-        StartupError: as `database_url`, or the database's driver is not installed.
+        StartupError: see `database_url` and `create_engine`.
     """
     return create_engine(database_url())
 
 
 def create_engine(url: URL) -> AsyncEngine:
-    """Make an engine with the options that its kind of database needs.
+    """Create an engine with the options for its kind of database.
 
     Raises:
-        MissingDriverError: the database's driver is not installed.
+        MissingDriverError: the driver of the database is not installed.
+        StartupError: a file that the address names cannot be read.
     """
     name = url.get_backend_name()
     for_servers = {
-        "hide_parameters": True,  # they are what people wrote
-        "pool_pre_ping": True,  # no connection of it is dead
+        "hide_parameters": True,  # errors in the log must not quote what people wrote
+        "pool_pre_ping": True,  # replaces connections that the server has closed
         "pool_size": get_settings().database_pool_size,
         "max_overflow": 0,
     }
@@ -159,64 +159,68 @@ def create_engine(url: URL) -> AsyncEngine:
 
 @asynccontextmanager
 async def read() -> AsyncIterator[AsyncSession]:
-    """Open a session for one read."""
+    """Open a session for reading."""
     async with AsyncSession(get_engine()) as session:
         yield session
 
 
 @asynccontextmanager
 async def write() -> AsyncIterator[AsyncSession]:
-    """Open a session for one write: committed at the end, rolled back on an error."""
+    """Open a session with a transaction for writing.
+
+    The transaction is committed at the end of the block, and rolled back on an exception.
+    """
     async with AsyncSession(get_engine(), expire_on_commit=False) as session, session.begin():
         await session.connection(execution_options={"writes": True})
         yield session
 
 
 async def overwrite_deleted() -> None:
-    """Leave nothing of what was deleted in files that are the app's."""
+    """Remove the content of deleted rows from database files that belong to the app."""
     url = get_engine().url
     await asyncio.to_thread(KINDS[url.get_backend_name()].overwrite_deleted, url)
 
 
 def alembic_config() -> Config:
-    """Return Alembic's configuration, the one that its command line uses."""
+    """Return Alembic's configuration, as its command line uses it."""
     return Config(BACKEND / "alembic.ini")
 
 
 async def missing_migrations() -> list[str]:
-    """Return the newest revisions that the database lacks; none when it is up to date."""
+    """Return the head revisions that the database lacks; empty if it is up to date."""
     async with get_engine().connect() as connection:
         return sorted(newest_migrations() - await connection.run_sync(applied_migrations))
 
 
 def newest_migrations() -> set[str]:
-    """Return the newest revisions that the project has."""
+    """Return the head revisions of the project's migrations."""
     return set(ScriptDirectory.from_config(alembic_config()).get_heads())
 
 
 def applied_migrations(connection: Connection) -> set[str]:
-    """Return the revisions that the database has."""
+    """Return the revisions that the database is at."""
     return set(MigrationContext.configure(connection).get_current_heads())
 
 
 def framework_tables() -> ModuleType | None:
-    """Return what looks after the tables that a framework brings of its own, as Django does.
+    """Return the module that manages the framework's own tables; None if it has no tables.
 
-    It has `names()`, of the tables that Alembic leaves alone, `missing()`, of their migrations, and
-    `migrate()`.
+    Only Django has such tables. The module has three functions: `names()` returns the tables that
+    Alembic leaves alone, `missing()` returns the framework's missing migrations, and `migrate()`
+    applies them.
     """
     name = "kit.database.framework_tables"
     return import_module(name) if find_spec(name) else None
 
 
 def prepare_database() -> str:
-    """Reach the database, migrate it, and leave its address to child processes.
+    """Migrate the database and pass its address to child processes in the environment.
 
     Returns:
-        A sentence for a person on which database it is.
+        A sentence for a person that describes the database.
 
     Raises:
-        StartupError: it cannot be reached or migrated; says what to do.
+        StartupError: the database cannot be reached or migrated; the message says what to do.
     """
     migrate()
     url = database_url()
@@ -225,10 +229,10 @@ def prepare_database() -> str:
 
 
 def migrate() -> None:
-    """Bring all tables to their newest revisions.
+    """Migrate all tables to the newest revisions.
 
     Raises:
-        StartupError: the database cannot be reached or migrated; says what to do.
+        StartupError: the database cannot be reached or migrated; the message says what to do.
     """
     from alembic import command
 
@@ -251,7 +255,7 @@ def migrate() -> None:
 
 
 def unusable(url: URL, error: DBAPIError) -> StartupError:
-    """Return in words that a database cannot be used, and where its address comes from."""
+    """Return an error that says why a database cannot be used and where its address is set."""
     return StartupError(
         f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
         f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
@@ -259,9 +263,9 @@ def unusable(url: URL, error: DBAPIError) -> StartupError:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes an event loop, for `asyncio.Runner(loop_factory=loop_factory())`.
+    """Return the factory of event loops, for `asyncio.Runner(loop_factory=loop_factory())`.
 
-    Python's usual loop on Windows cannot run psycopg; the selector loop can.
+    On Windows, psycopg does not run on Python's default event loop, but on the selector loop.
     """
     if sys.platform == "win32":
         return asyncio.SelectorEventLoop

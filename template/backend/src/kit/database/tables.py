@@ -1,4 +1,4 @@
-"""The tables. The drawing of them is in docs/schema.md; migrations/ makes them."""
+"""The tables of the chat. `migrations/` creates them; docs/schema.md has a diagram."""
 
 from datetime import datetime
 from typing import Any
@@ -28,17 +28,17 @@ UNKNOWN = "\ufffd"
 
 
 class Name(TypeDecorator[str]):
-    """What somebody or something is known by. A client may ask for any text.
+    """A column type for ids and owners. A client may send any text as an id.
 
-    PostgreSQL refuses a NUL, and MySQL takes what ends in a space for the same without it: both are
-    stored, and looked for, as a sign that no name has.
+    PostgreSQL refuses NUL, and MySQL ignores a space at the end when it compares. In stored values
+    and in queries, both are replaced by a character that no id or owner contains.
     """
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return what stands in the database."""
+        """Return the value as the database stores it."""
         if value and value.endswith(" "):
             value = value[:-1] + UNKNOWN
         return value and value.replace("\0", UNKNOWN)
@@ -49,10 +49,10 @@ OWNER = Name(255)
 
 
 class Base(DeclarativeBase):
-    """The base of all tables, yours too.
+    """The base class of all tables, your own included.
 
-    On MySQL texts are compared byte by byte in each, or a foreign key of yours to a conversation
-    would be refused. A table with `__table_args__` of its own ends them with `MYSQL`.
+    On MySQL, all tables need the same collation, or a foreign key of your table to a conversation
+    is refused. If your table sets `__table_args__`, put `MYSQL` at their end.
     """
 
     __table_args__: Any = MYSQL
@@ -76,13 +76,13 @@ class Conversation(Base):
     number: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True
     )
-    """Rises with each new conversation, so that pages neither miss nor repeat one."""
+    """Increases with each new conversation, so that no page skips or repeats a conversation."""
     id: Mapped[str] = mapped_column(ID, unique=True)
     owner: Mapped[str] = mapped_column(OWNER)
     title: Mapped[str | None] = mapped_column(LONG_TEXT)
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     document: Mapped[str] = mapped_column(LONG_TEXT)
-    """The `ThreadMetadata` as JSON, exactly as ChatKit gave it. The other columns follow it."""
+    """The `ThreadMetadata` as JSON, exactly as ChatKit gave it. Other columns are copies of it."""
 
 
 class Message(Base):
@@ -96,15 +96,15 @@ class Message(Base):
     )
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     position: Mapped[int] = mapped_column(Integer)
-    """1, 2, 3, … in the conversation, in the order in which the items were stored."""
+    """The number of the item in the conversation, from 1, in the order of storing."""
     type: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     document: Mapped[str] = mapped_column(LONG_TEXT)
-    """The `ThreadItem` as JSON, exactly as ChatKit gave it. The other columns follow it."""
+    """The `ThreadItem` as JSON, exactly as ChatKit gave it. Other columns are copies of it."""
 
 
 class Feedback(Base):
-    """What a person thinks of an item: thumbs up or down, the latest of it."""
+    """The latest feedback of a person on an item: thumbs up or down."""
 
     __tablename__ = "feedback"
     __table_args__ = (
@@ -126,7 +126,7 @@ class Feedback(Base):
 
 
 class Attachment(Base):
-    """What ChatKit knows of an uploaded file. The bytes are where ATTACHMENTS_URL says."""
+    """The record of an uploaded file. ATTACHMENTS_URL says where its bytes are stored."""
 
     __tablename__ = "attachments"
     __table_args__ = (
@@ -140,9 +140,9 @@ class Attachment(Base):
     conversation_id: Mapped[str | None] = mapped_column(
         ForeignKey("conversations.id", ondelete="SET NULL")
     )
-    """The conversation that it was sent in. Without one it is removed once it is a day old."""
+    """The conversation in which the file was sent. A file without one is removed after a day."""
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     size: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """In bytes: what was announced, until they are there."""
+    """The size in bytes: the announced size until the upload, then the real size."""
     document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""

@@ -1,4 +1,4 @@
-"""The tables of conversations, their messages and attachments.
+"""Create the tables of conversations, messages and attachments.
 
 Revision ID: chatkit_0001
 Revises:
@@ -75,7 +75,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables, and with them every conversation."""
+    """Drop the tables. This deletes every conversation."""
     op.drop_table("attachments")
     op.drop_table("messages")
     op.drop_table("conversations")

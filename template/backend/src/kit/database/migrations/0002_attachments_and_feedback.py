@@ -1,4 +1,4 @@
-"""Which conversation an attachment is in and since when it is there; what people think of answers.
+"""Add the conversation and the creation time of attachments, and a table of feedback.
 
 Revision ID: chatkit_0002
 Revises: chatkit_0001
@@ -25,7 +25,7 @@ MYSQL: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Make the tables. The old one of attachments is empty: until now all were refused."""
+    """Recreate the table of attachments, which is still empty, and create that of feedback."""
     op.drop_table("attachments")
     op.create_table(
         "attachments",
@@ -70,7 +70,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables, and with them all feedback and the records of all attachments."""
+    """Drop the tables. This deletes all feedback and the records of all attachments."""
     op.drop_table("feedback")
     op.drop_table("attachments")
     op.create_table(

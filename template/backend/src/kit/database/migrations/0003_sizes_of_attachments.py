@@ -1,4 +1,4 @@
-"""How large each attachment is, for the limits of what a person and all may keep.
+"""Add the size of attachments, for the limits per person and for all together.
 
 Revision ID: chatkit_0003
 Revises: chatkit_0002
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. Files that are there already count as nothing."""
+    """Add the column. Existing files count as 0 bytes."""
     size = sa.Column("size", sa.BigInteger, nullable=False, server_default="0")
     op.add_column("attachments", size)
 

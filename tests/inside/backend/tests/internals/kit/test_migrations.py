@@ -147,7 +147,7 @@ def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> 
     with run_server(empty, log, APP_ENV="production"):
         wait_until(lambda: "could not be removed" in log.read_text())
     said = log.read_text()
-    assert "What nobody needs could not be removed. The database is not migrated." in said
+    assert "The retention sweep failed. The database is not migrated." in said
     assert "in production `uv run --no-dev alembic upgrade head`" in said
     assert "Traceback" not in said
 
