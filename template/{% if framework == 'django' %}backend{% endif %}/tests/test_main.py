@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from app import main
 from app.site import views
-from kit.http.health import Health
+from kit.backend import Health
 
 
 def test_what_fails_is_said_in_words(

@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import main
 from kit import Conversation
+from kit.backend import Health
 from kit.database import engine as database_module
 from kit.database.engine import create_engine
-from kit.http.health import Health
 from kit.routes import WriteSession
 
 

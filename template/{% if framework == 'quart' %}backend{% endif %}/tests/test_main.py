@@ -9,7 +9,7 @@ from quart import Quart, Response, abort
 from werkzeug.exceptions import HTTPException
 
 from app import main
-from kit.http.health import Health
+from kit.backend import Health
 
 
 def test_what_fails_is_said_in_words(

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app import main
-from kit.http.health import Health
+from kit.backend import Health
 
 
 def test_what_fails_is_said_in_words(

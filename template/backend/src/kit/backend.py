@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from kit.attachments import endpoint as attachments
 from kit.attachments.attachment_store import AttachmentStore
@@ -14,7 +17,8 @@ from kit.chat.chatkit_server import ChatKitServer, TitleOf
 from kit.chat.turns import Assistant
 from kit.database import postgresql
 from kit.database.chatkit_store import ChatKitStore
-from kit.database.engine import get_engine
+from kit.database.engine import get_engine, missing_migrations
+from kit.disclosure import MIGRATE, NOT_MIGRATED, disclosed, explain_database_error
 from kit.http.request_handling import Reply
 from kit.http.streaming import TurnStream
 from kit.llm import transcribe
@@ -133,3 +137,23 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)
+
+
+@dataclass(frozen=True)
+class Health:
+    """The answer: 200 when all is well, else 503 with the cause."""
+
+    status: int
+    body: dict[str, str]
+
+
+async def check_health() -> Health:
+    """Ask the database for its revisions and compare them with the newest ones."""
+    try:
+        missing = await missing_migrations()
+    except (SQLAlchemyError, OSError) as error:
+        return Health(503, {"status": "unavailable", "message": explain_database_error(error)})
+    if missing:
+        message = disclosed(NOT_MIGRATED, f"It lacks {', '.join(missing)}. {MIGRATE}")
+        return Health(503, {"status": "not migrated", "message": message})
+    return Health(200, {"status": "ok"})

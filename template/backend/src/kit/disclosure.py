@@ -1,10 +1,25 @@
 """What a person is told of a failure, and what only those are who run the app."""
 
 import logging
+import re
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kit.settings import get_settings
 
 logger = logging.getLogger("app.inside")
+
+NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
+"""What SQLite, PostgreSQL and MySQL say."""
+
+COLLISION = re.compile("database is locked|[Dd]eadlock|could not serialize|Lock wait timeout")
+"""What they say of changes at once that cannot both be made."""
+
+NOT_MIGRATED = "The database is not migrated."
+MIGRATE = (
+    "Run `uv run dev`, which migrates, or in production `uv run --no-dev alembic upgrade head` in "
+    "backend/."
+)
 
 
 def disclosed(message: str, inside: str | None, level: int = logging.ERROR) -> str:
@@ -33,3 +48,20 @@ def went_wrong() -> str:
 def in_development() -> bool:
     """Whether whoever asks runs the app too."""
     return get_settings().app_env == "development"
+
+
+def explain_database_error(error: Exception) -> str:
+    """Return a sentence for a person on what the database refused.
+
+    It may name the server and its user, so outside development only the log has it.
+    """
+    cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
+    if NO_TABLE.search(cause):
+        return disclosed(NOT_MIGRATED, f"It says: {cause}. {MIGRATE}")
+    if COLLISION.search(cause):
+        return "Something else was changed at the same moment. Try again."
+    if isinstance(error, IntegrityError):
+        problem = "The database refuses this, since it does not fit what it holds."
+        return disclosed(problem, f"It says: {cause}.")
+    inside = f"It says: {cause}. DATABASE_URL says where it is."
+    return disclosed("The database does not answer.", inside)

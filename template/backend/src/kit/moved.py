@@ -48,7 +48,7 @@ MOVED = {
     "app.event_loop": "kit.database.engine",
     "app.half_answers": "kit.chat.items",
     "app.headers": "kit.people.identity",
-    "app.health": "kit.http.health",
+    "app.health": "kit.backend",
     "app.item_ids": "kit.chat.items",
     "app.json_limits": "kit.chat.request_checks",
     "app.lifecycle": "kit.backend",

@@ -12,9 +12,8 @@ from app import assistant
 from app.identity import identify
 from app.routes import router
 from app.thread_titles import title_of
-from kit.backend import Backend, running
+from kit.backend import Backend, check_health, running
 from kit.errors import RefusedError
-from kit.http.health import check_health
 from kit.http.request_handling import Reply, failure_outside, http_error
 from kit.settings import get_settings
 

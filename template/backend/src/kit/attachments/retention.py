@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from kit.attachments import file_store
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import overwrite_deleted
-from kit.http.health import explain_database_error
+from kit.disclosure import explain_database_error
 from kit.people.identity import RequestContext
 from kit.people.limits import GUEST
 from kit.settings import get_settings

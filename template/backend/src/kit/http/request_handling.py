@@ -15,9 +15,8 @@ from chatkit.store import NotFoundError
 from chatkit.types import ErrorEvent
 from sqlalchemy.exc import SQLAlchemyError
 
-from kit.disclosure import disclosed, went_wrong
+from kit.disclosure import disclosed, explain_database_error, went_wrong
 from kit.errors import RefusedError
-from kit.http.health import explain_database_error
 from kit.http.request_log import logged_request, note_failure
 from kit.http.streaming import TurnStream
 from kit.people.identity import Headers, Identify, Identity, RequestContext

@@ -10,8 +10,8 @@ from django.db import DatabaseError, connections
 from django.http import HttpRequest
 
 from app.identity import identify
+from kit.disclosure import explain_database_error
 from kit.errors import RefusedError
-from kit.http.health import explain_database_error
 from kit.people.identity import Headers, Identify, Identity
 
 USER = "user:"

@@ -13,8 +13,7 @@ from app.site.headers import FirstHeaders
 from app.site.owners import user_or_guest
 from app.site.responses import response_of
 from app.thread_titles import title_of
-from kit.backend import Backend
-from kit.http.health import check_health
+from kit.backend import Backend, check_health
 
 backend = Backend(assistant, identify, title_of)
 

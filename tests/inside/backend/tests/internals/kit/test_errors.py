@@ -16,7 +16,7 @@ from kit.database import sqlite
 from kit.database.chatkit_store import ChatKitStore, generate_id
 from kit.database.engine import create_engine, write
 from kit.database.tables import Conversation
-from kit.http.health import explain_database_error
+from kit.disclosure import explain_database_error
 from kit.people.identity import RequestContext
 
 
