@@ -34,9 +34,7 @@ NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
 CONVERSATIONS = "contract/test_conversations.py"
 OF_VARIANTS = {
     CONVERSATIONS,
-    "contract/test_errors.py",
     "contract/test_files.py",
-    "contract/test_requests.py",
     "internals/kit/test_attachments.py",
     "internals/kit/test_errors.py",
     "internals/kit/test_requests.py",

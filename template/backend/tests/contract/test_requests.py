@@ -1,15 +1,22 @@
-"""Every request of ChatKit's protocol, good and bad, over HTTP: what the page may rely on.
+"""Requests of ChatKit's protocol that are refused, and what a person is told when something fails.
 
-Written against the protocol, so it holds for any ChatKit server with the demo's widgets and forms.
+The requests are written against the protocol: what they ask holds for any ChatKit server.
 """
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx2
 import pytest
 from chatkit.types import NonStreamingReq, StreamingReq
+from sqlalchemy.engine import URL
 
-from contract.chat import TLS, Chat, Json, message
+from contract.assistant import BEGUN, ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
+from contract.chat import TLS, Chat, Json, is_delta, message, text_of
+from contract.serving import Server, migrated_database, run_server
+from kit.database.engine import database_url
 
 NOBODY = {"thread_id": "thr_none", "item_id": "msg_none"}
 
@@ -134,3 +141,135 @@ def test_json_of_bytes(chat: Chat) -> None:
     assert [thread["id"] for thread in page["data"]] == [thread_id]
     assert {"id", "title", "created_at", "status", "items"} <= set(page["data"][0])
     assert page["data"][0]["status"] == {"type": "active"}
+
+
+SECRET = {"CHATKIT_SECRET": "a secret of production, long enough to be one"}
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server whose database may be broken, and whose log is kept."""
+    with migrated_database(tmp_path) as url, run_server(url, tmp_path / "log") as server:
+        yield server
+
+
+def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
+    """The database fails in the middle of an answer; an item in it is not as it was stored."""
+    chat = own_server.chat()
+    whole = chat.say("Hello")[0]["thread"]["id"]
+    own_server.sql("UPDATE messages SET document = '{\"id\": 1}'")
+    response = chat.post("threads.get_by_id", thread_id=whole)
+    assert response.status_code == 500
+    assert "log" in response.json()["message"]
+
+    with chat.say_slowly("A long answer, of which no log may have a word: rhubarb") as events:
+        next(filter(is_delta, events))
+        own_server.sql("ALTER TABLE messages RENAME TO gone")
+        last = list(events)[-1]
+    assert last["type"] == "error"
+    assert "Something went wrong" in last["message"]
+    request_id = last["message"].split()[-1].rstrip(")")
+    log = (tmp_path / "log").read_text()
+    assert request_id in log
+    assert "rhubarb" not in log
+
+
+def test_errors_multiply_threads(own_server: Server) -> None:
+    """The page posts a message again after a 5xx: a stream that cannot be is an event."""
+    chat = own_server.chat()
+    thread_id = chat.say("notice")[0]["thread"]["id"]
+    own_server.sql("ALTER TABLE messages RENAME TO gone")
+    for kind, params in (
+        ("threads.create", {}),
+        ("threads.add_user_message", {"thread_id": thread_id}),
+    ):
+        with chat.stream(kind, input=message("Hello"), **params) as events:
+            last = list(events)[-1]
+        assert last["type"] == "error"
+        assert last["message"]
+    assert chat.post("items.list", thread_id=thread_id).status_code == 503
+
+
+@pytest.fixture(scope="module")
+def careless_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("careless") / "log"
+
+
+@pytest.fixture(scope="module")
+def careless(database: URL, careless_log: Path) -> Iterator[Server]:
+    """A server in production, whose assistant lets errors out."""
+    with run_server(database, careless_log, APP_ENV="production") as running:
+        yield running
+
+
+def last_words(chat: Chat, kind: str, **params: Any) -> str:
+    """Return the error with which a stream ends."""
+    with chat.stream(kind, **params) as events:
+        last: Json = list(events)[-1]
+    assert last["type"] == "error", last
+    return str(last["message"])
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_owner_words_reach_visitors(
+    careless: Server, careless_log: Path, name: str, when: str
+) -> None:
+    """What somebody's own code raises is for the log, unless it is meant for people."""
+    person = careless.someone()
+    thread_id = person.say("Hello")[0]["thread"]["id"]
+    action = {"thread_id": thread_id, "action": {"type": f"{name} {when}", "payload": {}}}
+    answer = person.post("threads.sync_custom_action", **action)
+    said = [
+        last_words(person, "threads.create", input=message(f"{name} {when}")),
+        last_words(person, "threads.custom_action", **action),
+        answer.json()["message"],
+    ]
+    is_meant = MEANT in str(ERRORS[name].args) or name == "CustomStreamError"
+    statuses = {"RefusedError": 409, "CustomStreamError": 502}
+    assert answer.status_code == statuses.get(name, 500)
+    log = careless_log.read_text()
+    for words in said:
+        found = re.fullmatch(r"(.*) \(request (\w{32})\)", words)
+        assert found, words
+        assert found[1] == (MEANT if is_meant else "Something went wrong.")
+        lines = [line for line in log.splitlines() if found[2] in line]
+        assert any(INSIDE in line for line in lines) == (name != "CustomStreamError")
+        assert any("Traceback" in line for line in lines) != is_meant
+
+
+def test_what_fails_when_all_is_said_ends_the_stream_in_words(
+    careless: Server, careless_log: Path
+) -> None:
+    """ChatKit stores the thread once more after the failure. A stream may not break off there."""
+    sentence = last_words(careless.someone(), "threads.create", input=message(NOT_JSON))
+    found = re.fullmatch(r"Something went wrong\. \(request (\w{32})\)", sentence)
+    assert found, sentence
+    lines = [line for line in careless_log.read_text().splitlines() if found[1] in line]
+    assert any("Unable to serialize" in line for line in lines)
+
+
+def test_a_half_answer_keeps_what_it_has_said_once(careless: Server) -> None:
+    """Its sources too: both we and ChatKit gather them."""
+    person = careless.someone()
+    thread_id = person.say(HALFWAY)[0]["thread"]["id"]
+    _, half = person.items(thread_id)
+    assert text_of(half) == MEANT
+    [content] = half["content"]
+    assert [one["source"]["title"] for one in content["annotations"]] == ["A"]
+
+
+def test_a_half_answer_begins_with_what_it_was_added_with(careless: Server) -> None:
+    person = careless.someone()
+    thread_id = person.say(BEGUN)[0]["thread"]["id"]
+    assert text_of(person.items(thread_id)[-1]) == "The shop"
+
+
+def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:
+    nowhere = database_url().set(database=str(tmp_path / "secret-place" / "chat.db"))
+    log = tmp_path / "log"
+    with run_server(nowhere, log, APP_ENV="production", **SECRET) as server:
+        health = httpx2.get(f"{server.address}/health")
+    assert health.status_code == 503
+    assert health.json()["message"] == "The database does not answer."
+    assert "The database does not answer. It says: " in log.read_text()

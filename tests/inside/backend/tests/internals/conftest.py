@@ -7,13 +7,13 @@ import pytest
 from contract import assistant
 from contract.serving import DEMO, Server, attachments_folder, run_server
 from contract.test_database import empty as empty
-from contract.test_errors import careless as careless
-from contract.test_errors import careless_log as careless_log
-from contract.test_errors import own_server as own_server
 from contract.test_model import in_production as in_production
 from contract.test_model import production_log as production_log
 from contract.test_people import log as log
 from contract.test_people import strict as strict
+from contract.test_requests import careless as careless
+from contract.test_requests import careless_log as careless_log
+from contract.test_requests import own_server as own_server
 from obstore.store import LocalStore
 from sqlalchemy.engine import URL
 
