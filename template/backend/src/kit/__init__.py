@@ -1,6 +1,6 @@
-"""The kit: what is the same in every project. An update replaces it.
+"""The kit: code that is the same in every project. An update replaces it.
 
-These names and `kit.routes` are its public face, which stays: docs/kit.md shows each. All else in
+The names below and `kit.routes` are the public API, which docs/kit.md describes. Everything else in
 the kit may change with any update.
 """
 
@@ -60,7 +60,8 @@ moved.follow()
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: who needs the settings does not wait for the model's client.
+    # Imported on first access, so that code that only needs the settings does not load the
+    # model's client.
     if name not in _HOMES:
         raise AttributeError(f"kit has no public name {name!r}")
     return getattr(import_module(_HOMES[name]), name)

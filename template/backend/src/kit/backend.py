@@ -1,4 +1,4 @@
-"""The backend of the chat, as a framework runs it: headers and bytes in, a reply out."""
+"""The backend of the chat, independent of the framework: it takes requests, returns replies."""
 
 import asyncio
 import contextlib
@@ -28,19 +28,19 @@ from kit.settings import get_settings
 FAREWELL_SECONDS = 5.0
 
 NEW_OBJECTS = 10_000
-"""After how many of them Python looks for garbage: fewer than a large request has."""
+"""The number of new objects that triggers garbage collection. Python's default is lower."""
 
 
 class Backend:
-    """What answers ChatKit's page: one for the whole process."""
+    """Answers the requests of ChatKit's page. Each process has one instance."""
 
     def __init__(self, assistant: Assistant, identify: Identify, title_of: TitleOf) -> None:
-        """Answer with an assistant.
+        """Create the backend.
 
         Args:
-            assistant: answers, while a model can be asked; else the demo assistant does.
-            identify: tells by its headers who sends a request.
-            title_of: makes the title of a conversation of its first message.
+            assistant: answers messages. If no model is configured, the demo assistant replaces it.
+            identify: returns the sender of a request from its headers.
+            title_of: makes the title of a conversation from its first message.
 
         Raises:
             StartupError: a setting is wrong.
@@ -59,16 +59,17 @@ class Backend:
         """Answer `POST /chatkit`, a request of ChatKit's page.
 
         Args:
-            headers: those of the request.
-            body: its chunks.
-            who: tells who is asking, where that takes more than headers, as a session does.
+            headers: the headers of the request.
+            body: the chunks of the body.
+            who: replaces `identify` for this request, if identifying the sender takes more than
+                headers, such as a session.
         """
         return await endpoint.answer(self.server, headers, body, who or self._identify)
 
     async def upload(
         self, headers: Headers, body: AsyncIterator[bytes], who: Identify | None = None
     ) -> Reply:
-        """Answer `POST /attachments`: take a file and return its ChatKit record."""
+        """Answer `POST /attachments`: store a file and return its ChatKit record."""
         return await attachments.upload(self.server.files, headers, body, who or self._identify)
 
     async def upload_announced(
@@ -78,7 +79,7 @@ class Backend:
         body: AsyncIterator[bytes],
         who: Identify | None = None,
     ) -> Reply:
-        """Answer `POST /attachments/{id}`: take the file that `attachments.create` announced."""
+        """Answer `POST /attachments/{id}`: store the file that `attachments.create` announced."""
         return await attachments.upload_announced(
             self.server.files, attachment_id, headers, body, who or self._identify
         )
@@ -93,10 +94,10 @@ class Backend:
 
 
 def check_settings() -> None:
-    """Find what is missing or wrong in the settings.
+    """Check the settings that the app needs to start.
 
-    The app does so when it starts, but there the server prints a traceback around the sentence:
-    our own commands ask before.
+    `running` calls this at the start, but then the server prints a traceback with the message. So
+    the project's commands call it first.
 
     Raises:
         StartupError: a setting is missing or wrong.
@@ -108,10 +109,10 @@ def check_settings() -> None:
 
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[None]:
-    """Do around the app's life what must be done.
+    """Run the backend for the duration of the block, which is the lifespan of the app.
 
-    At the start: check the settings. Meanwhile: sweep. At the end:
-    let the turns store what they have, then let go of the database.
+    At the start, check the settings and begin the retention sweep. At the end, let running turns
+    store their answers, and close the connections to the database.
 
     Raises:
         StartupError: a setting is missing or wrong.
@@ -129,10 +130,10 @@ async def running() -> AsyncIterator[None]:
 
 
 def _collect_less() -> None:
-    """Keep Python from looking for garbage in what stays for ever.
+    """Exclude all objects that exist at the start from garbage collection, and collect less often.
 
-    A body of some kB holds thousands of lists, which make it look through everything. That takes
-    0.2 s with all that is imported here, for which everybody waits.
+    A body of a few kB can contain thousands of lists, which trigger a full collection. With all
+    imported modules it takes 0.2 s, during which the process answers nobody.
     """
     gc.collect()
     gc.freeze()

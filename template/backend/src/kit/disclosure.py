@@ -1,4 +1,4 @@
-"""What a person is told of a failure, and what only those are who run the app."""
+"""What an error message discloses: internal details go to the log in production."""
 
 import logging
 import re
@@ -23,13 +23,14 @@ MIGRATE = (
 
 
 def disclosed(message: str, inside: str | None, level: int = logging.ERROR) -> str:
-    """Return what a person is told of a failure.
+    """Return the error message for a person.
 
     Args:
-        message: a sentence for anybody.
-        inside: what names settings, hosts, commands or the words of another server, but no secret.
-            In development it follows the sentence; in production it goes to the log alone.
-        level: that of the line in the log.
+        message: a sentence for any person.
+        inside: details for people who run the app: settings, hosts, commands, or the message of
+            another server, but no secret. In development they follow the message; in production
+            they go to the log only.
+        level: the level of the line in the log.
     """
     if inside is None:
         return message
@@ -40,13 +41,13 @@ def disclosed(message: str, inside: str | None, level: int = logging.ERROR) -> s
 
 
 def went_wrong() -> str:
-    """Return what a person is told when nothing better can be said, and the log has the cause."""
+    """Return the message for an unexpected error, whose cause is in the log."""
     message = "Something went wrong."
     return f"{message} The backend's log says why." if in_development() else message
 
 
 def in_development() -> bool:
-    """Whether whoever asks runs the app too."""
+    """Whether this is development, where the person who uses the app also runs it."""
     return get_settings().app_env == "development"
 
 

@@ -1,4 +1,4 @@
-"""The two .env.local files, which git does not keep: made and completed from .env.example."""
+"""The two .env.local files: created and completed from .env.example. Git ignores them."""
 
 import os
 import re
@@ -14,27 +14,27 @@ from kit.errors import StartupError
 
 SECRET = "CHATKIT_SECRET"
 PREVIOUS = "CHATKIT_SECRET_PREVIOUS"
-"""The one before it, which is believed too while it is there."""
+"""The previous secret, which is accepted, too, while it is set."""
 
 
 class EnvFileError(StartupError):
-    """The .env.local files cannot be completed; the message names the file and the cure."""
+    """The .env.local files cannot be completed. The message names the file and the fix."""
 
 
 def complete_env_files(root: Path) -> list[str]:
     """Complete backend/.env.local and frontend/.env.local, and give both the same secret.
 
-    What is there stays as it is, byte for byte; only an empty secret is filled in.
+    Existing content is not changed, byte for byte, except that an empty secret is filled in.
 
     Args:
-        root: the project's folder, which holds backend/ and frontend/.
+        root: the project's folder, which contains backend/ and frontend/.
 
     Returns:
-        Sentences for a person on what was done; none if nothing was.
+        Sentences for a person that describe the changes; empty if there are none.
 
     Raises:
-        EnvFileError: the secrets of the two sides differ, and nothing was changed; or a file is
-            missing or cannot be read or written.
+        EnvFileError: the secrets of the two sides differ, a file is missing, or a file cannot be
+            read or written. If the secrets differ, nothing is changed.
     """
     try:
         sides = [_EnvFile(root, side) for side in ("backend", "frontend")]
@@ -51,7 +51,7 @@ def complete_env_files(root: Path) -> list[str]:
 
 
 class _EnvFile:
-    """One .env.local, in memory until it is saved."""
+    """One .env.local file, in memory until it is saved."""
 
     def __init__(self, root: Path, side: str) -> None:
         folder = root / side
@@ -66,7 +66,11 @@ class _EnvFile:
         self._example = _read(example) if example.exists() else None
 
     def complete(self) -> None:
-        """Take over from the example what is missing."""
+        """Add the variables that the example has and the file lacks.
+
+        Raises:
+            EnvFileError: both the file and the example are missing.
+        """
         if self._example is None:
             if not self.existed:
                 raise EnvFileError(
@@ -87,28 +91,28 @@ class _EnvFile:
 
     @property
     def is_used(self) -> bool:
-        """Whether it was there, and says anything that the example does not."""
+        """Whether the file existed and differs from the example."""
         return self.existed and self.saved != self._example
 
     @property
     def secret(self) -> str:
-        """The secret, empty if there is none."""
+        """The secret; empty if there is none."""
         return self._value(SECRET)
 
     @property
     def previous(self) -> str:
-        """The secret before it, empty if there is none."""
+        """The previous secret; empty if there is none."""
         return self._value(PREVIOUS)
 
     @property
     def secret_line(self) -> str:
-        """Where the secret stands, for a message."""
+        """The file and line of the secret, for a message. The secret must be set."""
         binding = self._binding(SECRET)
         assert binding is not None
         return f"{self.name} line {line_number(binding)}"
 
     def fill_secret(self, value: str) -> None:
-        """Put the secret where its empty place is."""
+        """Set the secret on its empty line, or append a line."""
         binding = self._binding(SECRET)
         if binding is None:
             self._append(f"{SECRET}={value}\n")
@@ -123,10 +127,10 @@ class _EnvFile:
         self.text = before + filled + after
 
     def save(self) -> None:
-        """Write the file if anything changed; a new one only its owner can read."""
+        """Write the file if it changed. Only its owner can read a new file."""
         if self.text == self.saved:
             return
-        # In place, so that links, owner and mode stay.
+        # Written in place, to keep links, owner and mode.
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(self.path, flags, 0o600), "wb") as file:
             file.write(_encode(self.text))
@@ -136,7 +140,7 @@ class _EnvFile:
         return (binding.value or "") if binding else ""
 
     def _binding(self, name: str) -> Binding | None:
-        """The last one, since that is the one that counts."""
+        """Return the last binding of the name, which is the effective one."""
         found = [binding for binding in bindings(self.text) if binding.key == name]
         return found[-1] if found else None
 
@@ -184,7 +188,7 @@ def _share_secret(backend: _EnvFile, frontend: _EnvFile) -> None:
 
 
 def _blocks(example: str) -> Iterator[tuple[str, str]]:
-    """Yield each key of an example with its lines: its own and the comment right above it."""
+    """Yield each key of an example with its lines: its own and the comment directly above it."""
     block = ""
     for binding in bindings(example):
         lines = binding.original.string
@@ -196,7 +200,7 @@ def _blocks(example: str) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path) -> str:
-    # Bytes that are not UTF-8 come back as they were.
+    # `_encode` restores bytes that are not UTF-8.
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
@@ -206,14 +210,14 @@ def _encode(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class EnvLine:
-    """What a variable is set to, and in which line."""
+    """The value of a variable and the number of its line."""
 
     number: int
     value: str
 
 
 def read_env_lines(text: str) -> dict[str, EnvLine]:
-    """Return the variables of a file by their names; of several lines the last one counts."""
+    """Return the variables of a file by name. If a name occurs twice, the last line counts."""
     return {
         binding.key: EnvLine(line_number(binding), binding.value or "")
         for binding in bindings(text)
@@ -222,12 +226,12 @@ def read_env_lines(text: str) -> dict[str, EnvLine]:
 
 
 def bindings(text: str) -> Iterator[Binding]:
-    """Return all there is in a file, in its order."""
+    """Return all bindings, comments and blank lines of a file in order."""
     return parse_stream(StringIO(text, newline=""))
 
 
 def line_number(binding: Binding) -> int:
-    """Return the line in which something stands; it begins with the blank lines above it."""
+    """Return the line number of a binding, without the blank lines above that it includes."""
     blank_lines = re.match(r"\s*", binding.original.string)
     assert blank_lines is not None
     return binding.original.line + len(re.findall(r"\r\n|\r|\n", blank_lines.group()))

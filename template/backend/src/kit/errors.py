@@ -1,19 +1,19 @@
-"""Problems that a person can mend."""
+"""Errors with messages for people."""
 
 
 class StartupError(Exception):
-    """A problem that whoever starts the app can mend.
+    """A problem that the person who starts the app can fix.
 
-    The message says what is wrong, where, and what to do. It is shown as it is, without a
-    traceback, so it never holds a secret.
+    The message says what is wrong, where, and what to do. It is shown without a traceback, and
+    never contains a secret.
     """
 
 
 class RefusedError(Exception):
-    """A request that is not answered. The message tells the person why, and what to do.
+    """A request is refused. The message tells the person why, and what to do.
 
-    It is for anybody. What is only for those who run the app, such as the name of a setting or of a
-    host, is `inside`: the person is told it in development, and in production the log has it.
+    The message is for any person. `inside` is for people who run the app, and may name settings or
+    hosts. In development the person sees it after the message; in production only the log has it.
     """
 
     def __init__(
@@ -23,7 +23,14 @@ class RefusedError(Exception):
         retry_after: int | None = None,
         inside: str | None = None,
     ) -> None:
-        """Refuse with an HTTP status of 4xx or 5xx; `retry_after` is in seconds."""
+        """Create the error.
+
+        Args:
+            status: the HTTP status of the reply, 4xx or 5xx.
+            message: a sentence for any person.
+            retry_after: after how many seconds the person may try again.
+            inside: a sentence for people who run the app.
+        """
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after

@@ -1,4 +1,4 @@
-"""The model: its server, what it is sent of a conversation, and its failures in words."""
+"""The model: its client, its input from a conversation, and explanations of its errors."""
 
 import asyncio
 import base64
@@ -62,16 +62,16 @@ from kit.settings import MB, get_settings
 logger = logging.getLogger("app.model")
 
 OPENAI_URL = "https://api.openai.com/v1"
-"""Named, since the client would take an empty OPENAI_BASE_URL for an address."""
+"""The default base URL, set explicitly because the client would use an empty OPENAI_BASE_URL."""
 
 NO_KEY = "none"
-"""Sent to servers that ask for no key: the client insists on one."""
+"""The key for servers that need none, because the client requires one."""
 
 ChatContext = AgentContext[RequestContext]
-"""What the agent's tools are given."""
+"""The context that the agent's tools receive."""
 
 MAX_TEXT = 200_000
-"""How many characters of an attached text the model is sent."""
+"""How many characters of an attached text are sent to the model."""
 
 
 async def run_agent(
@@ -79,12 +79,12 @@ async def run_agent(
 ) -> AsyncIterator[ThreadStreamEvent]:
     """Run the agent on the conversation and return the events for ChatKit's page.
 
-    The model and the tool that the person chose for the message are used.
+    The run uses the model and the tool that the person chose for the message.
 
     Args:
-        agent: which agent.
-        turn: the conversation that it answers.
-        note: what it is told besides, for this turn only.
+        agent: the agent to run.
+        turn: the turn that the agent answers.
+        note: additional input for the agent, for this turn only.
 
     Raises:
         CustomStreamError: the run failed; the message tells the person why.
@@ -119,10 +119,10 @@ async def run_agent(
 async def _events(
     context: ChatContext, result: RunResultStreaming
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Return the events of a run, which is over when they are.
+    """Return the events of a run. The run has ended when they end.
 
-    ChatKit reads them in two tasks that it leaves behind when it is cancelled or fails, and that
-    complain in the log. So it is never cancelled: the run is, and ChatKit reads on to the end.
+    ChatKit reads a run in two tasks. When ChatKit is cancelled or fails, it does not end them, and
+    they log errors. So only the run is cancelled here, and ChatKit reads it to the end.
     """
     events: asyncio.Queue[ThreadStreamEvent | None] = asyncio.Queue()
 
@@ -142,23 +142,23 @@ async def _events(
         if not result.is_complete:
             result.cancel()
         await asyncio.gather(reader, return_exceptions=True)
-        # After a failure, one of ChatKit's tasks still waits for an event.
+        # After a failure, one of ChatKit's tasks still waits for an event. This event ends it.
         await context.stream(ProgressUpdateEvent(text=""))
 
 
 class ToolMemory:
-    """Makes hidden items of the outputs of tools: ChatKit has no items for those.
+    """Makes hidden items from tool outputs, because ChatKit has no items for them.
 
-    What a client tool said is in its own item.
+    Client tools are left out: their items contain their outputs.
     """
 
     def __init__(self, context: ChatContext) -> None:
-        """Remember the run with this context."""
+        """Create a memory for the run with this context."""
         self._context = context
         self._seen = 0
 
     def of_new_outputs(self, items: Sequence[RunItem]) -> Iterator[HiddenContextItem]:
-        """Return an item for each tool output among a run's items that is new since last time."""
+        """Return an item for each tool output in `items` that is new since the last call."""
         new, self._seen = items[self._seen :], len(items)
         calls = {item.call_id: item for item in items if isinstance(item, ToolCallItem)}
         client_tool = self._context.client_tool_call
@@ -182,8 +182,10 @@ Context = TypeVar("Context")
 def with_choices(agent: Agent[Context], options: InferenceOptions | None) -> Agent[Context]:
     """Return the agent with the model and the tool that the person chose in ChatKit's page.
 
+    Only models in OPENAI_MODEL and OPENAI_MODELS are allowed, since models differ in cost.
+
     Raises:
-        CustomStreamError: they are not offered. What costs money is chosen from a list.
+        CustomStreamError: the model or the tool is not available.
     """
     changes: dict[str, Any] = {}
     if options and options.model is not None:
@@ -202,26 +204,27 @@ def with_choices(agent: Agent[Context], options: InferenceOptions | None) -> Age
 
 
 class AgentInput(ThreadItemConverter):
-    """Makes the input of an agent from the items of a thread, for one turn."""
+    """Converts the items of a thread into the input of an agent, for one turn."""
 
     def __init__(self, file_bytes: int) -> None:
-        """Send files of so many bytes at most, the newest of them."""
+        """Create a converter that sends at most `file_bytes` bytes of files, newest first."""
         self._bytes_left = file_bytes
 
     async def to_agent_input(
         self, thread_items: Sequence[ThreadItem] | ThreadItem
     ) -> list[TResponseInputItem]:
-        """Return the items as the input of an agent, in their order."""
+        """Return the items as the input of an agent, in the same order."""
         items = thread_items if isinstance(thread_items, Sequence) else [thread_items]
         inputs: list[TResponseInputItem] = []
-        for item in reversed(items):  # so that the newest files are sent
+        for item in reversed(items):  # the newest files get the limited bytes first
             inputs[:0] = await super().to_agent_input(item)
         return inputs
 
     async def assistant_message_to_input(self, item: AssistantMessageItem) -> TResponseInputItem:
-        """Return an earlier answer as plain text, which both of OpenAI's APIs take.
+        """Return an earlier answer as plain text, which both of OpenAI's APIs accept.
 
-        ChatKit sends content parts, which Chat Completions refuses from the second turn on.
+        ChatKit's own converter returns content parts, which Chat Completions refuses from the
+        second turn on.
         """
         return EasyInputMessageParam(
             type="message", role="assistant", content="".join(part.text for part in item.content)
@@ -230,29 +233,32 @@ class AgentInput(ThreadItemConverter):
     async def user_message_to_input(
         self, item: UserMessageItem, is_last_message: bool = True
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
-        """Return a message, with what it quotes in later turns too: it makes no sense without."""
+        """Return a message with its quoted text, which later turns need to understand it, too.
+
+        ChatKit's own converter includes the quoted text only for the last message.
+        """
         return await super().user_message_to_input(item, is_last_message=True)
 
     async def hidden_context_to_input(
         self, item: HiddenContextItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
-        """Return what the person does not see; as JSON where it is no text."""
+        """Return a hidden item. Content other than text becomes JSON."""
         if not isinstance(item.content, str):
             text = json.dumps(item.content, ensure_ascii=False, default=str)
             item = item.model_copy(update={"content": text})
         return await super().hidden_context_to_input(item)
 
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
-        """Return what the page knows of something that the person mentioned with @."""
+        """Return the page's data about an entity that the person mentioned with @."""
         known = json.dumps({"id": tag.id, **tag.data}, ensure_ascii=False)
         return ResponseInputTextParam(type="input_text", text=f"@{tag.text} is {known}")
 
     async def attachment_to_message_content(
         self, attachment: Attachment
     ) -> ResponseInputContentParam:
-        """Return an attached file: images and PDFs as such, everything else is text.
+        """Return an attached file: an image or a PDF as a file, any other type as text.
 
-        In place of one that is gone, or too much, the model is told so.
+        If the file is gone or exceeds the limit, return a sentence that tells the model.
         """
         found = await file_store.stream(attachment.id, MB)
         if found is None:
@@ -291,19 +297,19 @@ ModelSetting = Literal["openai_model", "openai_transcription_model"]
 FACTS = ("status_code", "code", "type", "param", "request_id")
 
 NOT_NOW = "The assistant cannot answer at the moment."
-"""What a person is told whom only the owner of the app can help."""
+"""The message for errors that only the owner of the app can fix."""
 
 
 @cache
 def get_client() -> openai.AsyncOpenAI:
-    """Return the client of the model's server; the whole process shares its connections."""
+    """Return the client of the model's server. The whole process shares its connections."""
     settings = get_settings()
     return openai.AsyncOpenAI(api_key=_key(), base_url=settings.openai_base_url or OPENAI_URL)
 
 
 @cache
 def get_model_provider() -> ModelProvider:
-    """Return what openai-agents asks for models."""
+    """Return the provider from which openai-agents gets models."""
     settings = get_settings()
     if traces():
         set_tracing_export_api_key(_key())
@@ -317,16 +323,16 @@ def _key() -> str:
 
 
 def traces() -> bool:
-    """Whether runs are traced at OpenAI: only where the model is OpenAI's too."""
+    """Whether runs are traced at OpenAI: only if the model runs at OpenAI, too."""
     settings = get_settings()
     return settings.openai_api_key is not None and settings.openai_base_url is None
 
 
 async def transcribe(audio: AudioInput) -> TranscriptionResult:
-    """Return the text of a recording, as the model hears it.
+    """Return the text of a recording, transcribed by the model.
 
     Raises:
-        RefusedError: there is no key (400), or the model's server failed (502); says why.
+        RefusedError: no key is set (400), or the model's server failed (502).
     """
     settings = get_settings()
     if settings.is_demo:
@@ -347,13 +353,13 @@ async def transcribe(audio: AudioInput) -> TranscriptionResult:
 
 
 def explain_model_error(error: Exception, setting: ModelSetting = "openai_model") -> str:
-    """Log what failed, and return a sentence that a person can act on. Neither has a secret in it.
+    """Log an error and return a message for the person. Neither contains a secret.
 
-    In development the sentence tells what to set, in production the log does.
+    In development the message names the settings to change. In production only the log does.
 
     Args:
-        error: what the model's server or the way to it failed with.
-        setting: which model was asked.
+        error: the error of the model's server, of the connection, or of the run.
+        setting: the setting that names the model.
     """
     message, inside = _explain(error, setting)
     if in_development():
@@ -364,7 +370,7 @@ def explain_model_error(error: Exception, setting: ModelSetting = "openai_model"
 
 
 def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
-    """Return a sentence for anybody, and one for who runs the app."""
+    """Return a message for any person, and one for people who run the app."""
     settings = get_settings()
     base_url = settings.openai_base_url
     server = _shown(base_url) if base_url else "OpenAI"
@@ -413,7 +419,7 @@ def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
 
 def _log(error: Exception, inside: str = "") -> None:
     if isinstance(error, openai.OpenAIError):
-        # Not the server's own words, which may quote what people write, or the key.
+        # The server's own message may quote what people write, or the key, so it is not logged.
         facts = [type(error).__name__, *(getattr(error, name, None) for name in FACTS)]
         cause = f"caused by {error.__cause__!r}" if error.__cause__ else ""
         told = filter(None, [*facts, cause, inside])
@@ -423,19 +429,19 @@ def _log(error: Exception, inside: str = "") -> None:
 
 
 def _hide_secrets(text: str) -> str:
-    # A server may make its words of what it was sent.
+    # A server's message may quote its request, and so the key.
     key = get_settings().openai_api_key
     return text.replace(key.get_secret_value(), "***") if key else text
 
 
 def _shown(base_url: str) -> str:
-    """Return the address without the name, password and query that some gateways ask for."""
+    """Return the URL without the user name, password and query that some gateways need."""
     parts = urlsplit(base_url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _reason(error: openai.APIError) -> str:
-    """Return what the server says, for a person who runs the app; the log never has it."""
+    """Return the server's message in development only. The log never contains it."""
     if not in_development():
         return "."
     body = error.body

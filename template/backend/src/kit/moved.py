@@ -1,4 +1,4 @@
-"""Lets code of yours import what stood in `app` until 0.1.0, from where it stands now."""
+"""Redirects imports of modules that were in `app` until 0.1.0 to their new places."""
 
 import sys
 import warnings
@@ -74,10 +74,10 @@ MOVED = {
 
 
 class _Follower(MetaPathFinder, Loader):
-    """Finds a module under its old name."""
+    """Finds and loads moved modules by their old names."""
 
     def __init__(self) -> None:
-        """Have found none."""
+        """Start without any found modules."""
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(
@@ -86,34 +86,35 @@ class _Follower(MetaPathFinder, Loader):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Return how the module is loaded, if it has moved and nothing of yours has its name."""
+        """Return the spec of a moved module; None if your own code has a module with its name."""
         if fullname not in MOVED:
             return None
         found = PathFinder.find_spec(fullname, path)
-        # Below a package that has moved Python would load its modules a second time.
+        # Below a moved package, the default finder finds the kit's modules and would load them a
+        # second time.
         if found and not Path(found.origin or "").is_relative_to(KIT):
             return None
         return spec_from_loader(fullname, self)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the module that is there now."""
+        """Import and return the module at its new place."""
         new = MOVED[spec.name]
         warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
         module = import_module(new)
         if not hasattr(module, "__path__") and any(
             old.startswith(f"{spec.name}.") for old in MOVED
         ):
-            module.__path__ = []  # it was a package: Python looks below nothing else
+            module.__path__ = []  # it was a package: Python imports submodules only from packages
         self._specs[spec.name] = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Leave the module as it is: it has run already, under the name that it has now."""
+        """Restore the spec of the module, which has already run under its new name."""
         if module.__spec__:
             module.__spec__ = self._specs.pop(module.__spec__.name)
 
 
 def follow() -> None:
-    """Find modules under their old names from now on."""
+    """Install the redirection of imports. Further calls have no effect."""
     if not any(isinstance(finder, _Follower) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Follower())

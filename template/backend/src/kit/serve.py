@@ -1,6 +1,6 @@
 """The server of the backend: `uv run serve`, in production `uv run --no-dev serve`.
 
-BACKEND_HOST and BACKEND_PORT in the environment say where it listens (127.0.0.1 and 8000).
+It listens on BACKEND_HOST and BACKEND_PORT from the environment, by default 127.0.0.1 and 8000.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from kit.people.identity import LOOPBACK
 from kit.settings import BACKEND, ENV_FILE, get_settings, read_port
 
 SHUTDOWN_SECONDS = 5
-"""How long answers that are still being written may go on after a stop."""
+"""How long running answers may continue after the server is told to stop."""
 
 
 def main() -> None:
-    """Serve until stopped; exit with 2 when the environment is wrong."""
+    """Serve until stopped. Exit with status 2 if a setting is wrong."""
     argparse.ArgumentParser(prog="serve", description="Serve the backend.").parse_args()
     prepare_process()
     try:
@@ -38,36 +38,37 @@ def main() -> None:
         server.run()
     except StartupError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:  # Ctrl-C, after uvicorn has ended in order
+    except KeyboardInterrupt:  # Ctrl-C: uvicorn raises it after its shutdown
         sys.exit(130)
     if not server.started:
         sys.exit(1)
 
 
 def prepare_process() -> None:
-    """Let relative paths mean the same wherever the command is typed, and connections be many."""
+    """Change to backend/, where relative paths start, and raise the limit of open files."""
     os.chdir(BACKEND)
     if sys.platform == "win32":
         return
     import resource
 
-    # Each connection has a file: the usual limit is 1024, and may be raised.
+    # Each connection takes a file descriptor. The default limit is 1024.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS says that there is no limit, and has one
+    with suppress(OSError, ValueError):  # macOS reports no hard limit, but has one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def make_config(**options: Any) -> uvicorn.Config:
-    """Return how uvicorn serves the app, with more options of uvicorn's.
+    """Return uvicorn's configuration. `options` are further options of `uvicorn.Config`.
 
     Raises:
-        StartupError: the address is wrong, or one that other machines reach in development.
+        StartupError: BACKEND_PORT is wrong, or in development other machines can reach
+            BACKEND_HOST.
     """
     return uvicorn.Config(
         "app.main:app",
         host=_host(),
         port=read_port("BACKEND_PORT", 8000),
-        # As `kit.database.engine.loop_factory`; elsewhere uvicorn takes the fastest.
+        # The same loop as `kit.database.engine.loop_factory`. "auto" selects the fastest one.
         loop="asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto",
         log_config=log_config(),
         access_log=False,  # kit.http.request_log writes a line for each request

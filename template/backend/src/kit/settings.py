@@ -25,7 +25,7 @@ BACKEND = Path(__file__).resolve().parents[2]
 ENV_FILE = BACKEND / ".env.local"
 
 MB = 1024 * 1024
-"""What settings in MB count, in bytes."""
+"""The number of bytes in a MB of the settings."""
 
 CHECKED_TYPES = (
     "image/png",
@@ -54,10 +54,10 @@ FOLLOWING = (
     "turns_at_once_all",
     "requests_at_once",
 )
-"""The limits that are off with TURNS_PER_MINUTE=0, unless they are set."""
+"""The limits that TURNS_PER_MINUTE=0 turns off, unless they are set themselves."""
 
 Words = Annotated[list[str], NoDecode, BeforeValidator(_split)]
-"""Words with commas between them."""
+"""A list of words, separated by commas."""
 
 
 def _network(word: str) -> str:
@@ -70,112 +70,113 @@ def _network(word: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
-"""An address, or a range of them."""
+"""An IP address or a network such as 10.0.0.0/8."""
 
 
 class Settings(BaseSettings):
-    """What can be set. The environment wins over backend/.env.local, with an empty value too.
+    """The settings of the backend.
 
-    An empty value means the default.
+    A variable in the environment overrides backend/.env.local, even if it is empty. An empty value
+    means the default.
     """
 
     model_config = SettingsConfigDict(env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore")
 
     app_env: Literal["development", "production"] = "production"
-    """Where this runs. Only development believes requests that carry no token."""
+    """The environment. Requests without a token are accepted only in development."""
 
     database_url: str | None = None
-    """The database, as a provider's console shows it. See `kit.database.engine`."""
+    """The address of the database, as a provider's console shows it. See `kit.database.engine`."""
 
     chatkit_secret: SecretStr = SecretStr("")
-    """Shared with the front end, which signs with it who is asking. 32 characters or more."""
+    """The secret, at least 32 characters, with which the front end signs its tokens."""
 
     chatkit_secret_previous: SecretStr | None = None
-    """The one before it, believed too: both sides have it while the secret is changed."""
+    """The previous secret, which is accepted, too. Both sides have it during a change."""
 
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
-    """Another server that speaks OpenAI's API: Ollama, vLLM, LM Studio, OpenRouter."""
+    """Another server with OpenAI's API, such as Ollama, vLLM, LM Studio or OpenRouter."""
 
     openai_model: str | None = None
-    """The model's name; without it the one that openai-agents chooses."""
+    """The name of the model. By default, openai-agents chooses."""
 
     openai_api: Literal["responses", "chat_completions"] | None = None
-    """Which of OpenAI's APIs to speak. Without it, Chat Completions to a base URL and Responses
-    to OpenAI."""
+    """The API to use. The default is Chat Completions if OPENAI_BASE_URL is set, else Responses."""
 
     openai_models: Words = []
-    """Other models that the page may choose for a message."""
+    """Further models that the person may choose for a message."""
 
     openai_transcription_model: str = "gpt-4o-mini-transcribe"
-    """What makes text of dictated speech."""
+    """The model that transcribes dictated speech."""
 
     history_items: int = Field(default=100, ge=1, le=1000)
-    """How many of the newest items of a conversation the model is sent."""
+    """How many of the newest items of a conversation are sent to the model."""
 
     history_files_mb: int = Field(default=30, ge=0, le=1000)
-    """How many MB of files the model is sent of a conversation in a turn, the newest of them."""
+    """How many MB of a conversation's files are sent to the model in a turn, newest first."""
 
-    # Of each limit that follows, 0 means any. They are counted in each process of this server.
+    # For each limit below that may be 0, 0 means no limit. Each process counts the limits of turns,
+    # requests and uploads for itself.
     turns_per_minute: int = Field(default=30, ge=0)
     """How many answers a person may ask for in a minute."""
 
     turns_per_minute_address: int = Field(default=30, ge=0)
-    """How many the guests of one network address may ask for together."""
+    """How many answers the guests of one network address may ask for together in a minute."""
 
     turns_per_minute_guests: int = Field(default=60, ge=0)
-    """How many all guests may ask for together."""
+    """How many answers all guests may ask for together in a minute."""
 
     turns_at_once: int = Field(default=5, ge=0)
-    """How many answers to a person may be written at the same time."""
+    """How many answers to a person may run at the same time."""
 
     turns_at_once_all: int = Field(default=200, ge=0)
-    """How many answers to all may."""
+    """How many answers to all people may run at the same time."""
 
     requests_at_once: int = Field(default=100, ge=0)
-    """How many requests of a person, of any kind, may be answered at the same time."""
+    """How many requests of a person, of any kind, may run at the same time."""
 
     message_max_characters: int = Field(default=50_000, ge=0)
-    """How long a message may be, the output of a client tool, and the answers in a form."""
+    """How many characters a message, the output of a client tool, or the answers of a form have."""
 
     guest_history_days: int = Field(default=0, ge=0)
-    """How many days the conversations of guests are kept after the last item; 0 for ever."""
+    """How many days a guest's conversation is kept after its last item; 0 for ever."""
 
     uploads_per_minute: int = Field(default=60, ge=0)
     """How many files a person may upload or announce in a minute."""
 
     attachments_max_mb_person: int = Field(default=500, ge=0)
-    """How large all files of a person may be together."""
+    """The total size in MB of the files of a person."""
 
     attachments_max_mb_address: int = Field(default=2_000, ge=0)
     """How many MB of files the guests of one network address may upload in a day together."""
 
     attachments_max_mb_all: int = Field(default=20_000, ge=0)
-    """How large all files of all may be together."""
+    """The total size in MB of the files of all people."""
 
     attachments_url: str | None = None
-    """Where files are kept: a folder, by default .attachments, or s3://bucket/prefix."""
+    """Where files are stored: a folder, by default .attachments, or s3://bucket/prefix."""
 
     attachment_max_mb: int = Field(default=20, ge=1, le=1000)
-    """How large a file may be."""
+    """The maximum size of a file in MB."""
 
     attachment_types: Words = list(CHECKED_TYPES)
-    """Which types of files are taken."""
+    """The accepted types of files."""
 
     database_pool_size: int = Field(default=10, ge=1)
-    """How many connections a process has to a database server at most."""
+    """How many connections to a database server a process has at most."""
 
     trusted_proxies: Annotated[list[Network], NoDecode, BeforeValidator(_split)] = []
-    """Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks."""
+    """The proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted."""
 
     oidc_issuer: str | None = None
-    """Whose tokens are believed besides those of the page's server. See `kit.people.oidc`."""
+    """The login provider whose tokens are accepted, too. See `kit.people.oidc`."""
 
     oidc_audience: str | None = None
-    """For whom those tokens must be meant."""
+    """The audience that the provider's tokens must have."""
 
     oidc_jwks_url: str | None = None
-    """Where the issuer's keys are; without it the issuer is asked."""
+    """The URL of the provider's keys. By default, the provider's metadata names it."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -186,7 +187,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _any_number_of_turns(self) -> "Settings":
-        # Whoever lifted the one limit that there was means any number.
+        # TURNS_PER_MINUTE was once the only limit: 0 in an older .env.local means no limits at all.
         if self.turns_per_minute == 0:
             for name in FOLLOWING:
                 if name not in self.model_fields_set:
@@ -233,7 +234,7 @@ class Settings(BaseSettings):
 
     @property
     def is_demo(self) -> bool:
-        """Whether no model can be asked, so that the demo assistant answers."""
+        """Whether no model is configured, so that the demo assistant answers."""
         return self.openai_api_key is None and self.openai_base_url is None
 
 
@@ -241,11 +242,11 @@ S = TypeVar("S", bound=Settings)
 
 
 def read_settings(kind: type[S]) -> S:
-    """Read settings of a kind.
+    """Read the settings of a class.
 
     Raises:
-        StartupError: a value is wrong; names the variable and the file, and shows no value but that
-            of a number or of a choice.
+        StartupError: a value is wrong. The message names the variable and the file. It shows a
+            value only if it should be a number or one of a few choices, so never a secret.
     """
     try:
         return kind()
@@ -290,7 +291,7 @@ def _wanted(problem: ErrorDetails, field: FieldInfo) -> str | None:
 
 @cache
 def get_settings() -> Settings:
-    """Return the settings, read once.
+    """Return the settings, which are read once per process.
 
     Raises:
         StartupError: a value is wrong; see `read_settings`.
@@ -299,10 +300,10 @@ def get_settings() -> Settings:
 
 
 def read_port(variable: str, default: int) -> int:
-    """Return the port that an environment variable names.
+    """Return the port in an environment variable, or the default if it is unset or empty.
 
     Raises:
-        StartupError: it is not a port's number.
+        StartupError: the value is not the number of a port.
     """
     text = os.environ.get(variable, "").strip()
     if not text:

@@ -1,4 +1,4 @@
-"""What every request goes through: who is asking, what may go wrong, what the log says of it."""
+"""The steps of every request: identify its sender, handle its errors, and log it."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ logger = logging.getLogger("app.request")
 
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
 CLOSED = 499
-"""What the log calls the status of an answer that nobody waited for, as nginx does."""
+"""The status in the log if the client closed the connection before the answer, as in nginx."""
 
 OUTCOMES = {4: "refused", 5: "failed"}
 
@@ -40,7 +40,7 @@ STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer over HTTP, whatever the framework."""
+    """An HTTP response, independent of the framework."""
 
     status: int
     media_type: str
@@ -49,12 +49,12 @@ class Reply:
 
 
 def json_reply(body: bytes) -> Reply:
-    """Return an answer that is JSON already."""
+    """Return a reply with a body that is already JSON."""
     return Reply(200, "application/json", body)
 
 
 def refusal(status: int, message: str, retry_after: int | None = None) -> Reply:
-    """Return an error in ChatKit's form: JSON with a `message`, which its page shows."""
+    """Return an error in ChatKit's format: JSON with a `message`, which its page shows."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Reply(status, "application/json", json.dumps({"message": message}).encode(), headers)
 
@@ -62,13 +62,13 @@ def refusal(status: int, message: str, retry_after: int | None = None) -> Reply:
 def http_error(
     status: int, headers: Mapping[str, str] | None = None, detail: object = None
 ) -> Reply:
-    """Return an error of the framework's kind, which it found itself or a route of yours raised.
+    """Return the reply for an HTTP error of the framework, or of a route of your own.
 
     Args:
-        status: the status of the answer.
-        headers: what the answer has besides.
-        detail: what is said of it. The bare name of a status becomes words that are the same on
-            each framework, and what is no text stands beside them.
+        status: the status of the reply.
+        headers: additional headers of the reply.
+        detail: text becomes the `message`, unless it is empty or only the name of the status: then
+            the message is the same in each framework. Any other value is returned as `detail`.
     """
     name = responses.get(status, f"Status {status}")
     usual = went_wrong() if status == 500 else f"{name}."
@@ -81,14 +81,15 @@ def http_error(
 
 
 def stream_reply(chunks: AsyncIterator[bytes]) -> Reply:
-    """Return a stream of events that nobody on the way may collect."""
+    """Return a stream of server-sent events, with headers that forbid proxies to buffer it."""
     return Reply(200, "text/event-stream", chunks, dict(STREAM_HEADERS))
 
 
 def failed_stream(message: str) -> Reply:
-    """Return a stream that only says what failed.
+    """Return a stream with status 200 that contains only an error event.
 
-    ChatKit's page posts a message again after a 5xx, up to five times, a thread each.
+    After a 5xx status, ChatKit's page would post the message up to five more times, and each would
+    create a thread.
     """
 
     async def events() -> AsyncIterator[bytes]:
@@ -102,19 +103,21 @@ Work = Callable[[RequestContext], Awaitable[Reply]]
 
 
 async def handle(kind: str, headers: Headers, work: Work, who: Identify) -> Reply:
-    """Do the work in the name of whoever asks. Every failure has a `message` for the person.
+    """Identify the sender, do the work for them, and log the request.
+
+    No exception of the work is raised: every error becomes a reply with a `message` for the person.
 
     Args:
-        kind: what the log calls the request.
-        headers: those of the request.
-        work: answers, or raises RefusedError or ChatKit's NotFoundError.
-        who: tells who is asking; a framework with a login of its own brings its own.
+        kind: the name of the request in the log.
+        headers: the headers of the request.
+        work: returns the reply, or raises RefusedError or ChatKit's NotFoundError.
+        who: identifies the sender. A framework with its own login passes its own function.
     """
     with logged_request(kind, headers) as request, ExitStack() as running:
         try:
             reply = await _answer(headers, request.id, work, who, running)
         except asyncio.CancelledError:
-            # So do some frameworks when nobody waits for the answer any more.
+            # Some frameworks cancel the request when the client closes the connection.
             request.over(CLOSED, "stopped")
             raise
         body = reply.body
@@ -124,7 +127,7 @@ async def handle(kind: str, headers: Headers, work: Work, who: Identify) -> Repl
             request.over(reply.status, OUTCOMES.get(reply.status // 100, "answered"))
         if not isinstance(body, bytes):
             end = running.pop_all().close
-            # A framework may forget a stream that it has not begun to send.
+            # A framework may drop a stream without iterating it.
             weakref.finalize(body, end)
             if isinstance(body, TurnStream):
                 body.when_over(lambda _outcome: end())
@@ -168,7 +171,7 @@ def _refusal(error: RefusedError, request_id: str) -> Reply:
     is_ours = error.status >= 500
     level = logging.ERROR if is_ours else logging.WARNING
     message = disclosed(str(error), error.inside, level)
-    # Of what they can mend themselves the log has no more to say.
+    # The id is only useful if the log says more: not for errors that the person can fix.
     if is_ours or error.inside:
         message = naming_request(message, request_id)
     return refusal(error.status, message, error.retry_after)
@@ -177,18 +180,18 @@ def _refusal(error: RefusedError, request_id: str) -> Reply:
 def _attachments_url(identity: Identity, headers: Headers) -> str:
     if identity.page_origin is not None:
         return f"{identity.page_origin}/api/attachments"
-    # Without the page in between, as for a bare `curl` or an app on a phone.
+    # The request did not come through the page's server, but from `curl` or an app, for example.
     host = headers.get("host") or "127.0.0.1:8000"
     if not HOST.fullmatch(host):
         raise RefusedError(400, "The Host header is no name of a host.")
-    # Each server on the way adds its own to the end: the first is the one that the browser met.
+    # Each proxy appends its value. The first value is that of the proxy next to the browser.
     forwarded = (headers.get("x-forwarded-proto") or "").partition(",")[0].strip()
     scheme = "https" if forwarded == "https" else "http"
     return f"{scheme}://{host}/attachments"
 
 
 def failure_outside(headers: Headers, error: Exception) -> Reply:
-    """Answer a request that is refused, or fails, outside of `handle`: at a route of your own."""
+    """Return the reply for an error that is raised outside `handle`: in a route of your own."""
     with logged_request("other", headers) as request:
         reply = _explained(error, request.id)
         request.over(reply.status, OUTCOMES[reply.status // 100])
@@ -196,7 +199,7 @@ def failure_outside(headers: Headers, error: Exception) -> Reply:
 
 
 def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
-    """Log what failed, and return a status and a sentence for the person."""
+    """Log an error, and return a status and a sentence for the person."""
     logger.error("The request failed", exc_info=error)
     note_failure()
     if isinstance(error, SQLAlchemyError):
@@ -205,7 +208,7 @@ def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
 
 
 def naming_request(message: str, request_id: str) -> str:
-    """Return a sentence on a failure with the id by which the log knows the request."""
+    """Return the message with the id of the request, which the log has, too."""
     return f"{message} (request {request_id})"
 
 
@@ -213,9 +216,9 @@ async def read_body(body: AsyncIterator[bytes], limit: int) -> bytes:
     """Return the whole body of a request.
 
     Raises:
-        RefusedError: it is larger than `limit` bytes, or it breaks off.
+        RefusedError: the body is larger than `limit` bytes (413), or the connection breaks (400).
     """
-    whole = BytesIO()  # a list of tiny chunks would take many times their size
+    whole = BytesIO()  # a list of tiny chunks would take many times their size in memory
     async for chunk in limited(body, limit):
         whole.write(chunk)
     return whole.getvalue()
@@ -225,7 +228,7 @@ async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes
     """Return the chunks of a body.
 
     Raises:
-        RefusedError: they are more than `limit` bytes, or they break off.
+        RefusedError: the body is larger than `limit` bytes (413), or the connection breaks (400).
     """
     size = 0
     while True:
@@ -233,7 +236,7 @@ async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes
             chunk = await anext(body, None)
         except asyncio.CancelledError:
             raise
-        except Exception:  # each framework has an error of its own for this
+        except Exception:  # each framework raises a different error
             raise RefusedError(400, "The connection broke off.") from None
         if chunk is None:
             return

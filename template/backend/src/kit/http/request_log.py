@@ -1,6 +1,6 @@
-"""The log: each line of a request carries its id, which the person is told when something fails.
+"""The log. Each line of a request has the request's id, which error messages also show.
 
-In production a line is a JSON object. No line holds what people write, a key or a token.
+In production each line is a JSON object. No line contains what people write, a key or a token.
 """
 
 import logging
@@ -22,21 +22,26 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 QUIET = {"openai.agents": {"level": "CRITICAL"}}
-"""It quotes what the model's server says; `kit.llm` writes what is needed of it."""
+"""Loggers that are silenced. openai-agents quotes the model's server, so `kit.llm` logs instead."""
 
 
 @dataclass
 class LoggedRequest:
-    """A request, as the log knows it."""
+    """The data of a request for the log."""
 
     id: str
     kind: str
-    """What it is: ChatKit's type once it is known."""
+    """The kind of request. For ChatKit's requests, their type as soon as it is known."""
     started: float = field(default_factory=perf_counter)
     failed: bool = False
 
     def over(self, status: int, outcome: str) -> None:
-        """Write the one line of a request: it is answered, refused, stopped or failed."""
+        """Write the line of a finished request.
+
+        Args:
+            status: the HTTP status of the reply.
+            outcome: `answered`, `refused`, `stopped` or `failed`.
+        """
         if self.failed and outcome == "answered":
             outcome = "failed"
         seconds = round(perf_counter() - self.started, 3)
@@ -49,10 +54,10 @@ _current: ContextVar[LoggedRequest | None] = ContextVar("request", default=None)
 
 @contextmanager
 def logged_request(kind: str, headers: Headers) -> Iterator[LoggedRequest]:
-    """Give all lines of a block, and of the tasks that it starts, the id of a request.
+    """Add the id of a request to all lines of a block and of the tasks that the block starts.
 
-    It comes from the page's server in `X-Request-Id`; one that is missing or strange is replaced.
-    Inside of another such block it is the same request.
+    The id is the header `X-Request-Id` of the page's server. If the header is missing or malformed,
+    the id is that of the surrounding block, or a new one.
     """
     given = headers.get("x-request-id") or ""
     if _WELL_FORMED.fullmatch(given):
@@ -70,32 +75,32 @@ def logged_request(kind: str, headers: Headers) -> Iterator[LoggedRequest]:
 
 
 def name_request(kind: str) -> None:
-    """Tell the log what the request is, now that it is known."""
+    """Set the kind of the current request for the log."""
     if request := _current.get():
         request.kind = kind
 
 
 def note_failure() -> None:
-    """Tell the log that the request fails, though the answer has begun with 200 perhaps."""
+    """Mark the current request as failed, even if its reply has already begun with status 200."""
     if request := _current.get():
         request.failed = True
 
 
 class RequestIdFilter(logging.Filter):
-    """Adds the id of the request, if there is one, to every line."""
+    """Adds the id of the current request, if there is one, to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add `request_id`; let every line pass."""
+        """Add `request_id` to a record. No record is dropped."""
         if request := _current.get():
             record.request_id = request.id
         return True
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for a person at a terminal."""
+    """Formats lines for a terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Return the line, with the id of its request at the end."""
+        """Return the line with the id of its request at the end."""
         line = f"{record.levelname}: {record.getMessage()}"
         request_id = getattr(record, "request_id", None)
         return f"{line} (request {request_id})" if request_id else line

@@ -1,25 +1,25 @@
-"""A stream of events that outlives neither its reader nor its silence."""
+"""The event stream of a turn. It stops when its reader leaves, and stays alive during silence."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import ClassVar
 
 HEARTBEAT = b": ping\n"
-"""A comment, which ChatKit's page passes over. A blank line after it would be an empty event."""
+"""A comment, which ChatKit's page ignores. A blank line after it would be an empty event."""
 
 HEARTBEAT_SECONDS = 15.0
-"""Hosts cut a connection that is silent for 30 to 60 seconds."""
+"""The interval of heartbeats. Hosts close a connection that is silent for 30 to 60 seconds."""
 
 CHUNKS_AT_ONCE = 16
-"""Sending costs more than a chunk: those of a fast turn go out together."""
+"""How many chunks are sent together at most. Sending many chunks one by one would be slow."""
 
 
 class TurnStream:
-    """Runs a turn in a task of its own and hands its chunks to whoever iterates.
+    """Runs a turn in a separate task. Iterating over the stream returns the chunks of the turn.
 
-    When the reader stops, for whatever reason, the task is cancelled once, as asyncio does it.
-    Inside the request a framework may cancel every further `await` too, and the half answer would
-    be lost.
+    When the reader stops, for any reason, the task is cancelled exactly once. In the task of the
+    request, a framework might also cancel each further `await`, and the unfinished answer could not
+    be stored.
     """
 
     _running: ClassVar[set[asyncio.Task[None]]] = set()
@@ -27,20 +27,20 @@ class TurnStream:
     def __init__(
         self, source: AsyncIterator[bytes], heartbeat_seconds: float = HEARTBEAT_SECONDS
     ) -> None:
-        """Prepare to run `source`; `start` runs it."""
+        """Create the stream. `start` begins to run `source`."""
         self._source = source
         self._heartbeat_seconds = heartbeat_seconds
-        # Without a limit, so that the task never waits for its reader: a cancellation then always
-        # reaches the turn itself.
+        # The queue has no limit, so that the task never waits for the reader. So a cancellation
+        # always reaches the turn itself.
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._first: bytes | None = None
 
     async def start(self) -> "TurnStream":
-        """Run the turn until its first chunk is there, or it ended without one.
+        """Run the turn until it has its first chunk or ends without one.
 
         Raises:
-            Exception: what the turn raised before its first chunk, when an answer with an error
-                status is still possible.
+            Exception: what the turn raises before its first chunk. Until then, the reply can still
+                have an error status.
         """
         self._task = asyncio.create_task(_produce(self._source, self._chunks))
         self._running.add(self._task)
@@ -56,7 +56,7 @@ class TurnStream:
         return self
 
     def when_over(self, tell: Callable[[str], None]) -> None:
-        """Call `tell` with `answered`, `stopped` or `failed` when the turn is over."""
+        """Call `tell` with `answered`, `stopped` or `failed` when the turn ends."""
 
         def over(task: asyncio.Task[None]) -> None:
             if task.cancelled():
@@ -68,9 +68,9 @@ class TurnStream:
 
     @classmethod
     async def end_all(cls, seconds: float) -> None:
-        """End all turns, and wait until they have stored what they had to store.
+        """Cancel all turns, and wait at most `seconds` until they have stored their answers.
 
-        Their readers have gone, but not every framework has said so.
+        At shutdown all readers are gone, but not every framework cancels their streams.
         """
         for task in cls._running:
             _cancel_once(task)
@@ -78,7 +78,7 @@ class TurnStream:
             await asyncio.wait(cls._running, timeout=seconds)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return the chunks, with a heartbeat wherever the turn is silent."""
+        """Return the iterator of chunks, with a heartbeat whenever the turn is silent."""
         return self
 
     async def __anext__(self) -> bytes:
@@ -105,7 +105,7 @@ class TurnStream:
         return chunk and chunk + b"".join([more async for more in self._following()])
 
     async def _following(self) -> AsyncIterator[bytes]:
-        """Return the chunks that follow without a pause, a few of them."""
+        """Return up to CHUNKS_AT_ONCE - 1 chunks that follow immediately."""
         for _ in range(CHUNKS_AT_ONCE - 1):
             await asyncio.sleep(0)
             if self._chunks.empty():
@@ -117,14 +117,14 @@ class TurnStream:
             yield chunk
 
     async def aclose(self) -> None:
-        """End the turn, as a reader does that has gone away."""
+        """Cancel the turn. Frameworks call this when the reader leaves."""
         self._cancel()
 
     def __del__(self) -> None:
-        """End the turn of a stream that nobody reads any more."""
+        """Cancel the turn of a stream that was dropped without being closed."""
         task = getattr(self, "_task", None)
         if task is not None and not task.done() and not task.get_loop().is_closed():
-            # Garbage is collected in any thread.
+            # Garbage collection may run in any thread.
             task.get_loop().call_soon_threadsafe(_cancel_once, task)
 
     def _cancel(self) -> None:
@@ -132,12 +132,12 @@ class TurnStream:
 
 
 def _cancel_once(task: asyncio.Task[None]) -> None:
-    # A second cancellation would interrupt what the first one made the turn store.
+    # A second cancellation would interrupt the turn while it stores its answer after the first.
     if not task.cancelling():
         task.cancel()
 
 
-# Not a method: a task that knew its stream would keep it alive when its reader has forgotten it.
+# Not a method: if the task referenced the stream, a dropped stream would never be collected.
 async def _produce(source: AsyncIterator[bytes], chunks: asyncio.Queue[bytes | None]) -> None:
     try:
         async for chunk in source:

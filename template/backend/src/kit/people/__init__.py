@@ -1,1 +1,1 @@
-"""Who is asking, and how much they may."""
+"""The identity of whoever sends a request, and the limits for them."""

@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""Identity: who sends a request, and the tokens that say so."""
 
 import re
 import uuid
@@ -16,18 +16,18 @@ from kit.people import oidc
 from kit.settings import ENV_FILE, Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""What a machine calls itself, and no other one."""
+"""The names and addresses of the local machine."""
 
 
 class Headers(Protocol):
-    """What every framework's headers can do."""
+    """The interface that the headers of every framework provide."""
 
     def get(self, name: str, /) -> str | None:
-        """Return the first header of that name, which is written in lower case."""
+        """Return the first header with the name, which must be in lower case; None if missing."""
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address such as `http://127.0.0.1:3000` or `//localhost` is of this machine."""
+    """Whether a URL such as `http://127.0.0.1:3000` or `//localhost` names the local machine."""
     try:
         return urlsplit(address).hostname in LOOPBACK
     except ValueError:
@@ -38,64 +38,66 @@ ISSUER = "chatkit-frontend"
 AUDIENCE = "chatkit-backend"
 ALGORITHM = "HS256"
 LOCAL_OWNER = "local"
-"""Who a request without a token is, in development."""
+"""The owner of a request without a token in development."""
 
 LONGEST_LIFE_SECONDS = 300
-"""How long a token of the page's server is believed, whatever it says itself."""
+"""The longest lifetime for which a token of the page's server is accepted."""
 
 OWNER_CHARACTERS = 255
 NOT_KEPT = re.compile(r"[\0\ud800-\udfff\ufffd]| $")
-"""What not every database tells apart from other names, or takes at all."""
+"""Characters that some database cannot store, or treats as equal to others."""
 
 SECRET_CHARACTERS = 32
 DEFAULT_SECRETS = ("change", "secret", "example", "default", "your-")
-"""What secrets begin with that were copied from somewhere."""
+"""The prefixes of secrets that were copied from an example."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody who may ask."""
+    """The identity of a person who may use the chat."""
 
     owner: str
-    """Whose conversations these are: an opaque name of 255 characters at most."""
+    """The owner of the person's conversations: an opaque name of at most 255 characters."""
     page_origin: str | None = None
-    """Where their browser sees the page, such as `https://chat.example.com`."""
+    """The origin of the page in the person's browser, such as `https://chat.example.com`."""
     address: str | None = None
-    """The network address of their browser, if it is known; of IPv6 the network of a site (/64)."""
+    """The network address of the browser, if known. For IPv6 it is the /64 network."""
 
     def __post_init__(self) -> None:
-        """Refuse a name that could be taken for another's.
+        """Check the owner's name: a changed or truncated name could equal another owner's.
 
         Raises:
-            RefusedError: it is too long, or has signs that not every database keeps (401).
+            RefusedError: the name is too long, or has characters that some database cannot store
+                (401).
         """
         if len(self.owner) > OWNER_CHARACTERS or NOT_KEPT.search(self.owner):
             raise RefusedError(401, "Not signed in: the owner's name cannot be kept.")
 
 
 Identify = Callable[[Headers], Awaitable[Identity]]
-"""What tells by the headers of a request who sends it, or refuses."""
+"""A function that returns the sender of a request from its headers, or raises RefusedError."""
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """Who sends the request that is served, for every layer."""
+    """The sender and the id of the request that is being answered. All layers get it."""
 
     owner: str
-    """Whose conversations these are."""
+    """The owner of the person's conversations. See `Identity.owner`."""
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Ties what the person sees to the log."""
+    """The id that the log and the error messages for the person share."""
     attachments_url: str = "http://127.0.0.1:8000/attachments"
-    """Where the person's browser sends files to."""
+    """The URL to which the person's browser uploads files."""
     address: str | None = None
-    """The network address of the person's browser, if it is known."""
+    """The network address of the browser, if known. See `Identity.address`."""
 
 
 def check_secret(settings: Settings) -> None:
-    """Refuse to run outside development without a real secret.
+    """Check outside development that the secrets are strong.
 
     Raises:
-        StartupError: CHATKIT_SECRET, or the one before it, is missing, short, or not random.
+        StartupError: CHATKIT_SECRET is missing, or it or CHATKIT_SECRET_PREVIOUS is too short or
+            not random.
     """
     if settings.app_env == "development":
         return
@@ -125,10 +127,12 @@ def _problem_of(setting: SecretStr) -> str | None:
 
 
 def check_local(headers: Headers) -> None:
-    """Refuse what another site makes a browser send: a form, say, or to a name that it rebinds.
+    """Refuse a request without a token that another site may have made a browser send.
+
+    Such a site can post a form, or point its own DNS name at this machine (DNS rebinding).
 
     Raises:
-        RefusedError: the request comes from another site, or to another name (403).
+        RefusedError: the request comes from another site, or its Host is not this machine (403).
     """
     host, origin = headers.get("host") or "", headers.get("origin")
     if not is_loopback(f"//{host}"):
@@ -143,15 +147,15 @@ def check_local(headers: Headers) -> None:
 
 
 def is_of_the_page(token: str) -> bool:
-    """Whether a token is one of the page's server, and not of a login provider."""
+    """Whether a token comes from the page's server and not from a login provider."""
     try:
         return jwt.get_unverified_header(token).get("alg") == ALGORITHM
     except jwt.InvalidTokenError:
-        return True  # which tells what is wrong with it
+        return True  # `of_the_page` then reports what is wrong with the token
 
 
 def of_the_page(token: str, settings: Settings) -> Identity:
-    """Return whom a token of the page's server names.
+    """Return the identity in a token of the page's server.
 
     Raises:
         RefusedError: the token is not valid (401).

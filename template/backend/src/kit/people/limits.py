@@ -1,6 +1,6 @@
-"""How much may be asked for: a stranger could spend the owner's key, and stop everybody else.
+"""Rate limits, so that a stranger can neither spend the API key nor block other people.
 
-All is counted in this process: in each worker and on each machine anew.
+Each process counts for itself: workers and machines share no counters.
 """
 
 import asyncio
@@ -23,30 +23,33 @@ from kit.people.identity import RequestContext
 from kit.settings import get_settings
 
 GUEST = "guest_"
-"""What the names of owners begin with whom nobody knows: a new cookie is a new guest."""
+"""The prefix of owners who are not signed in. Each new cookie makes a new guest."""
 
 A_WHILE = 5
-"""After how many seconds to try again, where nobody knows when something ends."""
+"""The Retry-After in seconds when the end of the wait is unknown."""
 
 IN_HAND = 2
-"""How many requests of a sender are worked on at a time."""
+"""How many requests of one sender are handled at a time."""
 
 REST = 4
-"""How many times as long as a request has kept everybody waiting its place stays empty.
+"""How long a place stays empty after a request, as a multiple of its time on the event loop.
 
-So one sender has two fifths of the event loop at most.
+With 2 places, one sender can use at most two fifths of the event loop.
 """
 
 REST_SECONDS = 0.03
-"""How long it stays empty at least, where others of its sender wait: the page rests too."""
+"""The minimum time that a place stays empty while requests of the sender wait.
+
+The page's server has the same pause.
+"""
 
 Result = TypeVar("Result")
 
 
 def sender_of(context: RequestContext) -> str:
-    """Return who sends a request, where a new cookie makes nobody new.
+    """Return the sender to count a request for, independent of a guest's cookies.
 
-    The guests of one network are one, where it is known.
+    Guests count together by their network address, if it is known. Everybody else counts as owner.
     """
     is_guest = context.owner.startswith(GUEST)
     return context.address if is_guest and context.address else context.owner
@@ -54,7 +57,7 @@ def sender_of(context: RequestContext) -> str:
 
 @dataclass(frozen=True)
 class _Rate:
-    """How often something may be done in a minute."""
+    """A limit per minute. `most` is the number, `whose` the key, `words` the message."""
 
     most: int
     whose: tuple[str, ...]
@@ -62,10 +65,10 @@ class _Rate:
 
 
 async def count_turn(context: RequestContext) -> None:
-    """Count a turn: of the person, and of a guest for their address and for all guests.
+    """Count a turn for the person. For a guest, count it for their address and all guests, too.
 
     Raises:
-        RefusedError: there have been all of this minute (429); says when to go on. Nothing is
+        RefusedError: a limit is reached (429); the message says when to continue. Nothing is
             counted then.
     """
     settings = get_settings()
@@ -83,26 +86,27 @@ async def count_turn(context: RequestContext) -> None:
 
 
 async def count_upload(context: RequestContext) -> None:
-    """Count a file that somebody uploads, or announces: of guests, for their address.
+    """Count an uploaded or announced file. The guests of one network address count together.
 
     Raises:
-        RefusedError: they have had all of this minute (429); says when to go on.
+        RefusedError: the limit is reached (429); the message says when to continue.
     """
     most, words = get_settings().uploads_per_minute, "{} files a minute are the most here."
     await _count([_Rate(most, ("upload", sender_of(context)), words)])
 
 
 async def limit_rate(name: str, owner: str, per_minute: int, guests_per_minute: int = 0) -> None:
-    """Count what somebody asks of a route of yours.
+    """Limit how often a route of your own is called.
 
     Args:
-        name: what is counted.
-        owner: who asks.
-        per_minute: how often each may; 0 is without end.
-        guests_per_minute: how often all guests together may: a new cookie is a new guest.
+        name: the name of the counter, such as the route's.
+        owner: the owner who calls the route.
+        per_minute: how many calls one owner may make in a minute; 0 for no limit.
+        guests_per_minute: how many calls all guests together may make in a minute; 0 for no limit.
+            Guests need this limit because each new cookie makes a new guest.
 
     Raises:
-        RefusedError: there have been all of this minute (429); says when to go on. Nothing is
+        RefusedError: a limit is reached (429); the message says when to continue. Nothing is
             counted then.
     """
     words = "{} a minute are the most here."
@@ -115,10 +119,10 @@ async def limit_rate(name: str, owner: str, per_minute: int, guests_per_minute: 
 
 @contextmanager
 def running_turn_of(context: RequestContext) -> Iterator[None]:
-    """Count a turn as one that runs, until the end of the block.
+    """Count a turn as running until the end of the block.
 
     Raises:
-        RefusedError: as many run as may (429).
+        RefusedError: TURNS_AT_ONCE or TURNS_AT_ONCE_ALL is reached (429).
     """
     settings = get_settings()
     of_all = "Too many answers are being written at the moment."
@@ -132,10 +136,10 @@ def running_turn_of(context: RequestContext) -> Iterator[None]:
 
 @contextmanager
 def running_request_of(context: RequestContext) -> Iterator[None]:
-    """Count a request as one that is being answered, until the end of the block.
+    """Count a request as running until the end of the block.
 
     Raises:
-        RefusedError: as many are as may be (429).
+        RefusedError: REQUESTS_AT_ONCE is reached (429).
     """
     most = get_settings().requests_at_once
     with _at_once(
@@ -145,15 +149,15 @@ def running_request_of(context: RequestContext) -> Iterator[None]:
 
 
 class Lines:
-    """A line for each sender: what is too much at a time waits, and nobody else's behind it."""
+    """A queue for each sender, so that nobody waits for the requests of another sender."""
 
     def __init__(self, places: int) -> None:
-        """Let so many of a sender's be worked on at a time."""
+        """Create the queues. `places` is how many tasks of one sender run at a time."""
         self._places = places
         self._of_sender = WeakValueDictionary[str, asyncio.Semaphore]()
 
     def of(self, sender: str) -> asyncio.Semaphore:
-        """Return a sender's line. It is there as long as somebody holds it."""
+        """Return the queue of a sender. It is dropped when nobody references it."""
         return self._of_sender.setdefault(sender, asyncio.Semaphore(self._places))
 
 
@@ -163,9 +167,10 @@ _lines = Lines(IN_HAND)
 async def in_line(
     context: RequestContext, work: Callable[[], Coroutine[Any, Any, Result]]
 ) -> Result:
-    """Do what is soon done, when the requests of its sender that came before leave a place.
+    """Do short work when the sender's queue has a place, and return its result.
 
-    All share one event loop, and a flood of one sender's would put hundreds before a bystander's.
+    All requests share one event loop. Without a queue, a flood of requests from one sender would
+    run before the requests of others.
     """
     line = _lines.of(sender_of(context))
     await line.acquire()
@@ -178,7 +183,7 @@ async def in_line(
 
 
 class _Timed(Generator[Any, None, Result]):
-    """Something to wait for, which knows for how long it has kept the event loop itself."""
+    """An awaitable that measures how long its coroutine occupies the event loop."""
 
     def __init__(self, work: Coroutine[Any, Any, Result]) -> None:
         self._work = work
@@ -223,7 +228,7 @@ def _limiter() -> MovingWindowRateLimiter:
 
 
 async def _count(rates: list[_Rate]) -> None:
-    # What is refused for one reason is counted for no other.
+    # All limits are tested first, so that a refused request is counted for none of them.
     for attempt in (_limiter().test, _limiter().hit):
         for rate in rates:
             if rate.most == 0:
@@ -236,5 +241,5 @@ async def _count(rates: list[_Rate]) -> None:
 
 
 def seconds_left(window: WindowStats) -> int:
-    """Return in how many seconds there is room again in what is counted for a time."""
+    """Return after how many seconds, at least 1, the window allows something again."""
     return max(1, math.ceil(window.reset_time - time.time()))

@@ -1,7 +1,7 @@
 """Tokens of an OpenID Connect provider, checked with its public keys.
 
-Set OIDC_ISSUER and OIDC_AUDIENCE, here and for the front end, and whoever is signed in with your
-provider owns their conversations, on every device of theirs.
+Set OIDC_ISSUER and OIDC_AUDIENCE for the backend and for the front end. Then people who sign in
+with your provider see their conversations on all of their devices.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ ALGORITHMS = {
     **{"ES256": ("EC", "P-256"), "ES384": ("EC", "P-384"), "ES512": ("EC", "P-521")},
     **dict.fromkeys(("EdDSA", "Ed25519"), ("OKP", "Ed25519")),
 }
-"""Those with a public key, and its `kty` and `crv`. With the others whoever knows it could sign."""
+"""The accepted algorithms, each with the `kty` and `crv` of its keys.
+
+All of them use public keys. With a symmetric algorithm, anybody who knows the key could sign.
+"""
 
 KINDS: dict[str, type[RSAAlgorithm | ECAlgorithm | OKPAlgorithm]] = {
     "RSA": RSAAlgorithm,
@@ -33,32 +36,36 @@ KINDS: dict[str, type[RSAAlgorithm | ECAlgorithm | OKPAlgorithm]] = {
     "OKP": OKPAlgorithm,
 }
 
-# PyJWT knows this algorithm by its older name `EdDSA` alone; by both, where this is loaded anew.
+# PyJWT only knows this algorithm by its older name `EdDSA`. If this module is loaded again, the
+# name is registered already, which raises ValueError.
 with suppress(ValueError):
     jwt.register_algorithm("Ed25519", OKPAlgorithm())
 
 MAX_SUBJECT = 200
-"""Characters, so that the owner fits into its column."""
+"""The maximum length in characters, so that the owner fits into its column."""
 
 LEEWAY_SECONDS = 5
-"""How far the clocks of two machines may be apart."""
+"""How much the clocks of two machines may differ."""
 
 TIMEOUT_SECONDS = 10
 
 LIFE_SECONDS = 300
-"""How long the provider's keys are kept."""
+"""How long the provider's keys are cached."""
 
 COOLDOWN_SECONDS = 5
-"""How often tokens of unknown keys, which anybody can make, have the keys fetched anew."""
+"""The minimum time between two requests for the keys.
+
+Tokens with unknown keys cause such requests, and anybody can make such tokens.
+"""
 
 
 async def owner_of(token: str) -> str:
-    """Return the owner whom a provider's token names: `oidc:` and its subject.
+    """Return the owner that a provider's token names: `oidc:` followed by its subject.
 
     Raises:
-        RefusedError: the token is not a valid one (401), or the provider does not answer (503).
+        RefusedError: the token is not valid (401), or the provider does not answer (503).
     """
-    # The keys are fetched when they are not known yet, and that must not hold up anybody else.
+    # This may fetch the keys, which would block the event loop.
     return await asyncio.to_thread(_owner_of, token)
 
 
@@ -110,10 +117,10 @@ def _key_of(token: str) -> Any:
 
 
 class _ProviderKeys:
-    """The keys that a provider publishes.
+    """Fetches and caches the keys that a provider publishes.
 
-    They are fetched anew for a token that none of them fits. A token that names no key has them
-    fetched too, since nothing in it tells whether the provider has changed its key.
+    The keys are fetched again for a token that fits none of them. For a token without a key id they
+    are fetched more often, because such a token does not show that the provider changed its key.
     """
 
     def __init__(self, url: str) -> None:
@@ -126,8 +133,8 @@ class _ProviderKeys:
         """Return the keys that may have signed a token with this header.
 
         Raises:
-            jwt.PyJWKClientError: the provider does not answer, or with something else.
-            LookupError: the same.
+            jwt.PyJWKClientError: the provider does not answer, or not with JSON.
+            LookupError: the provider's answer contains no keys.
         """
         with self._lock:
             self._fetch(LIFE_SECONDS if "kid" in header else COOLDOWN_SECONDS)
@@ -137,7 +144,7 @@ class _ProviderKeys:
             return fitting
 
     def _fetch(self, age: float) -> bool:
-        """Fetch the keys if they are older than that in seconds; return whether they were."""
+        """Fetch the keys if they are older than `age` seconds; return whether they were fetched."""
         if time.monotonic() - self._fetched < age:
             return False
         published = self._client.fetch_data()["keys"]
@@ -147,7 +154,10 @@ class _ProviderKeys:
 
 
 def _fits(key: dict[str, Any], header: dict[str, Any]) -> bool:
-    """Judge as jose does in the page's server: by what the key says of itself, where it does."""
+    """Whether a key may have signed a token, by the same rules as jose in the page's server.
+
+    A field that the key does not have is not compared.
+    """
     kind, curve = ALGORITHMS[header["alg"]]
     return (
         key.get("kty") == kind
