@@ -29,7 +29,7 @@ from cosmic_ray.work_item import TestOutcome, WorkItem
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = {
     "attachments/attachment_store": ("limits", "attachments"),
-    "chat/items": ("errors", "conversations", "model"),
+    "chat/turns": ("requests", "errors", "conversations", "model"),
     "chat/request_checks": ("requests", "files", "limits", "attachments"),
     "database/chatkit_store": ("store", "conversations", "attachments"),
     "people/identity": ("identity", "people"),

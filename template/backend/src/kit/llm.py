@@ -51,8 +51,7 @@ from openai.types.responses import (
 
 from kit.attachments import file_store
 from kit.attachments.content import is_image
-from kit.chat.items import with_fresh_ids
-from kit.chat.turns import Turn
+from kit.chat.turns import Turn, with_fresh_ids
 from kit.database.chatkit_store import generate_id
 from kit.disclosure import in_development
 from kit.errors import RefusedError

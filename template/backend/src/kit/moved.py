@@ -46,10 +46,10 @@ MOVED = {
     "app.env_lines": "kit.env_files",
     "app.errors": "kit.errors",
     "app.event_loop": "kit.database.engine",
-    "app.half_answers": "kit.chat.items",
+    "app.half_answers": "kit.chat.turns",
     "app.headers": "kit.people.identity",
     "app.health": "kit.backend",
-    "app.item_ids": "kit.chat.items",
+    "app.item_ids": "kit.chat.turns",
     "app.json_limits": "kit.chat.request_checks",
     "app.lifecycle": "kit.backend",
     "app.limits": "kit.people.limits",
@@ -69,7 +69,7 @@ MOVED = {
     "app.tool_memory": "kit.llm",
     "app.turn": "kit.chat.turns",
     "app.turn_statements": "kit.database.chatkit_store",
-    "app.wire_times": "kit.chat.items",
+    "app.wire_times": "kit.chat.chatkit_server",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from chatkit.actions import Action
@@ -25,10 +25,13 @@ from chatkit.types import (
     StreamingReq,
     StreamOptionsEvent,
     SyncCustomActionResponse,
+    Thread,
     ThreadCreatedEvent,
     ThreadItem,
+    ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemReplacedEvent,
+    ThreadItemUpdatedEvent,
     ThreadMetadata,
     ThreadsCreateReq,
     ThreadsDeleteReq,
@@ -46,9 +49,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kit.attachments.attachment_store import AttachmentStore
 from kit.attachments.retention import remove
-from kit.chat.items import keep_half_answers, with_offsets
 from kit.chat.request_checks import audio_of, check_request, parse_request
-from kit.chat.turns import Assistant, Turn, running_turn, shielded, shielded_in_stream
+from kit.chat.turns import (
+    Assistant,
+    Turn,
+    keep_half_answers,
+    running_turn,
+    shielded,
+    shielded_in_stream,
+)
 from kit.database.chatkit_store import ChatKitStore
 from kit.disclosure import went_wrong
 from kit.errors import RefusedError
@@ -60,6 +69,8 @@ logger = logging.getLogger("app.chat")
 
 Transcribe = Callable[[AudioInput], Awaitable[TranscriptionResult]]
 TitleOf = Callable[[UserMessageItem], str | Awaitable[str]]
+
+Dated = TypeVar("Dated", bound=BaseModel)
 
 DELETED = "This conversation was deleted while it was answered."
 
@@ -437,3 +448,28 @@ class ChatKitServer(BaseServer[RequestContext]):
         # ChatKit's times are naive local times of the server. A browser would read them as times
         # of its own time zone.
         return super()._serialize(with_offsets(obj))
+
+
+def with_offsets(obj: BaseModel) -> BaseModel:
+    """Return a copy in which each `created_at` has a UTC offset."""
+    match obj:
+        case ThreadItemUpdatedEvent():  # the most frequent event, so it is tested first
+            return obj
+        case Page():
+            return obj.model_copy(update={"data": [with_offsets(entry) for entry in obj.data]})
+        case Thread():
+            return _dated(obj).model_copy(update={"items": with_offsets(obj.items)})
+        case ThreadItemAddedEvent() | ThreadItemDoneEvent() | ThreadItemReplacedEvent():
+            return obj.model_copy(update={"item": _dated(obj.item)})
+        case SyncCustomActionResponse(updated_item=item) if item is not None:
+            return obj.model_copy(update={"updated_item": _dated(item)})
+    if isinstance(thread := getattr(obj, "thread", None), Thread):
+        return obj.model_copy(update={"thread": with_offsets(thread)})
+    return _dated(obj)
+
+
+def _dated(obj: Dated) -> Dated:
+    moment = getattr(obj, "created_at", None)
+    if not isinstance(moment, datetime):
+        return obj
+    return obj.model_copy(update={"created_at": moment.astimezone()})

@@ -19,7 +19,7 @@ from contract.fake_model import FakeModel
 from contract.serving import Server
 from contract.test_model import TOOL, ask
 
-from kit.chat.items import with_fresh_ids
+from kit.chat.turns import with_fresh_ids
 
 
 def test_the_api_of_the_settings_is_spoken(asking: Server, model: FakeModel, api: str) -> None:
