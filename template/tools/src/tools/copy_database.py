@@ -93,7 +93,7 @@ def source_url(text: str) -> URL:
     except StartupError as error:
         raise StartupError(str(error).replace("DATABASE_URL", "FROM_URL")) from None
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise StartupError(f"FROM_URL names {url.database}, and there is no such file.")
+        raise StartupError(f"FROM_URL names {url.database}. There is no such file.")
     return url
 
 
@@ -149,16 +149,16 @@ async def _connect(url: URL, name: str) -> AsyncIterator[AsyncConnection]:
         engine = create_engine(url)
     except MissingDriverError:
         raise StartupError(
-            f"{name} names a {url.get_backend_name()} database, whose driver is not installed. It "
-            "is with: uv run --group databases copy-database FROM_URL"
+            f"{name} names a {url.get_backend_name()} database, and its driver is not installed. "
+            "Install it with: uv run --group databases copy-database FROM_URL"
         ) from None
     try:
         async with engine.connect() as connection:
             yield connection
     except (DBAPIError, OSError) as error:
         raise StartupError(
-            f"The database at {name} ({url.render_as_string(hide_password=True)}) cannot be used, "
-            f"and nothing was copied: {getattr(error, 'orig', error)}"
+            f"The database at {name} ({url.render_as_string(hide_password=True)}) fails, so "
+            f"nothing was copied: {getattr(error, 'orig', error)}"
         ) from None
     finally:
         await engine.dispose()
@@ -169,19 +169,19 @@ async def _refuse_other_migrations(old: AsyncConnection) -> None:
     if there == newest_migrations():
         return
     raise StartupError(
-        f"The database at FROM_URL is at {', '.join(sorted(there)) or 'no migration'}, and this "
-        f"project is at {', '.join(sorted(newest_migrations()))}. Migrate it first, in backend/: "
-        "uv run --group databases alembic upgrade head, with DATABASE_URL=FROM_URL in the "
-        "environment."
+        f"The database at FROM_URL has the migrations up to {', '.join(sorted(there)) or 'none'}. "
+        f"This project has those up to {', '.join(sorted(newest_migrations()))}. Migrate the "
+        "database first: in backend/, with DATABASE_URL=FROM_URL in the environment, run uv run "
+        "--group databases alembic upgrade head."
     )
 
 
 async def _refuse_rows(new: AsyncConnection, table: Table) -> None:
     if (await new.execute(select(1).select_from(table).limit(1))).first():
         raise StartupError(
-            f"The database at DATABASE_URL has {table.name} already, and nothing was copied: copy "
-            "into an empty one. In backend/, uv run alembic downgrade base empties it, and what "
-            "it holds is lost."
+            f"The database at DATABASE_URL has {table.name} already, so nothing was copied. Copy "
+            "into an empty one. In backend/, uv run alembic downgrade base empties this one; what "
+            "it holds is lost then."
         )
 
 

@@ -169,9 +169,9 @@ class Mismatch:
     def __str__(self) -> str:
         """Return it with both ways out, for a person in the project's folder."""
         return (
-            f"{self.problem} (.copier-answers.yml), but {self.address.source} still has the other."
+            f"{self.problem} (.copier-answers.yml).\nThe address comes from {self.address.source}."
             f"\nTo use {self.answered}: {self.use_the_answer}"
-            f"\nREADME.md tells under Update how its conversations come along."
+            f"\nUnder Update, README.md tells how the conversations come along."
             f"\nTo stay with {self.named}: {self.change_the_answer}"
         )
 

@@ -78,7 +78,7 @@ def run(family: Family) -> str:
     backend_port = read_port("BACKEND_PORT", BACKEND_PORT)
     frontend_port = read_port("FRONTEND_PORT", FRONTEND_PORT)
     if backend_port == frontend_port:
-        raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}: change one.")
+        raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}. Change one.")
     machine.require_free_port("BACKEND_PORT", backend_port)
     machine.require_free_port("FRONTEND_PORT", frontend_port)
     for sentence in complete_env_files(ROOT):
@@ -116,7 +116,7 @@ def run(family: Family) -> str:
             time.sleep(0.3)
     finally:
         sides.stop(STOP_SECONDS)
-    return f"{SENTENCES[stopped]}, so everything was ended."
+    return f"{SENTENCES[stopped]}, so dev ends everything."
 
 
 def _ready(page: str) -> str:
@@ -127,7 +127,7 @@ def _ready(page: str) -> str:
 
 
 def _complain(why: str) -> None:
-    _say(f"\n  The chat is not ready yet. {why}\n  Still trying; Ctrl-C ends it.\n")
+    _say(f"\n  The chat is not ready yet. {why}\n  dev tries on; Ctrl-C ends it.\n")
 
 
 def _say(text: str) -> None:

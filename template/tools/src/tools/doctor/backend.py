@@ -52,10 +52,10 @@ def health() -> Finding:
         return _not_ours(f"gives no answer ({error})", tried)
     body = json_of(answer)
     if not isinstance(body, dict) or "status" not in body:
-        return _not_ours(f"answers {answer.status_code}, which is not the backend's answer", tried)
+        return _not_ours(f"answers {answer.status_code}, not as the backend does", tried)
     if answer.status_code != 200:
         return failed(
-            f"it has started, but: {words_of(answer)}",
+            f"it runs, and says: {words_of(answer)}",
             tried=tried,
             source="what the running backend was started with",
             command=START,
@@ -67,7 +67,7 @@ def health() -> Finding:
 def _not_ours(what: str, tried: str) -> Finding:
     port = backend_port()
     return failed(
-        f"port {port} is taken{by_whom(port)}, and whoever that is {what}",
+        f"port {port} is taken{by_whom(port)}, which {what}",
         tried=tried,
         source=source_of_port("BACKEND_PORT"),
         command=with_another_port("BACKEND_PORT", port),
@@ -90,7 +90,7 @@ def threads() -> Finding:
         )
     if answer.status_code != 200:
         return failed(
-            f"threads.list is answered with {answer.status_code}: {words_of(answer)}",
+            f"it answers threads.list with {answer.status_code}: {words_of(answer)}",
             tried=tried,
             command=START,
             slug="backend-down",
@@ -98,13 +98,13 @@ def threads() -> Finding:
     body = json_of(answer)
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         return failed(
-            f"the answer to threads.list is no object with `data`, but begins {answer.text[:60]!r}",
+            f"the answer to threads.list has no `data`; it begins with {answer.text[:60]!r}",
             tried=tried,
             source="backend/src/kit/http/request_handling.py",
             command="git diff backend/src/app",
             slug="json-of-bytes",
         )
-    return passed("threads.list is answered, for somebody new with an empty list")
+    return passed("it answers threads.list; somebody new gets an empty list")
 
 
 def whose_history() -> Finding:
@@ -162,9 +162,9 @@ def _refused(body: object, *, status: int, what: str, slug: str) -> Finding:
     answer = post(_url(), body, signed(stranger()))
     said = json_of(answer)
     if answer.status_code == status and isinstance(said, dict) and said.get("message"):
-        return passed(f"{what} is refused in words, with {status}")
+        return passed(f"it refuses {what} in words, with {status}")
     return failed(
-        f"{what} is answered with {answer.status_code} and not with {status} and a message: "
+        f"it answers {what} with {answer.status_code}, and not with {status} and a message: "
         f"{words_of(answer)}",
         tried=f"POST {_url()} with {body}",
         source="backend/src/kit/http/request_handling.py",
@@ -197,8 +197,8 @@ def model() -> Finding:
         return _key_refused(base, answer.status_code, tried)
     if answer.status_code != 200:
         return warned(
-            f"{base} answers {answer.status_code} to a question for its models. Most addresses end "
-            "in /v1",
+            f"{base} answers {answer.status_code} when it is asked for its models. Most addresses "
+            "end in /v1",
             tried=tried,
             source=value_of("backend", "OPENAI_BASE_URL").source,
             command=f"curl {base}/models",
@@ -211,7 +211,7 @@ def _unreachable(base: str, cause: str, tried: str) -> Finding:
     source = value_of("backend", "OPENAI_BASE_URL").source
     if _is_here(base):
         return failed(
-            f"the model's server at {base} does not answer: start it",
+            f"the model's server at {base} does not answer. Start it",
             tried=tried,
             source=source,
             command=f"curl {base}/models",

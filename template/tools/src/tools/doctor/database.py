@@ -140,7 +140,7 @@ def _file_of(url: URL) -> Finding:
 
 def _without_data(problem: str) -> Finding:
     return failed(
-        f"{problem}, so no table is there",
+        f"{problem}, so it has no tables",
         tried="a search for the data",
         source=_source(),
         command=MEND,
@@ -201,8 +201,8 @@ def migrations() -> Finding:
     applied = ask(lambda connection: connection.run_sync(applied_migrations))
     if strange := applied - known:
         return failed(
-            f"the database was migrated on another branch, to {', '.join(sorted(strange))}: go "
-            "back to that branch, or use another database here",
+            f"another branch has migrated the database, to {', '.join(sorted(strange))}. Go back "
+            "to that branch, or use another database here",
             tried=tried,
             source=_source(),
             command="git branch --all",
@@ -225,7 +225,7 @@ def migrations_of_framework() -> Finding | None:
         return None
     missing: list[str] = module.missing()
     if not missing:
-        return passed("those of the framework are applied, too")
+        return passed("the migrations of the framework are applied too")
     return failed(
         f"the database lacks migrations of the framework, such as {missing[0]}",
         tried="a comparison of the migrations that are applied with those that are there",
@@ -241,7 +241,7 @@ def tables() -> Finding:
     try:
         counts = [f"{ask_for(one)} {name}" for one, name in zip(statements, TABLES, strict=True)]
     except SilentDatabaseError:
-        return passed("there, with more rows than can be counted quickly")
+        return passed("they have more rows than can be counted quickly")
     except DatabaseError as error:
         return failed(
             f"a table is missing, though the migrations are applied: {error}. Bring it back from a "

@@ -103,13 +103,16 @@ def _unfinished_change(
 
 def _problem_of(backend: Value, frontend: Value, backend_previous: Value) -> str:
     if not (backend.is_set and frontend.is_set):
-        return f"{SECRET} is empty on one side at least"
+        return f"{SECRET} is empty on at least one side"
     if frontend.text not in (backend.text, backend_previous.text):
-        return f"{SECRET} differs between the two sides. Empty the wrong one: it is then copied"
+        return (
+            f"{SECRET} differs between the two sides. Empty the wrong one: --fix then copies the "
+            "other"
+        )
     if len(frontend.text) < SECRET_CHARACTERS:
         return (
-            f"{SECRET} is shorter than {SECRET_CHARACTERS} characters. Empty it on both sides: a "
-            "new one is then made"
+            f"{SECRET} is shorter than {SECRET_CHARACTERS} characters. Empty it on both sides: "
+            "--fix then makes a new one"
         )
     return ""
 
@@ -175,7 +178,7 @@ def line_ends() -> Finding:
     attributes = ROOT / ".gitattributes"
     if not attributes.exists() or "eol=lf" not in attributes.read_text(encoding="utf-8"):
         return warned(
-            "nothing keeps git from writing scripts with line ends of Windows",
+            "git may write scripts with line ends of Windows",
             tried="a look for eol=lf in .gitattributes",
             source=".gitattributes",
             command="git checkout -- .gitattributes",
@@ -226,7 +229,7 @@ def committed() -> Finding:
     if _git("rev-parse", "--is-inside-work-tree").returncode:
         return _not_tracked("the project is no git repository", "git rev-parse")
     if _git("cat-file", "-e", "HEAD:./pyproject.toml").returncode:
-        return _not_tracked("the project was never committed", "git cat-file HEAD:./pyproject.toml")
+        return _not_tracked("the project has no commit yet", "git cat-file HEAD:./pyproject.toml")
     return passed("the project is committed")
 
 
@@ -282,7 +285,7 @@ def untracked_secrets() -> Finding | None:
     if not files:
         return _ignored_secrets()
     return failed(
-        f"git keeps {' and '.join(files)}, which has secrets in it",
+        f"git keeps {' and '.join(files)}, where the secrets are",
         tried=f"git ls-files {' '.join(SECRET_FILES)}",
         source=files[0],
         command=f"git rm --cached {' '.join(files)}",

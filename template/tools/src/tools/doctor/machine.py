@@ -82,7 +82,7 @@ def backend_packages() -> Finding:
     lines: list[str] = _toml(file)["tool"]["uv"]["constraint-dependencies"]
     if loose := [line for line in lines if "==" not in line]:
         return warned(
-            f"{', '.join(loose)} allows other versions than the one that was tested",
+            f"{', '.join(loose)} allows versions that nobody has tested",
             tried="a look at constraint-dependencies",
             source=_line_of(file, loose[0]),
             command="git diff pyproject.toml",
@@ -96,7 +96,7 @@ def backend_packages() -> Finding:
     ]
     if others:
         return failed(
-            f"other versions are installed than were tested together: {_some(others)}",
+            f"the installed versions are not those that were tested together: {_some(others)}",
             tried="a comparison of what is installed with constraint-dependencies",
             source="pyproject.toml",
             command="uv sync",
@@ -116,7 +116,7 @@ def greenlet() -> Finding:
     else:
         return passed("installed, as sqlalchemy[asyncio] asks for it")
     return problem(
-        "nothing asks for greenlet, without which no database can be reached",
+        "no dependency brings greenlet, and SQLAlchemy reaches no database without it",
         tried="a look at the dependencies of the backend",
         source=_line_of(file, '"sqlalchemy'),
         command="uv add --directory backend sqlalchemy[asyncio]",
@@ -129,7 +129,7 @@ def frontend_packages() -> Finding:
     if are_packages_installed(FRONTEND):
         return passed("as in package-lock.json")
     return warned(
-        "not what package-lock.json says, or nothing yet; `uv run dev` installs it",
+        "packages are missing or differ from package-lock.json; `uv run dev` installs them",
         tried=f"a look at frontend/node_modules/{STAMP}",
         command="uv run dev",
     )
@@ -146,13 +146,13 @@ def lock_file() -> Finding:
         )
     if missing := list(dict.fromkeys(_without_entry(locked))):
         return failed(
-            f"no entry for {_some(missing)}: `npm ci` fails on another system",
+            f"package-lock.json lacks {_some(missing)}: `npm ci` fails on another system",
             tried="a search for every optional dependency of every locked package",
             source="frontend/package-lock.json",
             command="git checkout -- frontend/package-lock.json",
             slug="lock-file-of-one-platform",
         )
-    return passed(f"whole for every system, {len(locked)} packages")
+    return passed(f"it has the packages of every system, {len(locked)} of them")
 
 
 def _without_entry(locked: dict[str, Any]) -> Iterator[str]:
@@ -277,8 +277,8 @@ def windows() -> Finding:
     if answer in ("true", "false") and (answer == "true") != runs_there:
         here = "in WSL" if runs_there else f"on {sys.platform}, not in WSL"
         return warned(
-            f"the project runs {here}, and the question of WSL was answered with {answer}: "
-            "README.md and the comments in .env.example speak of the other",
+            f"the project runs {here}, and its answer to the question of WSL is {answer}: "
+            "README.md and the comments in .env.example do not fit",
             tried=f"a look at {PROC / 'version'}",
             source=".copier-answers.yml",
             command=f"uvx copier update --data wsl={str(runs_there).lower()}",
@@ -294,7 +294,7 @@ def _between_the_worlds() -> Finding:
     tried = "wslinfo --networking-mode"
     if mode is None:
         return unknown(
-            "in WSL, whose network may be one with that of Windows or another",
+            "in WSL, which does not tell whether it shares the network of Windows",
             tried=tried,
             command="wsl.exe --update",
             slug="wsl-two-worlds",
@@ -310,8 +310,8 @@ def _behind_nat(windows: str | None) -> Finding:
     port = backend_port()
     if windows and not answers("127.0.0.1", port) and answers(windows, port):
         return failed(
-            f"in WSL, in NAT mode: what listens on port {port} does so in Windows, which is at "
-            f"{windows} and not at 127.0.0.1",
+            f"in WSL, in NAT mode: the program on port {port} runs in Windows, and Windows is at "
+            f"{windows}, not at 127.0.0.1",
             tried=f"connections to 127.0.0.1:{port} and {windows}:{port}",
             source=backend_url().source,
             command=f"BACKEND_URL=http://{windows}:{port} in frontend/.env.local",

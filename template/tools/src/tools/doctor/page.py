@@ -66,7 +66,7 @@ def backend_setting() -> Finding:
         return passed("`uv run dev` tells the page where the backend is", source="BACKEND_PORT")
     if not listens(setting.text):
         return failed(
-            f"the page looks for the backend at {setting.text}, where nobody answers, and it is at "
+            f"the page looks for the backend at {setting.text}, and nobody answers there: it is at "
             f"{backend_address()}",
             tried=f"a connection to {setting.text}",
             source=setting.source,
@@ -76,7 +76,7 @@ def backend_setting() -> Finding:
     other = value_of("frontend", "NEXT_PUBLIC_BACKEND_URL")
     if other.is_set and other.text.strip().rstrip("/") != setting.text:
         return warned(
-            f"NEXT_PUBLIC_BACKEND_URL is {other.text}, and has no effect beside BACKEND_URL",
+            f"NEXT_PUBLIC_BACKEND_URL, {other.text}, has no effect beside BACKEND_URL",
             tried="a comparison of the two settings",
             source=f"{other.source}, against {setting.source}",
             command="Remove NEXT_PUBLIC_BACKEND_URL",
@@ -165,8 +165,8 @@ def status() -> Finding | None:
     words = words_of(answer)
     if slug == "backend-down" and "://" in words and _expected_address() not in words:
         return failed(
-            f"the page's server asks elsewhere than its settings say, which is at "
-            f"{_expected_address()}: {words}",
+            f"the page's server does not ask {_expected_address()}, where its settings say "
+            f"that the backend is: {words}",
             tried=f"GET {url}",
             source=f"{setting.source}, read when the page's server was started or built",
             command=START,
@@ -202,7 +202,7 @@ def threads() -> Finding:
         return _unbuffered(answer)
     if answer.status_code == 404 or answer.status_code == 405:
         return failed(
-            f"the page has no route to the backend: {url} is answered with {answer.status_code}",
+            f"the page has no route to the backend: {url} ends with {answer.status_code}",
             tried=tried,
             source=ROUTE,
             command="git checkout -- frontend/src/app/api",
@@ -210,7 +210,7 @@ def threads() -> Finding:
         )
     words, slug = words_of(answer), body.get("slug") if isinstance(body, dict) else None
     return failed(
-        f"a request through the page is answered with {answer.status_code}: {words}",
+        f"the page's server answers a request with {answer.status_code}: {words}",
         tried=tried,
         source=backend_url().source,
         command=START,
@@ -223,10 +223,10 @@ def _unbuffered(answer: httpx2.Response) -> Finding:
     """Look whether what is on the way to the browser is forbidden to collect the answer."""
     control = answer.headers.get("cache-control", "")
     if "no-transform" in control and answer.headers.get("x-accel-buffering") == "no":
-        return passed("a chat request passes, and nobody on the way may collect the answer")
+        return passed("a chat request passes, and no server on the way may collect the answer")
     return failed(
-        "a chat request passes, but nothing keeps servers on the way from collecting the answer: "
-        f"cache-control is {control or 'missing'}",
+        "a chat request passes, but servers on the way may collect the answer before they pass it "
+        f"on: cache-control is {control or 'missing'}",
         tried="a look for no-transform and x-accel-buffering: no in the headers of the answer",
         source=ROUTE,
         command="git diff frontend/src frontend/next.config.ts",
@@ -241,9 +241,9 @@ def errors() -> Finding | None:
     body = {"type": "threads.get_by_id", "params": {"thread_id": "thr_doctor"}}
     there, here = post(_url(), body, guest(document())), _words_of_the_backend(body)
     if words_of(there) == here:
-        return passed("what the backend refuses, the page is told in the backend's words")
+        return passed("the page hands on the words in which the backend refuses")
     return failed(
-        f'the backend says "{here}", and the page makes "{words_of(there)}" of it, with '
+        f'the backend says "{here}", and the page says "{words_of(there)}", with '
         f"{there.status_code}",
         tried=f"POST {_url()} with a conversation that is not there",
         source="frontend/src/kit/server/proxy.ts",
@@ -265,8 +265,8 @@ def headers() -> Finding | None:
     if answer.status_code == 200:
         return passed("headers of the browser go no further than they have to")
     return failed(
-        f"the page hands on what browsers send: a header that means nothing to it is answered with "
-        f"{answer.status_code}, {words_of(answer)}",
+        f"the page hands on what browsers send: after a header that means nothing to it, it "
+        f"answers {answer.status_code}, {words_of(answer)}",
         tried=f"POST {_url()} with an Authorization of the doctor's",
         source="frontend/src/kit/server/backend.ts",
         command="git diff frontend/src",
@@ -375,15 +375,15 @@ def script() -> Finding:
         answer = httpx2.head(SCRIPT, timeout=WORLD_SECONDS, follow_redirects=True)
     except (httpx2.TransportError, OSError) as error:
         return unknown(
-            f"OpenAI's script cannot be reached from here ({error}); a browser may have other ways",
+            f"this machine cannot reach OpenAI's script ({error}); a browser may have other ways",
             tried=tried,
             command=f"curl --head {SCRIPT}",
             slug="script-blocked",
         )
     if answer.status_code == 200:
-        return passed("OpenAI's script can be had")
+        return passed("OpenAI's server sends the script")
     return failed(
-        f"OpenAI's script is answered with {answer.status_code}: is a firewall in the way?",
+        f"OpenAI's server answers {answer.status_code} for the script. Is a firewall in the way?",
         tried=tried,
         command=f"curl --head {SCRIPT}",
         slug="script-blocked",

@@ -64,7 +64,7 @@ def answer() -> Finding:
         )
     if not held.hello.text:
         return failed(
-            "no answer came, though nothing failed",
+            "no answer comes, though nothing fails",
             tried=f"a message through {held.way}",
             source="backend/src/app/assistant.py",
             command=STORE,
@@ -132,9 +132,9 @@ def kept() -> Finding:
     """Find out whether a question outlives a crash of the backend in the middle of its answer."""
     held = hold_conversation()
     if held.hello.is_stored_early and (held.count.is_stored_early or not held.count.pieces):
-        return passed("each message was stored before its answer began")
+        return passed("each question is stored before its answer begins")
     return failed(
-        "a message was not stored yet when its answer began: a crash would lose it",
+        "an answer begins before its question is stored: a crash would lose the question",
         tried="items.list after the first piece of an answer",
         command=STORE,
         slug="crash-mid-stream",
@@ -150,7 +150,7 @@ def stopped() -> Finding:
     if any(text.startswith(heard.text) for text in held.answers_to(COUNT)):
         return passed("what was heard of an answer before Stop is stored")
     return failed(
-        f"of an answer that was stopped {len(heard.text)} characters were heard, and not stored",
+        f"a stopped answer had {len(heard.text)} characters, and they are not stored",
         tried=f"Stop after {len(heard.pieces)} pieces, then items.list",
         source="backend/src/kit/http/streaming.py",
         command=STORE,
@@ -180,7 +180,7 @@ def opened() -> Finding:
     if not problem:
         return passed("the conversation opens again, with all that is in it")
     return failed(
-        f"the conversation was listed, and opening it {problem}",
+        f"the history lists the conversation, and opening it {problem}",
         tried="threads.get_by_id",
         source="backend/src/kit/database/chatkit_store.py",
         command=STORE,
@@ -268,7 +268,7 @@ def forgotten() -> Finding:
     if held.is_gone:
         return passed("the conversation is deleted again")
     return failed(
-        f"the conversation {held.thread_id} is still there, though it was deleted",
+        f"the backend deleted the conversation {held.thread_id}, and it is still there",
         tried="threads.delete, then threads.get_by_id",
         command=STORE,
     )

@@ -159,7 +159,7 @@ def test_a_database_is_not_copied_into_itself(database: URL) -> None:
     [
         ("chat.db", "FROM_URL is not the address of a database"),
         ("oracle://ada@127.0.0.1/chat", "FROM_URL names the database 'oracle'"),
-        ("sqlite:///nowhere.db", "and there is no such file"),
+        ("sqlite:///nowhere.db", "There is no such file"),
     ],
 )
 def test_what_is_no_database_is_refused_in_words(text: str, words: str) -> None:
@@ -170,7 +170,7 @@ def test_what_is_no_database_is_refused_in_words(text: str, words: str) -> None:
 def test_a_database_that_is_not_migrated_is_refused(database: URL, tmp_path: Path) -> None:
     with (
         empty_database(tmp_path) as empty,
-        pytest.raises(StartupError, match="is at no migration, and this project is at "),
+        pytest.raises(StartupError, match="has the migrations up to none"),
     ):
         copy(empty, database)
 
