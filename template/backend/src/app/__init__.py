@@ -1,1 +1,1 @@
-"""Yours: the assistant, its tools, the routes, the tables."""
+"""Your own code: the assistant, its tools, the routes and the tables."""

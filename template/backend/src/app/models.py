@@ -1,4 +1,4 @@
-"""The base of your tables, by the name that it had in 0.1.0; `from kit import Base` is the same."""
+"""`Base` under its name in 0.1.0. New code uses `from kit import Base`."""
 
 from kit.database.tables import Base
 

@@ -5,8 +5,8 @@ class Order(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
 
-After a change run `uv run alembic revision --autogenerate -m "Add orders"` in backend/, and
-`uv run alembic upgrade head`, which `uv run dev` does too. See docs/schema.md.
+After a change, run `uv run alembic revision --autogenerate -m "Add orders"` in backend/. Then run
+`uv run alembic upgrade head`, or start `uv run dev`, which does the same. See docs/schema.md.
 """
 
 from kit import Base

@@ -1,6 +1,6 @@
-"""The titles that the history shows: this file is yours to change.
+"""The titles of conversations in the history: this file is yours to change.
 
-A title may take its time, as a model's does: make `title_of` an `async def`, nobody waits for it.
+`title_of` may be an `async def`, for example to ask a model. The answer does not wait for it.
 """
 
 from chatkit.types import UserMessageItem
@@ -9,7 +9,7 @@ MAX_CHARACTERS = 60
 
 
 def title_of(message: UserMessageItem) -> str:
-    """Return the first words of a message, as the title of its thread."""
+    """Return the title of a thread: the first words of its first message."""
     text = " ".join(" ".join(part.text for part in message.content).split())
     if not text:
         return message.attachments[0].name if message.attachments else "New conversation"

@@ -142,14 +142,14 @@ def _collect_less() -> None:
 
 @dataclass(frozen=True)
 class Health:
-    """The answer: 200 when all is well, else 503 with the cause."""
+    """The answer: status 200 if the database works, otherwise 503 and the cause."""
 
     status: int
     body: dict[str, str]
 
 
 async def check_health() -> Health:
-    """Ask the database for its revisions and compare them with the newest ones."""
+    """Check that the database answers and has the newest revisions."""
     try:
         missing = await missing_migrations()
     except (SQLAlchemyError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Answers while no model can be asked: no key, no network, the whole of ChatKit to look at."""
+"""The demo assistant. It shows all features of ChatKit without a model, a key or a network."""
 
 import asyncio
 import re
@@ -71,7 +71,7 @@ again:
 
 or `OPENAI_BASE_URL` and `OPENAI_MODEL` for Ollama, vLLM, LM Studio or OpenRouter. Then make the \
 assistant yours in `backend/src/app/assistant.py`."""
-"""What only those need to know who run the app."""
+"""The part of the greeting for people who run the app. It is shown in development only."""
 
 OFFER = """
 
@@ -86,14 +86,14 @@ Events = AsyncIterator[ThreadStreamEvent]
 
 
 async def respond(turn: Turn) -> Events:
-    """Answer the person's message, or what a client tool or a form brought."""
+    """Answer a message, the output of a client tool, or a form."""
     answer = _script(turn.message_text) if turn.message else answered
     async for event in answer(turn):
         yield event
 
 
 async def act(turn: Turn, action: Action[str, Any], widget: WidgetItem | None) -> Events:
-    """Answer a click in the demo's widget."""
+    """Answer an action of the demo's widget."""
     if action.type == "demo.switch" and widget is not None:
         yield switched(widget)
         return
@@ -124,7 +124,7 @@ async def _long_answer(turn: Turn) -> Events:
 
 
 def of(turn: Turn, kind: StoreItemType = "message") -> dict[str, Any]:
-    """Return what every new item of a turn begins with: its id, its thread, its time."""
+    """Return the fields that every new item of a turn has: its id, thread and time."""
     return {
         "id": generate_id(kind),
         "thread_id": turn.thread.id,
@@ -133,7 +133,7 @@ def of(turn: Turn, kind: StoreItemType = "message") -> dict[str, Any]:
 
 
 async def say(turn: Turn, text: str, annotations: Sequence[Annotation] = ()) -> Events:
-    """Stream a message: added once, a delta a word, done once. ChatKit stores it on done."""
+    """Stream a message word by word. ChatKit stores it on the last event."""
     item = AssistantMessageItem(**of(turn), content=[])
     yield ThreadItemAddedEvent(item=item)
     empty = AssistantMessageContent(text="")
@@ -186,7 +186,7 @@ async def progress(turn: Turn) -> Events:
 
 
 async def task(turn: Turn) -> Events:
-    """Show a single task, and that the turn is over."""
+    """Show a single task, and mark the end of the turn."""
     done = CustomTask(title="One thing is done", content="All by itself.")
     yield ThreadItemDoneEvent(item=TaskItem(**of(turn, "task"), task=done))
     yield ThreadItemDoneEvent(item=EndOfTurnItem(**of(turn)))
@@ -200,7 +200,7 @@ SVG = (
 
 
 async def image(turn: Turn) -> Events:
-    """Show an image that is being made."""
+    """Show an image while it is being generated, and then the result."""
     item = GeneratedImageItem(**of(turn))
     made = GeneratedImage(id=item.id, url=f"data:image/svg+xml,{quote(SVG)}")
     yield ThreadItemAddedEvent(item=item)
@@ -211,7 +211,7 @@ async def image(turn: Turn) -> Events:
 
 
 async def sources(turn: Turn) -> Events:
-    """Say something that has sources."""
+    """Answer with annotations: a web page, a file and an entity as sources."""
     text = "This is said with sources: a page, a file and a thing that your page knows."
     annotations = [
         Annotation(
@@ -225,7 +225,7 @@ async def sources(turn: Turn) -> Events:
 
 
 async def client_tool(turn: Turn) -> Events:
-    """Ask the browser for its time, in frontend/src/components/chat/client-tools.ts."""
+    """Ask the browser for its time. frontend/src/components/chat/client-tools.ts answers."""
     yield ProgressUpdateEvent(icon="globe", text="Asking your browser for its time")
     yield ThreadItemDoneEvent(
         item=ClientToolCallItem(
@@ -258,7 +258,7 @@ async def form(turn: Turn) -> Events:
 
 
 async def answered(turn: Turn) -> Events:
-    """Say what the browser or the person answered."""
+    """Repeat what the browser or the person answered."""
     last = next(iter(await turn.history(1)), None)
     match last:
         case ClientToolCallItem():
@@ -281,12 +281,12 @@ async def notice(turn: Turn) -> Events:
 
 
 async def effect(turn: Turn) -> Events:
-    """Let the page do something: frontend/src/components/chat/effects.ts says what."""
+    """Send an effect to the page, which frontend/src/components/chat/effects.ts handles."""
     yield ClientEffectEvent(name="demo.effect", data={"title": "Named by the server"})
 
 
 async def correction(turn: Turn) -> Events:
-    """Say something wrong and replace it, say something else and take it back."""
+    """Send a wrong message and replace it, then send another message and remove it."""
     wrong = AssistantMessageItem(**of(turn), content=[AssistantMessageContent(text="2 + 2 = 5")])
     yield ThreadItemDoneEvent(item=wrong)
     right = [AssistantMessageContent(text="2 + 2 = 4")]
@@ -297,7 +297,7 @@ async def correction(turn: Turn) -> Events:
 
 
 async def hidden_note(turn: Turn) -> Events:
-    """Remember something that the person does not see, as the next turn shows."""
+    """Store a hidden note, and say how many earlier ones the conversation has."""
     notes = [
         item.content for item in await turn.history(100) if isinstance(item, HiddenContextItem)
     ]
@@ -316,7 +316,7 @@ async def error(turn: Turn) -> Events:
 
 
 async def lock(turn: Turn) -> Events:
-    """Lock the conversation: it can be read, and nobody can write in it."""
+    """Lock the conversation: it can be read, but not continued."""
     turn.thread.status = LockedStatus(reason="The demo locked it, as you asked.")
     async for event in say(turn, "This conversation is locked now."):
         yield event
@@ -332,7 +332,7 @@ async def close(turn: Turn) -> Events:
 TITLE = "A widget of the demo"
 QUESTION = "What is a widget?"
 
-# So that what is sent is what comes back from the history, with all defaults.
+# Validation adds all defaults, so that the sent widget equals the one that the history returns.
 _ROOT: TypeAdapter[WidgetRoot] = TypeAdapter(WidgetRoot)
 
 
@@ -347,7 +347,7 @@ def _card(text: str) -> WidgetRoot:
                 {"type": "Title", "value": TITLE},
                 {"type": "Text", "value": text},
                 button("Switch it", type="demo.switch", streaming=False),
-                # What the browser does itself: frontend/src/components/chat/widget-actions.ts.
+                # The browser handles it: frontend/src/components/chat/widget-actions.ts.
                 button("Ask", type="demo.ask", handler="client", payload={"question": QUESTION}),
                 button("Click me", type="demo.click", payload={"from": "widget"}),
             ],
@@ -356,7 +356,7 @@ def _card(text: str) -> WidgetRoot:
 
 
 async def widget(turn: Turn) -> Events:
-    """Show a card whose buttons change it, are answered by a message, or act in the browser."""
+    """Show a card with three buttons: change the card, act in the browser, get a message."""
     async for event in say(turn, "Here is a widget. Its buttons send actions to the server."):
         yield event
     card = _card("Widgets are made in Python and drawn by ChatKit.")
@@ -364,14 +364,14 @@ async def widget(turn: Turn) -> Events:
 
 
 def switched(item: WidgetItem) -> ThreadItemReplacedEvent:
-    """Return the card after a click on the button that changes it."""
+    """Return the card as the button "Switch it" changes it."""
     return ThreadItemReplacedEvent(
         item=item.model_copy(update={"widget": _card("Switched, without a message.")})
     )
 
 
 async def growing_widget(turn: Turn) -> Events:
-    """Show a card whose text grows, whose badge changes, and which then becomes another one."""
+    """Show a card whose text grows and whose badge changes, and then replace it."""
     text = "This text grows in its widget."
     item = WidgetItem(**of(turn), widget=_growing("", "not done"), copy_text=TITLE)
     yield ThreadItemAddedEvent(item=item)
@@ -407,7 +407,7 @@ def _badge(state: str) -> dict[str, str]:
     return {"type": "Badge", "id": "state", "label": state}
 
 
-# The first whose words are in the message.
+# The first entry whose key is in the message answers it.
 SCRIPTS: dict[str, Callable[[Turn], Events]] = {
     "growing widget": growing_widget,
     "widget": widget,

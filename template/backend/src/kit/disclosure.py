@@ -10,10 +10,10 @@ from kit.settings import get_settings
 logger = logging.getLogger("app.inside")
 
 NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
-"""What SQLite, PostgreSQL and MySQL say."""
+"""The errors of SQLite, PostgreSQL and MySQL for a missing table."""
 
 COLLISION = re.compile("database is locked|[Dd]eadlock|could not serialize|Lock wait timeout")
-"""What they say of changes at once that cannot both be made."""
+"""The errors of the databases for a conflict between transactions."""
 
 NOT_MIGRATED = "The database is not migrated."
 MIGRATE = (
@@ -52,9 +52,9 @@ def in_development() -> bool:
 
 
 def explain_database_error(error: Exception) -> str:
-    """Return a sentence for a person on what the database refused.
+    """Return a sentence for a person on an error of the database.
 
-    It may name the server and its user, so outside development only the log has it.
+    The error itself may name the server and its user. Outside development only the log shows it.
     """
     cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     if NO_TABLE.search(cause):

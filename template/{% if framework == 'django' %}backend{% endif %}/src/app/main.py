@@ -1,4 +1,4 @@
-"""The ASGI application: Django's, with what Django leaves to others."""
+"""The ASGI application: Django, with static files and the lifespan, which Django lacks."""
 
 import os
 from typing import Any
@@ -17,14 +17,14 @@ from app.site.static import static_folders  # noqa: E402 -- needs Django's setti
 
 environment.check_hosts()
 
-# Before Django, and not as its middleware: that fails in development for a file that is not there.
+# Wrapped around Django. As Django's middleware it fails in development for a missing file.
 site = ServeStaticASGI(django)
 for folder in static_folders():
     site.add_files(folder, prefix="/static/")
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Serve the site, and the lifespan."""
+    """Serve the site and handle the lifespan."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
     else:
@@ -32,7 +32,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Check the settings at the start, let go of the database at the end."""
+    """Check the settings at the start, and close the database connections at the end."""
     await receive()
     try:
         async with running():

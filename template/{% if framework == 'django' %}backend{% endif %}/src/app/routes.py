@@ -1,6 +1,6 @@
-"""Routes of your own: this file is yours to change.
+"""Your own routes: this file is yours to change.
 
-A browser reaches those that frontend/src/app/api/backend/[...path]/route.ts lists.
+Browsers can only reach the routes that frontend/src/app/api/backend/[...path]/route.ts lists.
 """
 
 from django.http import HttpRequest, JsonResponse

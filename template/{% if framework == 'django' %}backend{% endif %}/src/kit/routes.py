@@ -1,4 +1,4 @@
-"""What views of your own are handed in Django: who is asking."""
+"""A decorator for your own views in Django, which passes the owner."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -19,10 +19,11 @@ def with_owner(
     [Callable[Concatenate[HttpRequest, str, Parameters], Answering]],
     Callable[Concatenate[HttpRequest, Parameters], Answering],
 ]:
-    """Make a decorator that hands a view the owner of the request, beside the request.
+    """Create a decorator that passes the owner to a view, after the request.
 
     Args:
-        identify: tells who sends a request; whom it refuses, the view is never run for.
+        identify: takes a request and returns the function that identifies its sender. If that
+            raises RefusedError, the view does not run.
     """
 
     def decorate(

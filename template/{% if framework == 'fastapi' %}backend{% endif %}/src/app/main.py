@@ -22,7 +22,7 @@ backend = Backend(assistant, identify, title_of)
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Check the settings at the start, let go of the database at the end."""
+    """Check the settings at the start, and close the database connections at the end."""
     async with running():
         yield
 
@@ -30,7 +30,7 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(
     title="ChatKit backend",
     lifespan=lifespan,
-    # In production nobody is shown /docs.
+    # Without it there is no /docs, which is for development only.
     openapi_url="/openapi.json" if get_settings().app_env == "development" else None,
 )
 app.include_router(router)
@@ -44,33 +44,33 @@ async def chatkit(request: Request) -> Response:
 
 @app.post("/attachments")
 async def upload(request: Request) -> Response:
-    """Take a file."""
+    """Store an uploaded file."""
     return _response(await backend.upload(request.headers, request.stream()))
 
 
 @app.post("/attachments/{attachment_id}")
 async def upload_announced(attachment_id: str, request: Request) -> Response:
-    """Take a file that was announced before."""
+    """Store the file of an announced attachment."""
     body = request.stream()
     return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 @app.get("/attachments/{attachment_id}")
 async def download(attachment_id: str, request: Request) -> Response:
-    """Hand out a file to its owner."""
+    """Send a file to its owner."""
     return _response(await backend.download(attachment_id, request.headers))
 
 
 @app.get("/health")
 async def health() -> JSONResponse:
-    """Tell whether the database answers and is migrated."""
+    """Report whether the database answers and is migrated."""
     result = await check_health()
     return JSONResponse(result.body, result.status)
 
 
 @app.exception_handler(HTTPException)
 async def refuse(_request: Request, error: HTTPException) -> Response:
-    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
+    """Answer HTTP errors of the framework and of your own routes."""
     return _response(http_error(error.status_code, error.headers, error.detail))
 
 
@@ -78,7 +78,7 @@ async def refuse(_request: Request, error: HTTPException) -> Response:
 @app.exception_handler(NotFoundError)
 @app.exception_handler(Exception)
 async def fail(request: Request, error: Exception) -> Response:
-    """Say why a route of yours refuses, or that something failed; the log says what."""
+    """Answer all other errors of your own routes. The log has the cause of unexpected ones."""
     return _response(failure_outside(request.headers, error))
 
 

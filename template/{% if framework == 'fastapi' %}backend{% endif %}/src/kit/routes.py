@@ -1,4 +1,4 @@
-"""What FastAPI hands to routes of your own: who is asking, and sessions of the database."""
+"""Dependencies for your own routes in FastAPI: the owner, and database sessions."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
@@ -11,11 +11,11 @@ from kit.people.identity import Identify
 
 
 def owner_by(identify: Identify) -> Callable[[Request], Awaitable[str]]:
-    """Make the dependency that is the owner of a request.
+    """Create a dependency that returns the owner of a request.
 
     Args:
-        identify: tells by the headers of a request who sends it; whom it refuses, the route is
-            never run for.
+        identify: returns the sender of a request from its headers. If it raises RefusedError, the
+            route does not run.
     """
 
     async def owner(request: Request) -> str:
@@ -34,6 +34,6 @@ async def _writing() -> AsyncIterator[AsyncSession]:
         yield session
 
 
-# Over before the answer is sent: what cannot be committed is not answered with 200.
+# The scope ends a session before the response is sent, so a failed commit is not answered with 200.
 ReadSession = Annotated[AsyncSession, Depends(_reading, scope="function")]
 WriteSession = Annotated[AsyncSession, Depends(_writing, scope="function")]

@@ -25,7 +25,7 @@ AnyRequest = Request[Any, Any, Any]
 
 @asynccontextmanager
 async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-    """Check the settings at the start, let go of the database at the end."""
+    """Check the settings at the start, and close the database connections at the end."""
     async with running():
         yield
 
@@ -38,40 +38,40 @@ async def chatkit(request: AnyRequest) -> Response[Any]:
 
 @post("/attachments", status_code=200)
 async def upload(request: AnyRequest) -> Response[Any]:
-    """Take a file."""
+    """Store an uploaded file."""
     return _response(await backend.upload(request.headers, request.stream()))
 
 
 @post("/attachments/{attachment_id:str}", status_code=200)
 async def upload_announced(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
-    """Take a file that was announced before."""
+    """Store the file of an announced attachment."""
     body = request.stream()
     return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 @get("/attachments/{attachment_id:str}")
 async def download(attachment_id: FromPath[str], request: AnyRequest) -> Response[Any]:
-    """Hand out a file to its owner."""
+    """Send a file to its owner."""
     return _response(await backend.download(attachment_id, request.headers))
 
 
 @get("/health")
 async def health() -> Response[dict[str, str]]:
-    """Tell whether the database answers and is migrated."""
+    """Report whether the database answers and is migrated."""
     result = await check_health()
     return Response(result.body, status_code=result.status)
 
 
 def refuse(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
-    # Litestar's own error of this status tells about the inside, such as a wrong dependency.
+    """Answer HTTP errors of the framework and of your own routes."""
+    # Litestar's own errors with status 500 reveal internals, such as the name of a dependency.
     if error.status_code == 500 and type(error) is not HTTPException:
         return fail(request, error)
     return _response(http_error(error.status_code, error.headers, error.detail))
 
 
 def fail(request: AnyRequest, error: Exception) -> Response[Any]:
-    """Say why a route of yours refuses, or that something failed; the log says what."""
+    """Answer all other errors of your own routes. The log has the cause of unexpected ones."""
     return _response(failure_outside(request.headers, error))
 
 
@@ -86,11 +86,11 @@ app = Litestar(
     [chatkit, upload, upload_announced, download, health, router],
     lifespan=[lifespan],
     exception_handlers={HTTPException: refuse, Exception: fail},
-    # Each endpoint has a limit of its own.
+    # Each endpoint has its own limit.
     request_max_body_size=None,
-    # The server's own is set up already.
+    # `kit.serve` has configured logging.
     logging_config=None,
-    # In production nobody is shown /schema.
+    # /schema is for development only.
     openapi_config=OpenAPIConfig("ChatKit backend", "1.0.0")
     if get_settings().app_env == "development"
     else None,

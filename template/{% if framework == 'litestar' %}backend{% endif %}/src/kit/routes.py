@@ -1,4 +1,4 @@
-"""What Litestar hands to routes of your own: who is asking, and sessions of the database."""
+"""Dependencies for your own routes in Litestar: the owner, and database sessions."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -12,11 +12,11 @@ from kit.people.identity import Identify
 
 
 def dependencies(identify: Identify) -> dict[str, Provide]:
-    """Make the dependencies `owner`, `read_session` and `write_session`.
+    """Create the dependencies `owner`, `read_session` and `write_session`.
 
     Args:
-        identify: tells by the headers of a request who sends it; whom it refuses, the route is
-            never run for.
+        identify: returns the sender of a request from its headers. If it raises RefusedError, the
+            route does not run.
     """
 
     async def owner(request: Request[Any, Any, Any]) -> str:

@@ -16,9 +16,9 @@ backend = Backend(assistant, identify, title_of)
 
 app = Quart(__name__, static_folder=None)
 app.config.update(
-    # Each endpoint has a limit of its own.
+    # Each endpoint has its own limit.
     MAX_CONTENT_LENGTH=None,
-    # A turn takes as long as it takes.
+    # A turn has no time limit.
     RESPONSE_TIMEOUT=None,
 )
 app.register_blueprint(routes)
@@ -26,7 +26,7 @@ app.register_blueprint(routes)
 
 @app.while_serving
 async def lifespan() -> AsyncGenerator[None]:
-    """Check the settings at the start, let go of the database at the end."""
+    """Check the settings at the start, and close the database connections at the end."""
     async with running():
         yield
 
@@ -39,41 +39,42 @@ async def chatkit() -> Response:
 
 @app.post("/attachments")
 async def upload() -> Response:
-    """Take a file."""
+    """Store an uploaded file."""
     return _response(await backend.upload(request.headers, request.body))
 
 
 @app.post("/attachments/<attachment_id>")
 async def upload_announced(attachment_id: str) -> Response:
-    """Take a file that was announced before."""
+    """Store the file of an announced attachment."""
     body = request.body
     return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 @app.get("/attachments/<attachment_id>")
 async def download(attachment_id: str) -> Response:
-    """Hand out a file to its owner."""
+    """Send a file to its owner."""
     return _response(await backend.download(attachment_id, request.headers))
 
 
 @app.get("/health")
 async def health() -> tuple[dict[str, str], int]:
-    """Tell whether the database answers and is migrated."""
+    """Report whether the database answers and is migrated."""
     result = await check_health()
     return result.body, result.status
 
 
 @app.errorhandler(HTTPException)
 async def refuse(error: HTTPException) -> Response:
-    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
-    # Only what `abort` is told is the error's own: Werkzeug's words are its kind's.
+    """Answer HTTP errors of the framework and of your own routes."""
+    # A description that was passed to `abort` is in `vars`. Werkzeug's default descriptions are
+    # attributes of the class.
     words = vars(error).get("description")
     return _response(http_error(error.code or 500, dict(error.get_headers()), words))
 
 
 @app.errorhandler(Exception)
 async def fail(error: Exception) -> Response:
-    """Say why a route of yours refuses, or that something failed; the log says what."""
+    """Answer all other errors of your own routes. The log has the cause of unexpected ones."""
     return _response(failure_outside(request.headers, error))
 
 

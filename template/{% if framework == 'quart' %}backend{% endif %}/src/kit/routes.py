@@ -1,4 +1,4 @@
-"""What routes of your own are handed in Quart: who is asking."""
+"""A decorator for your own routes in Quart, which passes the owner."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -18,11 +18,11 @@ def with_owner(
     [Callable[Concatenate[str, Parameters], Awaitable[Result]]],
     Callable[Parameters, Awaitable[Result]],
 ]:
-    """Make a decorator that hands a view the owner of the request, as its first argument.
+    """Create a decorator that passes the owner to a view as its first argument.
 
     Args:
-        identify: tells by the headers of a request who sends it; whom it refuses, the view is
-            never run for.
+        identify: returns the sender of a request from its headers. If it raises RefusedError, the
+            view does not run.
     """
 
     def decorate(

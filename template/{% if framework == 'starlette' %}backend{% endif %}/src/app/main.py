@@ -23,7 +23,7 @@ backend = Backend(assistant, identify, title_of)
 
 @asynccontextmanager
 async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-    """Check the settings at the start, let go of the database at the end."""
+    """Check the settings at the start, and close the database connections at the end."""
     async with running():
         yield
 
@@ -34,37 +34,37 @@ async def chatkit(request: Request) -> Response:
 
 
 async def upload(request: Request) -> Response:
-    """Take a file."""
+    """Store an uploaded file."""
     return _response(await backend.upload(request.headers, request.stream()))
 
 
 async def upload_announced(request: Request) -> Response:
-    """Take a file that was announced before."""
+    """Store the file of an announced attachment."""
     attachment_id: str = request.path_params["attachment_id"]
     body = request.stream()
     return _response(await backend.upload_announced(attachment_id, request.headers, body))
 
 
 async def download(request: Request) -> Response:
-    """Hand out a file to its owner."""
+    """Send a file to its owner."""
     attachment_id: str = request.path_params["attachment_id"]
     return _response(await backend.download(attachment_id, request.headers))
 
 
 async def health(_request: Request) -> JSONResponse:
-    """Tell whether the database answers and is migrated."""
+    """Report whether the database answers and is migrated."""
     result = await check_health()
     return JSONResponse(result.body, result.status)
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
-    """Say what is wrong with a request that has no route, or that a route of yours refuses."""
+    """Answer HTTP errors of the framework and of your own routes."""
     assert isinstance(error, HTTPException)
     return _response(http_error(error.status_code, error.headers, error.detail))
 
 
 async def fail(request: Request, error: Exception) -> Response:
-    """Say why a route of yours refuses, or that something failed; the log says what."""
+    """Answer all other errors of your own routes. The log has the cause of unexpected ones."""
     return _response(failure_outside(request.headers, error))
 
 

@@ -1,4 +1,4 @@
-"""What routes of your own are handed in Starlette: who is asking."""
+"""A decorator for your own routes in Starlette, which passes the owner."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -13,11 +13,11 @@ OwnersEndpoint = Callable[[Request, str], Awaitable[Response]]
 
 
 def with_owner(identify: Identify) -> Callable[[OwnersEndpoint], Endpoint]:
-    """Make a decorator that hands an endpoint the owner of the request, beside the request.
+    """Create a decorator that passes the owner to an endpoint, after the request.
 
     Args:
-        identify: tells by the headers of a request who sends it; whom it refuses, the endpoint is
-            never run for.
+        identify: returns the sender of a request from its headers. If it raises RefusedError, the
+            endpoint does not run.
     """
 
     def decorate(endpoint: OwnersEndpoint) -> Endpoint:

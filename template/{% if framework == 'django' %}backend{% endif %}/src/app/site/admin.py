@@ -1,4 +1,4 @@
-"""What staff may see of the chats, and nobody changes: ChatKit's documents are the truth."""
+"""The admin pages of the chats. They are read-only, since only ChatKit's documents are complete."""
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
@@ -13,14 +13,14 @@ from app.site.models import Attachment, Conversation, Feedback, Message
 from app.site.owners import owner_of, user_key_of
 
 SHOWN_MESSAGES = 200
-"""How many of a conversation's newest messages its page shows. The list of messages has all."""
+"""How many of its newest messages a conversation's page shows. The list of messages has all."""
 
 SHOWN_CHARACTERS = 300
-"""How much of a message a list shows."""
+"""How many characters of a message a list shows."""
 
 
 class ReadOnly:
-    """Whoever may view may do nothing else."""
+    """Allows viewing only."""
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Return False."""
@@ -36,11 +36,11 @@ class ReadOnly:
 
 
 class WithOwner:
-    """Shows whose something is."""
+    """Adds a column with the owner."""
 
     @admin.display(description="owner", ordering="owner")
     def whose(self, record: Conversation | Attachment) -> str:
-        """Return the owner, with a link to the user if it is one."""
+        """Return the owner, with a link if it is a user of Django."""
         key = user_key_of(record.owner)
         if key is None:
             return record.owner
@@ -55,7 +55,7 @@ class MessageInline(ReadOnly, admin.TabularInline):
     fields = readonly_fields = ("position", "type", "text", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        """Return the newest ones, in the order in which they were written."""
+        """Return the newest messages, oldest first."""
         others = Message.objects.filter(conversation=OuterRef("conversation"))
         newest = Subquery(others.order_by("-position").values("position")[:1])
         return super().get_queryset(request).filter(position__gt=newest - SHOWN_MESSAGES)
@@ -63,7 +63,7 @@ class MessageInline(ReadOnly, admin.TabularInline):
 
 @admin.register(Conversation)
 class ConversationAdmin(WithOwner, ReadOnly, admin.ModelAdmin):
-    """The conversations, the newest first."""
+    """The conversations, newest first."""
 
     list_display = ("__str__", "whose", "created_at")
     search_fields = ("id__exact", "owner__startswith", "title")
@@ -74,7 +74,7 @@ class ConversationAdmin(WithOwner, ReadOnly, admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str
     ) -> tuple[QuerySet[Conversation], bool]:
-        """Find the conversations of a user by name, too."""
+        """Search by the name of a user, too."""
         found, may_repeat = super().get_search_results(request, queryset, search_term)
         users = get_user_model().objects.filter(username=search_term)
         theirs = queryset.filter(owner__in=[owner_of(user) for user in users])
@@ -94,13 +94,13 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description="text")
     def beginning(self, message: Message) -> str:
-        """Return how the text begins."""
+        """Return the beginning of the text."""
         return truncatechars(message.text, SHOWN_CHARACTERS)
 
 
 @admin.register(Feedback)
 class FeedbackAdmin(ReadOnly, admin.ModelAdmin):
-    """What people think of the answers, the newest first."""
+    """The feedback on answers, newest first."""
 
     list_display = ("kind", "message_id", "conversation", "created_at")
     list_select_related = ("conversation",)
@@ -109,7 +109,7 @@ class FeedbackAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Attachment)
 class AttachmentAdmin(WithOwner, ReadOnly, admin.ModelAdmin):
-    """The files, the newest first. Their bytes are not here."""
+    """The records of the files, newest first, without the files' bytes."""
 
     list_display = ("__str__", "whose", "conversation", "created_at")
     search_fields = ("id__exact", "owner__startswith")

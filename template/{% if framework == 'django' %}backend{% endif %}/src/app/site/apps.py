@@ -1,4 +1,4 @@
-"""What Django knows this package as."""
+"""The Django app of the chat."""
 
 import logging
 
@@ -6,12 +6,12 @@ from django.apps import AppConfig
 
 
 class Site(AppConfig):
-    """The chat, as one of Django's apps."""
+    """The configuration of the app."""
 
     name = "app.site"
     label = "chats"
     verbose_name = "Chats"
 
     def ready(self) -> None:
-        """Keep Django from logging each refusal a second time; it still logs what it caught."""
+        """Let Django log only requests with an exception. The kit logs the others already."""
         logging.getLogger("django.request").addFilter(lambda record: bool(record.exc_info))

@@ -1,4 +1,4 @@
-"""The bodies of requests, which Django takes as a whole before a view sees any of them."""
+"""The bodies of requests. Django receives the whole body before it calls a view."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -19,7 +19,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 def limit_of(path: str) -> int | None:
-    """Return how many bytes of a body are taken at a path, or None where Django itself decides."""
+    """Return the limit in bytes for a body at a path; None if Django's own limit applies."""
     if path == "/chatkit":
         return MAX_BODY_BYTES
     if path.startswith("/attachments"):
@@ -28,10 +28,11 @@ def limit_of(path: str) -> int | None:
 
 
 def shortened(scope: dict[str, Any], receive: Receive) -> Receive:
-    """Let bodies end for Django where nobody needs more of them.
+    """Return a `receive` that ends bodies early for Django.
 
-    Of one that is too large the view sees just so much that it is. One that breaks off reaches the
-    view too, so that the log has a line of it; Django would forget the request.
+    A body that is too large ends just above the limit, and the view refuses it. If the connection
+    breaks, the body ends normally, so that the view runs and logs the request. Django alone would
+    drop such a request without a line in the log.
     """
     limit = limit_of(scope["path"])
     if limit is None:
@@ -43,10 +44,10 @@ def shortened(scope: dict[str, Any], receive: Receive) -> Receive:
         nonlocal size, is_over
         event = await receive()
         while is_over and event["type"] == "http.request":
-            event = await receive()  # the rest of what is too large
+            event = await receive()  # skip the rest of a body that is too large
         if is_over:
             if scope.get(BROKE_OFF):
-                await asyncio.Event().wait()  # until the view has said so
+                await asyncio.Event().wait()  # waits until the view ends and Django cancels this
             return event
         if event["type"] == "http.disconnect":
             scope[BROKE_OFF] = True
@@ -59,10 +60,10 @@ def shortened(scope: dict[str, Any], receive: Receive) -> Receive:
 
 
 async def body_of(request: ASGIRequest) -> AsyncIterator[bytes]:
-    """Return a body piece by piece: a large one is in a file.
+    """Return the chunks of a body. Django keeps a large body in a temporary file.
 
     Raises:
-        ConnectionError: it breaks off.
+        ConnectionError: the connection broke before the end of the body.
     """
     while chunk := request.read(CHUNK_BYTES):
         yield chunk

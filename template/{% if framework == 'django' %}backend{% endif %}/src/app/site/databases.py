@@ -1,4 +1,4 @@
-"""The database of the chat, as Django wants to be told of it."""
+"""Django's configuration of the chat's database."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kit.database.sqlite import BUSY_TIMEOUT_SECONDS, PrivateConnection
 
 
 def django_database(url: URL) -> dict[str, Any]:
-    """Return the entry of Django's DATABASES for an address that `kit.database.engine` uses."""
+    """Return the entry of Django's DATABASES for an address of `kit.database.engine`."""
     match url.get_backend_name():
         case "sqlite":
             return _sqlite(url)
@@ -25,7 +25,7 @@ def _sqlite(url: URL) -> dict[str, Any]:
         "NAME": url.database,
         "OPTIONS": {
             "timeout": BUSY_TIMEOUT_SECONDS,
-            # As in app.databases: one that reads first may not be able to write later.
+            # As in `kit.database.sqlite`: a transaction that reads first may fail to write later.
             "transaction_mode": "IMMEDIATE",
             "factory": PrivateConnection,
             "init_command": (
@@ -41,13 +41,13 @@ def _postgresql(url: URL) -> dict[str, Any]:
         "ENGINE": "django.db.backends.postgresql",
         "NAME": options.pop("dbname"),
         "OPTIONS": options,
-        # They break behind poolers in transaction mode, such as Supabase's.
+        # Server-side cursors fail behind poolers in transaction mode, such as Supabase's.
         "DISABLE_SERVER_SIDE_CURSORS": True,
     }
 
 
 def _mysql(url: URL) -> dict[str, Any]:
-    import pymysql  # only a project with MySQL has it
+    import pymysql  # installed in projects with MySQL only
 
     pymysql.install_as_MySQLdb()
     return {

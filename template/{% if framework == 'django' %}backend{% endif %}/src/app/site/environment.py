@@ -1,4 +1,4 @@
-"""The settings that only Django needs, from the environment and from backend/.env.local."""
+"""The settings for Django only, from the environment and from backend/.env.local."""
 
 import os
 
@@ -12,29 +12,29 @@ LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
 class DjangoSettings(Settings):
-    """What can be set besides `kit.settings`, under the names that Django gives them."""
+    """The settings of the backend, and settings of Django under Django's names."""
 
     allowed_hosts: Words = LOOPBACK_HOSTS
-    """The only names under which this server may be asked, by the page's server too."""
+    """The host names under which clients, the page's server included, may reach this server."""
 
     csrf_trusted_origins: Words = Field(default=[])
-    """Where browsers see forms of this server, if a proxy hands on another name than theirs."""
+    """The origins of this server's forms in browsers, if a proxy passes on another host name."""
 
     login_failures: int = Field(default=5, ge=0)
-    """How often an address may fail to log in under a name; 0: any number of times."""
+    """How often a login may fail for a user name and a network address; 0 for no limit."""
 
     login_cooloff_minutes: int = Field(default=15, ge=1)
-    """How long it waits then."""
+    """How many minutes further logins are then refused."""
 
     login_redirect_url: str | None = None
-    """Where a login leads: to the page, by default that of `uv run dev`, in production `/`."""
+    """The URL after a login. The default is the page of `uv run dev`, and `/` in production."""
 
     session_cookie_domain: str | None = None
-    """The domain that the page and this server are both part of, if they have different names."""
+    """The common domain of the page and this server, if their host names differ."""
 
     @property
     def page_url(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         if self.login_redirect_url:
             return self.login_redirect_url
         if self.app_env == "production":
@@ -42,10 +42,10 @@ class DjangoSettings(Settings):
         return f"http://127.0.0.1:{read_port('FRONTEND_PORT', 3000)}"
 
     def check_hosts(self) -> None:
-        """Refuse to let other machines in without knowing by which names.
+        """Check that ALLOWED_HOSTS is set if other machines can reach the server.
 
         Raises:
-            StartupError: BACKEND_HOST is that of a network, and ALLOWED_HOSTS is not set.
+            StartupError: BACKEND_HOST is not a loopback address, and ALLOWED_HOSTS is not set.
         """
         host = os.environ.get("BACKEND_HOST") or LOOPBACK[0]
         if host not in LOOPBACK and self.allowed_hosts == LOOPBACK_HOSTS:

@@ -1,4 +1,4 @@
-"""Errors as every framework says them here; a browser gets Django's own pages."""
+"""Error responses: JSON as in every framework, and Django's own pages for browsers."""
 
 from collections.abc import Awaitable, Callable
 
@@ -24,22 +24,22 @@ from kit.http.request_log import logged_request
 
 JSON = "application/json"
 STATUSES = {Http404: 404, PermissionDenied: 403, BadRequest: 400}
-"""What a view raises to refuse, with words if it likes."""
+"""The exceptions that a view may raise to refuse a request, and their statuses."""
 
 Next = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 def prefers_html(request: HttpRequest) -> bool:
-    """Whether it is a browser that opens a page."""
+    """Whether the client prefers HTML to JSON, as a browser does when it opens a page."""
     return request.get_preferred_type([JSON, "text/html"]) == "text/html"
 
 
 @async_only_middleware
 def errors_in_words(get_response: Next) -> Next:
-    """Say in JSON what Django says in HTML, to whoever does not ask for HTML."""
+    """Return Django's error pages as JSON, unless the client prefers HTML."""
 
     async def middleware(request: HttpRequest) -> HttpResponseBase:
-        # So that what Django logs meanwhile has the request's id too.
+        # Adds the id of the request to lines that Django logs.
         with logged_request("page", request.headers) as logged:
             response = await get_response(request)
         is_error = response.status_code >= 400 and response.headers.get("Content-Type") != JSON
@@ -53,13 +53,14 @@ def errors_in_words(get_response: Next) -> Next:
 
 
 def _refused(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-    """Say why a view of yours refuses; what else it raises is Django's affair."""
+    """Answer the errors of your own views. None leaves the error to Django."""
     if isinstance(error, RefusedError | NotFoundError | SQLAlchemyError):
         return response_of(failure_outside(request.headers, error))
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), None)
     if status is None or prefers_html(request):
         return None
-    # A translation is text too; that no view has an address, Django tells with more than words.
+    # A lazy translation is text, too. Django's 404 for an unknown URL has an argument that is not
+    # text.
     words = next((str(one) for one in error.args if isinstance(one, str | Promise)), None)
     return response_of(http_error(status, detail=words))
 

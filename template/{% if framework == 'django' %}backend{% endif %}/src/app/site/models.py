@@ -1,4 +1,4 @@
-"""The tables of the chat, for Django to read. app.models has the truth; Alembic makes them."""
+"""Django's models of the tables that `kit.database.tables` defines and Alembic creates."""
 
 import json
 
@@ -30,7 +30,7 @@ class Conversation(models.Model):
 class Message(models.Model):
     """An item of a conversation."""
 
-    # With the conversation it is the key; Django's admin takes one column only.
+    # The primary key is (conversation_id, id), but Django's admin supports only one column.
     id = models.CharField(primary_key=True, max_length=128)
     conversation = models.ForeignKey(Conversation, models.DO_NOTHING)
     position = models.IntegerField()
@@ -43,7 +43,7 @@ class Message(models.Model):
 
         managed = False
         db_table = "messages"
-        # The order of an index; by date there is none.
+        # There is an index for this order, but none for the date.
         ordering = ("conversation", "position")
         unique_together = ("conversation", "position")
 
@@ -53,7 +53,7 @@ class Message(models.Model):
 
     @property
     def text(self) -> str:
-        """What was written, or the whole item where nothing was."""
+        """The text of the item, or the whole item as JSON if it has no text."""
         item = json.loads(self.document)
         content = item.get("content")
         parts = content if isinstance(content, list) else []
@@ -78,12 +78,12 @@ class Feedback(models.Model):
         verbose_name_plural = "feedback"
 
     def __str__(self) -> str:
-        """Return what they think of which item."""
+        """Return the kind of feedback and the id of the item."""
         return f"{self.kind} for {self.message_id}"
 
 
 class Attachment(models.Model):
-    """What ChatKit knows of an uploaded file."""
+    """The record of an uploaded file."""
 
     id = models.CharField(primary_key=True, max_length=128)
     owner = models.CharField(max_length=255)

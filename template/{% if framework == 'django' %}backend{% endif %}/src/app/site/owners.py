@@ -1,4 +1,4 @@
-"""Whose conversations a request is about."""
+"""Owners of conversations: users of Django, and guests."""
 
 import asyncio
 from dataclasses import replace
@@ -15,7 +15,7 @@ from kit.errors import RefusedError
 from kit.people.identity import Headers, Identify, Identity
 
 USER = "user:"
-"""What the owner's name of a user begins with, and that of no guest."""
+"""The prefix of owners who are users. No guest has it."""
 
 LOOKUPS = 5
 """How many logins are looked up at once: each needs a connection of its own."""
@@ -34,10 +34,11 @@ def user_key_of(owner: str) -> str | None:
 
 
 def user_or_guest(request: HttpRequest) -> Identify:
-    """Return what tells who sends a request.
+    """Return the function that identifies the sender of a request.
 
-    That is the user whose session comes with it, else whom the page's server names. A session alone
-    is not believed outside development: it comes along with what another site makes a browser send.
+    The sender is the user of the session; without a session, the person in the token of the page's
+    server. Outside development the token is required in both cases, since a browser sends the
+    session's cookie with requests of other sites, too.
     """
 
     async def tell(headers: Headers) -> Identity:
@@ -62,6 +63,7 @@ async def _logged_in(request: HttpRequest) -> str | None:
             )
             raise RefusedError(503, why, inside=migrate) from None
         finally:
-            # Not at the end of the request, as Django does: an answer may take minutes.
+            # Closed here, and not at the end of the request as Django does: an answer may take
+            # minutes.
             await sync_to_async(connections.close_all)()
     return owner_of(user) if user.is_authenticated else None

@@ -1,4 +1,4 @@
-"""The answers of the endpoints, as Django sends them."""
+"""Conversion of the kit's replies into Django's responses."""
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -7,6 +7,6 @@ from kit.http.request_handling import Reply
 
 
 def response_of(reply: Reply) -> HttpResponseBase:
-    """Return a reply, all at once or piece by piece."""
+    """Return the Django response for a reply, which streams if the reply has chunks."""
     kind = HttpResponse if isinstance(reply.body, bytes) else StreamingHttpResponse
     return kind(reply.body, reply.media_type, reply.status, headers=reply.headers)

@@ -1,4 +1,4 @@
-"""Django's settings. Those that differ between machines come from app.settings."""
+"""Django's settings. Values that differ between machines come from `app.site.environment`."""
 
 import hmac
 from datetime import timedelta
@@ -18,7 +18,7 @@ ALLOWED_HOSTS = environment.allowed_hosts
 
 
 def _secret_key(secret: SecretStr) -> str:
-    # Never the secret itself: what one of them signs, the other must not believe.
+    # A derived key, so that signatures of Django are not valid for the chat, and vice versa.
     key = secret.get_secret_value().encode()
     return hmac.digest(key, b"Django's SECRET_KEY", "sha256").hex()
 
@@ -79,7 +79,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# A name is locked for the address that fails, and for no other: else a stranger could lock anybody.
+# A user name is locked only for the failing address. Otherwise a stranger could lock out anybody.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLED = environment.login_failures > 0
 AXES_FAILURE_LIMIT = environment.login_failures
@@ -95,12 +95,13 @@ LOGOUT_REDIRECT_URL = "login"
 
 SESSION_COOKIE_DOMAIN = environment.session_cookie_domain
 if in_production and not SESSION_COOKIE_DOMAIN:
-    # Browsers take it from this very host only: no other site of the domain can plant a session.
+    # Browsers accept such a cookie only from this host, so no other site of the domain can set a
+    # session.
     SESSION_COOKIE_NAME = "__Host-sessionid"
 CSRF_TRUSTED_ORIGINS = environment.csrf_trusted_origins
 SESSION_COOKIE_SECURE = in_production
 CSRF_COOKIE_SECURE = in_production
-# TLS, and what browsers should know of it, is a matter of the proxy in front.
+# The proxy in front handles TLS, HSTS and the redirect to HTTPS.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 
 STATIC_URL = "/static/"  # app.main serves them
@@ -109,4 +110,4 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-LOGGING_CONFIG = None  # app.request_log has configured it
+LOGGING_CONFIG = None  # kit.http.request_log configures logging

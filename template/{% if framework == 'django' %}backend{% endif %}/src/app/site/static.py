@@ -1,4 +1,4 @@
-"""Where the files are that pages of Django's need."""
+"""The static files of Django's pages."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from django.contrib.staticfiles.finders import AppDirectoriesFinder, FileSystemF
 
 
 def static_folders() -> Iterator[str]:
-    """Return the folders, straight from the packages: nobody needs to run collectstatic."""
+    """Return the folders in the installed packages, so that collectstatic is not needed."""
     for finder in (FileSystemFinder(), AppDirectoriesFinder()):
         for storage in finder.storages.values():
             yield storage.path("")

@@ -1,4 +1,4 @@
-"""What a login is answered that is refused, since too many before it failed."""
+"""The response to a login after too many failed logins."""
 
 import math
 
@@ -17,7 +17,7 @@ from kit.http.request_handling import refusal
 
 
 def locked_out(request: HttpRequest, *_: object) -> HttpResponseBase:
-    """Say that this address has to wait before it tries this name again, and how long."""
+    """Return a 429 response that says how long this address must wait for this user name."""
     seconds = _seconds_left(request)
     minutes = math.ceil(seconds / 60)
     wait = "a minute" if minutes == 1 else f"{minutes} minutes"

@@ -1,4 +1,4 @@
-"""Which view answers at which address."""
+"""The URLs of the views."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView

@@ -1,4 +1,4 @@
-"""What the page's server asks for. The answers are the same with every framework."""
+"""The views that the page's server calls. They are the same in every framework."""
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import JsonResponse
@@ -17,8 +17,8 @@ from kit.backend import Backend, check_health
 
 backend = Backend(assistant, identify, title_of)
 
-# These views need no token against forged requests: without the page's signed token in the header
-# Authorization, which no other site can send, nobody is believed (app.site.owners).
+# These views need no CSRF token: they require the page's signed token in the Authorization header,
+# which no other site can send. See `app.site.owners`.
 
 
 @csrf_exempt
@@ -32,7 +32,7 @@ async def chatkit(request: ASGIRequest) -> HttpResponseBase:
 @csrf_exempt
 @require_POST
 async def upload(request: ASGIRequest) -> HttpResponseBase:
-    """Take a file."""
+    """Store an uploaded file."""
     headers, who = FirstHeaders(request), user_or_guest(request)
     return response_of(await backend.upload(headers, body_of(request), who))
 
@@ -40,7 +40,7 @@ async def upload(request: ASGIRequest) -> HttpResponseBase:
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 async def attachment(request: ASGIRequest, attachment_id: str) -> HttpResponseBase:
-    """Hand out a file to its owner, or take one that was announced before."""
+    """Send a file to its owner, or store the file of an announced attachment."""
     headers, who = FirstHeaders(request), user_or_guest(request)
     if request.method == "GET":
         return response_of(await backend.download(attachment_id, headers, who))
@@ -51,6 +51,6 @@ async def attachment(request: ASGIRequest, attachment_id: str) -> HttpResponseBa
 @csrf_exempt
 @require_GET
 async def health(_request: ASGIRequest) -> JsonResponse:
-    """Tell whether the database answers and is migrated."""
+    """Report whether the database answers and is migrated."""
     result = await check_health()
     return JsonResponse(result.body, status=result.status)

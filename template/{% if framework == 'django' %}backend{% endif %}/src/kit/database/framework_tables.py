@@ -1,4 +1,4 @@
-"""Django's tables: they lie beside those of the chat, and Django's own migrations make them."""
+"""Django's own tables in the database of the chat. Django's migrations create them."""
 
 import os
 
@@ -15,7 +15,7 @@ django.setup()
 
 
 def names() -> set[str]:
-    """Return the names of Django's tables, for Alembic to leave alone."""
+    """Return the names of Django's tables, which Alembic must not change."""
     bookkeeping = MigrationRecorder.Migration._meta.db_table
     return {bookkeeping, *connection.introspection.django_table_names(include_views=False)}
 
@@ -24,7 +24,7 @@ def missing() -> list[str]:
     """Return the migrations that the database lacks, such as `auth.0001_initial`.
 
     Raises:
-        StartupError: the database refuses.
+        StartupError: the database cannot be read.
     """
     try:
         executor = MigrationExecutor(connection)
@@ -37,10 +37,10 @@ def missing() -> list[str]:
 
 
 def migrate() -> None:
-    """Do what `manage.py migrate` does.
+    """Run `manage.py migrate`.
 
     Raises:
-        StartupError: the database refuses.
+        StartupError: the database refuses the migration.
     """
     try:
         call_command("migrate", interactive=False, verbosity=0)

@@ -1,4 +1,4 @@
-"""`manage.py runserver`, by ASGI: Django's own cannot stream."""
+"""`manage.py runserver` over ASGI, because Django's own command cannot stream."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ from kit import serve
 
 
 class Command(BaseCommand):
-    """Serves the backend alone, as `uv run serve --reload` does."""
+    """Serves only the backend, as `uv run serve --reload` does."""
 
     help = __doc__
 
