@@ -84,5 +84,5 @@ def test_a_file_is_as_large_as_it_is_counted(deployed_of: DeployedOf) -> None:
         may_end.set()
         refused = slow.result(60)
     assert refused.status_code == 400, refused.text
-    assert "uploaded already" in refused.json()["message"]
+    assert "already uploaded" in refused.json()["message"]
     assert person.download(file_id).content == b"s"

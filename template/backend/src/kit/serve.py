@@ -83,7 +83,7 @@ def _host() -> str:
     if host not in LOOPBACK and get_settings().app_env == "development":
         raise StartupError(
             f"BACKEND_HOST={host} would let other machines in, and in development the backend "
-            f"believes everybody. Set APP_ENV=production, here or in {ENV_FILE}."
+            f"accepts requests without a token. Set APP_ENV=production, here or in {ENV_FILE}."
         )
     return host
 

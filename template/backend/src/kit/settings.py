@@ -261,7 +261,7 @@ def read_settings(kind: type[S]) -> S:
         raise StartupError(
             "The settings are wrong:\n"
             + "\n".join(f"  - {problem}" for problem in problems)
-            + f"\nMend them in {ENV_FILE}, or in the environment, which wins over that file."
+            + f"\nCorrect them in {ENV_FILE}, or in the environment, which wins over that file."
         ) from None
 
 

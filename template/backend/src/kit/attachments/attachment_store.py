@@ -69,10 +69,10 @@ class AttachmentStore(BaseStore[RequestContext]):
         if input.mime_type not in allowed:
             raise RefusedError(
                 415,
-                f"Files of the type {input.mime_type} are not taken, only {', '.join(allowed)}.",
+                f"Files of the type {input.mime_type} are not accepted, only {', '.join(allowed)}.",
             )
         if input.size < 0:
-            raise RefusedError(400, "The size of a file is not below 0.")
+            raise RefusedError(400, "The size of a file cannot be negative.")
         if input.size > max_bytes():
             raise RefusedError(
                 413, f"The file is larger than {get_settings().attachment_max_mb} MB."
@@ -121,7 +121,7 @@ class AttachmentStore(BaseStore[RequestContext]):
         # Two uploads of one file at the same time would overwrite each other, and the limits would
         # count only one of them.
         if not await self.records.claim_attachment(attachment.id, size, context):
-            raise RefusedError(400, f"The file of {attachment.id} is uploaded already.")
+            raise RefusedError(400, f"The file of {attachment.id} is already uploaded.")
         try:
             received = await self._check(attachment, content, context)
             await self._room.take(size, context)
@@ -211,7 +211,7 @@ class Room:
         if most and await self._records.size_of_attachments(context) > most * MB:
             raise RefusedError(
                 429,
-                f"Your files would be larger than {most} MB together, the most that is kept here. "
+                f"Your files together would be larger than {most} MB, the maximum here. "
                 "Delete conversations with files, and try again.",
                 A_WHILE,
             )

@@ -151,8 +151,8 @@ class ImageChecks:
                 logger.warning("An image was not checked to its end: status %s", status)
                 raise RefusedError(
                     422,
-                    "The image takes too much time or memory to be opened. Save it anew as an "
-                    "ordinary JPEG or PNG, and send that.",
+                    "The image takes too much time or memory to open. Save it again as an "
+                    "ordinary JPEG or PNG, and send that file.",
                 )
 
 

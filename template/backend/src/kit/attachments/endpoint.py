@@ -64,7 +64,7 @@ async def upload_announced(
     async def work(context: RequestContext) -> Reply:
         attachment = await store.records.load_attachment(attachment_id, context)
         if attachment.upload_descriptor is None:
-            raise RefusedError(400, f"The file of {attachment_id} is there already.")
+            raise RefusedError(400, f"The file of {attachment_id} is already uploaded.")
         await count_upload(context)
         async with received_file(headers, body) as file:
             return _record(await store.receive(attachment, file.content, context))

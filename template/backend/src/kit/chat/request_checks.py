@@ -119,12 +119,12 @@ async def check_request(
             case ThreadsRetryAfterItemReq(params=retry):
                 item = await store.load_item(thread_id, retry.item_id, context)
                 if not isinstance(item, UserMessageItem):
-                    raise RefusedError(400, f"Item {item.id} is no message of a person.")
+                    raise RefusedError(400, f"Item {item.id} is not a person's message.")
             case ThreadsCustomActionReq(params=action) | ThreadsSyncCustomActionReq(params=action):
                 if action.item_id is not None:
                     item = await store.load_item(thread_id, action.item_id, context)
                     if not isinstance(item, WidgetItem):
-                        raise RefusedError(400, f"Item {item.id} is no widget.")
+                        raise RefusedError(400, f"Item {item.id} is not a widget.")
         return thread
     return None
 
@@ -160,7 +160,8 @@ def _check_audio(request: InputTranscribeReq) -> None:
     if audio.media_type not in AUDIO_TYPES:
         raise RefusedError(
             415,
-            f"Speech of the type {audio.media_type} is not taken, only {', '.join(AUDIO_TYPES)}.",
+            f"Speech of the type {audio.media_type} is not accepted, only "
+            f"{', '.join(AUDIO_TYPES)}.",
         )
 
 
@@ -210,13 +211,13 @@ def check_json(body: bytes) -> None:
     if len(text) > MAX_TEXT_BYTES:
         raise too_much_text()
     if _TOO_MANY_PARTS.match(text):
-        message = f"That is JSON of more than {MAX_PARTS} brackets, commas and strings."
+        message = f"The JSON has more than {MAX_PARTS} brackets, commas and strings."
         raise RefusedError(413, message)
 
 
 def too_much_text() -> RefusedError:
     """Return the error for a body that is too large without recorded speech."""
-    return RefusedError(413, f"That is larger than {MAX_TEXT_BYTES // 1024} KB of text.")
+    return RefusedError(413, f"The JSON is larger than {MAX_TEXT_BYTES // 1024} KB.")
 
 
 def _without_speech(body: bytes) -> bytes:

@@ -183,7 +183,7 @@ def _attachments_url(identity: Identity, headers: Headers) -> str:
     # The request did not come through the page's server, but from `curl` or an app, for example.
     host = headers.get("host") or "127.0.0.1:8000"
     if not HOST.fullmatch(host):
-        raise RefusedError(400, "The Host header is no name of a host.")
+        raise RefusedError(400, "The Host header is not a valid host name.")
     # Each proxy appends its value. The first value is that of the proxy next to the browser.
     forwarded = (headers.get("x-forwarded-proto") or "").partition(",")[0].strip()
     scheme = "https" if forwarded == "https" else "http"
@@ -243,5 +243,5 @@ async def limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes
         size += len(chunk)
         if size > limit:
             megabytes = limit / 1024 / 1024
-            raise RefusedError(413, f"That is larger than {megabytes:.0f} MB, the most taken here.")
+            raise RefusedError(413, f"The body is larger than {megabytes:.0f} MB, the maximum.")
         yield chunk

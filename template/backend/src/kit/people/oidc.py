@@ -91,8 +91,8 @@ def _owner_of(token: str) -> str:
     ) as error:
         raise RefusedError(
             503,
-            "Nobody can sign in now: the login does not answer.",
-            inside=f"The keys of {settings.oidc_issuer} cannot be had: {error!r}",
+            "Nobody can sign in at the moment: the login provider does not answer.",
+            inside=f"The keys of {settings.oidc_issuer} cannot be fetched: {error!r}",
         ) from None
     except jwt.PyJWTError as error:
         message = "Not signed in: the token is refused."
@@ -100,7 +100,7 @@ def _owner_of(token: str) -> str:
     subject = claims["sub"]
     if not subject or len(subject) > MAX_SUBJECT:
         message = (
-            f"Not signed in: the token names nobody, or in more than {MAX_SUBJECT} characters."
+            f"Not signed in: the token's subject is empty or longer than {MAX_SUBJECT} characters."
         )
         raise RefusedError(401, message)
     return f"oidc:{subject}"

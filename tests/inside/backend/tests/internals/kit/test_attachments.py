@@ -659,7 +659,7 @@ def test_a_file_is_uploaded_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
         announced = await announced_file(server, owner)
 
         async def refuse_another() -> None:
-            with pytest.raises(RefusedError, match="uploaded already"):
+            with pytest.raises(RefusedError, match="already uploaded"):
                 await server.files.receive(announced, io.BytesIO(b"x" * 9999), owner)
 
         async def save_slowly(attachment_id: str, content: BinaryIO) -> None:

@@ -275,5 +275,5 @@ def test_a_login_that_does_not_answer_is_said(database: URL, tmp_path: Path) -> 
     with run_server(database, tmp_path / "log", **settings) as server:
         response = server.chat(token).post("threads.list")
     assert response.status_code == 503
-    assert "the login does not answer" in response.json()["message"]
+    assert "the login provider does not answer" in response.json()["message"]
     assert token not in (tmp_path / "log").read_text()

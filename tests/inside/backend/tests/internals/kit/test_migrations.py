@@ -145,7 +145,7 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
 def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with run_server(empty, log, APP_ENV="production"):
-        wait_until(lambda: "could not be removed" in log.read_text())
+        wait_until(lambda: "retention sweep failed" in log.read_text())
     said = log.read_text()
     assert "The retention sweep failed. The database is not migrated." in said
     assert "in production `uv run --no-dev alembic upgrade head`" in said
