@@ -153,7 +153,7 @@ def test_documents_name_files_that_are_there(project_of: Installed, variant: Var
         assert not [name for name in named if not (project / name).exists()], document
 
 
-FILES = 215
+FILES = 160
 SOURCE_FILES = 15
 
 
@@ -171,7 +171,7 @@ def test_a_project_has_three_rooms(project_of: Installed) -> None:
     assert len(names) <= FILES
     sources = Counter(str(Path(name).parent) for name in names if "/src/" in name)
     assert max(sources.values()) <= SOURCE_FILES
-    readmes = ("backend/src/app", "backend/src/kit", "frontend/src", "frontend/src/kit", "tools")
+    readmes = ("backend/src/app", "backend/src/kit", "frontend/src", "tools")
     assert {f"{room}/README.md" for room in readmes} <= set(names)
 
 

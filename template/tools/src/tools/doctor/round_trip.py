@@ -242,7 +242,7 @@ def times() -> Finding:
                 f"the time of a message is sent as {moment}, and it is "
                 f"{datetime.now(UTC).isoformat(timespec='seconds')}",
                 tried="created_at in items.list",
-                source="backend/src/kit/chat/turns.py",
+                source="backend/src/kit/chat/chatkit_server.py",
                 command=STORE,
                 slug="created-at-shifts",
             )
