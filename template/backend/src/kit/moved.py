@@ -41,7 +41,7 @@ MOVED = {
     "app.dictation": "kit.llm",
     "app.disclosure": "kit.disclosure",
     "app.embedded_postgres": "kit.database.postgresql",
-    "app.endpoint": "kit.chat.endpoint",
+    "app.endpoint": "kit.backend",
     "app.env_files": "kit.env_files",
     "app.env_lines": "kit.env_files",
     "app.errors": "kit.errors",

@@ -8,7 +8,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from kit.attachments.attachment_store import max_bytes
 from kit.attachments.endpoint import FORM_BYTES
-from kit.chat.endpoint import MAX_BODY_BYTES
+from kit.backend import MAX_BODY_BYTES
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]

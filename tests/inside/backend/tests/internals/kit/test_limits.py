@@ -18,7 +18,7 @@ from contract.test_people import GUESTS, MB, announce, assert_refused, guest
 from sqlalchemy.engine import URL
 
 from internals.conftest import Run, new_server
-from kit.chat.endpoint import answer
+from kit.backend import answer
 from kit.people.identity import Headers, Identity
 
 SECRET = "j8Zr2LqWn5Xv9Tb3Yc6Hd1Kf4Mg7Ps0A"
