@@ -111,10 +111,9 @@ def _steps(node: Node | None) -> Iterator[Step]:
         # Next checks the types of all files as it builds, those of the tests too. It builds beside
         # what `uv run dev` makes, which is in a folder of its own.
         yield Step(BUILD, npx("next/dist/bin/next", "build"), FRONTEND)
-    # By file: what the tests of one share, such as a server, is started once. The other half of the
-    # cores is for the page's tests; a single process of pytest needs no xdist.
-    processes = CORES // 2 if CORES > 3 else 0
-    pytest = ["pytest", "-rs", f"--numprocesses={processes}", "--dist=loadfile"]
+    # By file: what the tests of one file share, such as a server, starts once. Two processes on two
+    # cores, too: half of the time the tests wait.
+    pytest = ["pytest", "-rs", f"--numprocesses={max(2, CORES // 2)}", "--dist=loadfile"]
     through_the_page = node and os.environ.get("THROUGH_THE_PAGE")
     yield Step(
         "backend: tests", [*python, *pytest], BACKEND, needs=BUILD if through_the_page else ""
