@@ -22,7 +22,7 @@ CORES = os.cpu_count() or 2
 AT_ONCE = max(2, CORES // 2)
 """How many steps run at the same time."""
 
-BUILD = "frontend: build and types"
+BUILD = "frontend: build"
 STYLES = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
 
 
@@ -108,8 +108,7 @@ def _steps(node: Node | None) -> Iterator[Step]:
     yield Step("backend: imports", [str(Path(sys.executable).with_name("lint-imports"))], BACKEND)
     if node:
         yield Step("frontend: lint", npx("@biomejs/biome/bin/biome", "check"), FRONTEND)
-        # Next checks the types of all files as it builds, those of the tests too. It builds beside
-        # what `uv run dev` makes, which is in a folder of its own.
+        # Next builds beside what `uv run dev` makes, which is in a folder of its own.
         yield Step(BUILD, npx("next/dist/bin/next", "build"), FRONTEND)
     # By file: what the tests of one file share, such as a server, starts once. Two processes on two
     # cores, too: half of the time the tests wait.
@@ -122,6 +121,9 @@ def _steps(node: Node | None) -> Iterator[Step]:
         page = npx("@playwright/test/cli.js", "test")
         yield Step("frontend: page in a browser", page, FRONTEND, needs=BUILD)
         yield Step("frontend: tests", npx("vitest/vitest.mjs", "run"), FRONTEND, needs=BUILD)
+        # The build derives the types of the routes. It checks types too, but not those of tests.
+        types = npx("typescript/bin/tsc", "--noEmit")
+        yield Step("frontend: types", types, FRONTEND, needs=BUILD)
     yield Step("backend: types", [*python, "mypy"], BACKEND)
 
 

@@ -52,8 +52,11 @@ async def sweep(store: ChatKitStore, before: datetime) -> None:
 async def forget_guests(store: ChatKitStore, since: datetime) -> None:
     """Remove the conversations of guests that have no item since `since`, and their files."""
     for thread_id, owner in await store.list_idle_threads(GUEST, since):
-        for attachment_id in await store.remove_thread(thread_id, RequestContext(owner), since):
-            await remove(store, attachment_id)
+        try:
+            for attachment_id in await store.remove_thread(thread_id, RequestContext(owner), since):
+                await remove(store, attachment_id)
+        except Exception:  # such as a table of yours that refers to it; the next sweep tries again
+            logger.exception("The conversation %s of a guest could not be removed", thread_id)
 
 
 async def remove(store: ChatKitStore, attachment_id: str) -> None:

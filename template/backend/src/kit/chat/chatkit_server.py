@@ -72,6 +72,9 @@ TitleOf = Callable[[UserMessageItem], str | Awaitable[str]]
 
 Dated = TypeVar("Dated", bound=BaseModel)
 
+TITLE_SECONDS = 30.0
+"""How long a title may take. The stream of the answer stays open for it."""
+
 DELETED = "This conversation was deleted while it was answered."
 
 
@@ -198,7 +201,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         self._assistant = assistant
         self._transcribe = transcribe
         self._title_of = title_of
-        self._naming = set[asyncio.Task[ThreadMetadata | None]]()
+        self._naming = set[asyncio.Task[bool]]()
 
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
@@ -372,12 +375,18 @@ class ChatKitServer(BaseServer[RequestContext]):
                 thread, context, lambda: self.respond(thread, message, context)
             ):
                 yield event
-            if naming and (named := await asyncio.shield(naming)):
+        if naming is None:
+            return
+        is_named: bool = await asyncio.shield(naming)
+        if is_named:
+            # As it is now: the assistant or the person may have changed it since it has its title.
+            with suppress(NotFoundError):  # it was deleted
+                named = await self.store.load_thread(thread.id, context)
                 yield ThreadUpdatedEvent(thread=self._to_thread_response(named))
 
     def _start_naming(
         self, thread: ThreadMetadata, title: Awaitable[str], context: RequestContext
-    ) -> asyncio.Task[ThreadMetadata | None]:
+    ) -> asyncio.Task[bool]:
         """Wait for a title in a separate task, which continues when the answer is stopped."""
         naming = asyncio.create_task(self._name(thread, title, context))
         self._naming.add(naming)
@@ -386,23 +395,24 @@ class ChatKitServer(BaseServer[RequestContext]):
 
     async def _name(
         self, thread: ThreadMetadata, title: Awaitable[str], context: RequestContext
-    ) -> ThreadMetadata | None:
-        """Set the title of a thread and return the stored thread; None if that fails."""
-        then = RequestContext(context.owner, context.request_id)
+    ) -> bool:
+        """Set the title of a thread, and return whether it has one."""
+        # What the turn has loaded stays the turn's: this is another request to the store.
+        own_context = RequestContext(context.owner)
         try:
-            words = await title
-            named = await self.store.load_thread(thread.id, then)
+            async with asyncio.timeout(TITLE_SECONDS):
+                words = await title
+            named = await self.store.load_thread(thread.id, own_context)
             if named.title is None:  # a title that the person set meanwhile is kept
                 named.title = words
-                await self.store.save_thread(named, then)
-            return named
+                await self.store.save_thread(named, own_context)
+            return True
         except NotFoundError:  # the thread was deleted
-            return None
+            return False
         except Exception as error:
-            explain_failure(
-                error, context.request_id
-            )  # for the log only: the answer itself did not fail
-            return None
+            # Not `explain_failure`, which marks the request as failed: the answer did not fail.
+            logger.error("The title of a conversation could not be made", exc_info=error)
+            return False
 
     async def _continue_thread(
         self, thread_id: str, request: StreamingReq, context: RequestContext

@@ -261,7 +261,7 @@ class ChatKitStore(Store[RequestContext]):
         table, items = tables.Conversation, tables.Message
         newer = select(items.id).where(items.conversation_id == table.id, items.created_at >= since)
         query = select(table.id, table.owner).where(
-            table.owner.startswith(owners, autoescape=True),
+            func.substr(table.owner, 1, len(owners)) == owners,
             table.created_at < since,
             ~newer.exists(),
         )

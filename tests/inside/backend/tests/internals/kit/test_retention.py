@@ -1,5 +1,6 @@
 """What guests wrote long ago is forgotten, where GUEST_HISTORY_DAYS says so."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,7 +61,31 @@ def test_a_conversation_that_goes_on_just_then_is_kept(run: Run) -> None:
     run(work())
 
 
-@pytest.mark.parametrize("owner", ["guest_%", "guestX"])
+def test_a_conversation_that_cannot_be_removed_does_not_keep_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class StumblingStore(ChatKitStore):
+        stumbled = False
+
+        async def remove_thread(
+            self, thread_id: str, context: RequestContext, idle_since: datetime | None = None
+        ) -> Sequence[str]:
+            if not self.stumbled:
+                self.stumbled = True
+                raise RuntimeError("Something of the owner's refers to it.")
+            return await super().remove_thread(thread_id, context, idle_since)
+
+    async def work() -> None:
+        guest, since = RequestContext("guest_3"), datetime.now(UTC) - timedelta(days=30)
+        ids = [await begin(guest, 40), await begin(guest, 40)]
+        await forget_guests(StumblingStore(), since)
+        assert [await is_kept(thread_id, guest) for thread_id in ids].count(True) == 1
+        assert "could not be removed" in caplog.text
+
+    run(work())
+
+
+@pytest.mark.parametrize("owner", ["guest_%", "guestX", "Guest_Ada"])
 def test_a_name_is_taken_as_it_is(run: Run, owner: str) -> None:
     async def work() -> None:
         since = datetime.now(UTC) - timedelta(days=30)

@@ -45,10 +45,10 @@ class Talk:
 
     async def ask(self, kind: str, **params: Any) -> Any:
         request = parse_request(json.dumps({"type": kind, "params": params}))
-        return await self.server.handle(request, RequestContext(self.owner.owner))
+        return await self.server.handle(request, RequestContext(self.owner.owner, kind))
 
-    async def begin(self) -> StreamingResult:
-        result = await self.ask("threads.create", input=message("notice"))
+    async def begin(self, words: str = "notice") -> StreamingResult:
+        result = await self.ask("threads.create", input=message(words))
         assert isinstance(result, StreamingResult)
         return result
 
@@ -107,6 +107,22 @@ def test_a_persons_title_stays(run: Run) -> None:
         model.may.set()
         events = [event async for chunk in chunks for event in events_in(chunk)]
         assert events[-1]["thread"]["title"] == await talk.title() == "Mine"
+
+    run(work())
+
+
+def test_what_the_assistant_changes_meanwhile_is_kept(run: Run) -> None:
+    """It locks the conversation, which has its title already."""
+
+    async def work() -> None:
+        model = Model()
+        model.may.set()
+        talk = Talk("somebody-locked-out", model.title_of)
+        chunks = b"".join([chunk async for chunk in await talk.begin("lock")])
+        shown = events_in(chunks)[-1]["thread"]
+        [stored] = (await ChatKitStore().load_threads(9, None, "desc", talk.owner)).data
+        assert (shown["title"], shown["status"]["type"]) == ("On a lock", "locked")
+        assert (stored.title, stored.status.type) == ("On a lock", "locked")
 
     run(work())
 

@@ -9,11 +9,11 @@ from kit import serve
 
 
 class Command(BaseCommand):
-    """Serves only the backend, as `uv run serve --reload` does."""
+    """Serves only the backend, as `uv run serve` does."""
 
     help = __doc__
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Serve until stopped."""
-        sys.argv = ["serve", "--reload"]
+        sys.argv = ["serve"]
         serve.main()
