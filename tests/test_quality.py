@@ -35,6 +35,7 @@ CONVERSATIONS = "contract/test_conversations.py"
 OF_VARIANTS = {
     CONVERSATIONS,
     "contract/test_files.py",
+    "contract/test_requests.py",
     "internals/kit/test_attachments.py",
     "internals/kit/test_errors.py",
     "internals/kit/test_requests.py",
@@ -60,6 +61,7 @@ OF_DATABASES = {
     "internals/kit/test_database.py",
     "internals/kit/test_database_url.py",
     "internals/kit/test_migrations.py",
+    "internals/kit/test_retention.py",
     "internals/kit/test_store.py",
     "internals/tools/test_copy_database.py",
     "internals/tools/test_doctor_database.py",
@@ -81,6 +83,7 @@ OF_NEITHER = {
     "internals/kit/test_sdk_bodies.py",
     "internals/kit/test_serve.py",
     "internals/kit/test_settings.py",
+    "internals/kit/test_titles.py",
     "internals/kit/test_versions.py",
     "internals/tools/test_dev_running.py",
     "internals/tools/test_dev_start.py",

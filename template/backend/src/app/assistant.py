@@ -1,7 +1,7 @@
 """Your assistant: this file is yours to change.
 
-It defines the instructions, the tools, and the answers to messages and to actions of widgets.
-While no model is configured in backend/.env.local, the demo assistant answers instead.
+Here is what it is told, what it can do, and what happens when somebody uses one of its widgets.
+While backend/.env.local has no OPENAI_API_KEY, the demo assistant answers.
 """
 
 from collections.abc import AsyncIterator
@@ -18,14 +18,14 @@ from kit import ChatContext, Turn, get_settings, run_agent
 
 @function_tool
 def get_server_time() -> str:
-    """Return the date and the time at the server's location."""
+    """Return the date and the time where the server is."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 @function_tool
 async def get_browser_time(wrapper: RunContextWrapper[ChatContext]) -> str:
-    """Ask the person's browser for the date and the time at the person's location."""
-    # frontend/src/components/chat/client-tools.ts runs it in the browser.
+    """Ask the person's browser for the date and the time where they are."""
+    # Runs in the browser: frontend/src/components/chat/client-tools.ts
     wrapper.context.client_tool_call = ClientToolCall(name="get_browser_time", arguments={})
     return "The browser has been asked."
 
@@ -35,13 +35,13 @@ agent = Agent[ChatContext](
     instructions="You are a helpful assistant. Answer briefly, in the language of the question.",
     model=get_settings().openai_model,
     tools=[get_server_time, get_browser_time],
-    # A tool in the browser ends the turn. Its output starts the next turn.
+    # What runs in the browser ends the turn; its answer begins the next one.
     tool_use_behavior=StopAtTools(stop_at_tool_names=["get_browser_time"]),
 )
 
 
 async def respond(turn: Turn) -> AsyncIterator[ThreadStreamEvent]:
-    """Answer a message, the output of a client tool, or a form."""
+    """Answer what the conversation says last."""
     async for event in run_agent(agent, turn):
         yield event
 
@@ -49,6 +49,6 @@ async def respond(turn: Turn) -> AsyncIterator[ThreadStreamEvent]:
 async def act(
     turn: Turn, action: Action[str, Any], widget: WidgetItem | None
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Answer an action of a widget: the agent gets it as a note, and answers."""
+    """Answer what a person did in a widget. Here: the agent is told, and answers."""
     async for event in run_agent(agent, turn, note=f"The person used a widget: {action!r}"):
         yield event

@@ -1,4 +1,4 @@
-"""The sender of a request: this file is yours to change, for your own login (docs/login.md)."""
+"""Who is asking: this file is yours to change, for a login of your own (docs/login.md)."""
 
 from kit.errors import RefusedError
 from kit.people import oidc
@@ -14,18 +14,18 @@ from kit.settings import get_settings
 
 
 async def identify(headers: Headers) -> Identity:
-    """Return the sender of a request. Add your own login here.
+    """Return who sends a request: the place to plug in a login of your own.
 
-    The page's server sends a signed token that names the person and is valid for a minute. If
-    OIDC_ISSUER is set, a token of that provider is accepted, too. In development, the owner of a
-    request without a token, such as one from `curl`, is "local".
+    The page's server signs a token that says so, with a life of a minute. Where OIDC_ISSUER is set,
+    a token of that provider is believed too. In development a request without a token, such as a
+    bare `curl`, is the owner "local".
 
     Args:
-        headers: the headers of the request.
+        headers: those of the request.
 
     Raises:
-        RefusedError: the token is missing or not valid (401); or, in development, another site may
-            have made a browser send the request without a token (403).
+        RefusedError: there is no token, or it is not a valid one (401); or it needs one, since it
+            may be another site that makes a browser send it (403).
     """
     settings = get_settings()
     authorization = headers.get("authorization")
