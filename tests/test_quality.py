@@ -170,7 +170,7 @@ def test_check_is_all_of_them(built: Installed) -> None:
     printed = result.stdout + result.stderr
     assert result.returncode == 0, printed
     summary = printed.split("== Summary")[1]
-    assert summary.count("passed") == 9, printed
+    assert summary.count("passed") == 10, printed
     assert "FAILED" not in summary
     assert set(project.git_status()) <= {"?? uv.lock"}
 
