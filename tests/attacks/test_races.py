@@ -78,7 +78,7 @@ def test_a_file_is_as_large_as_it_is_counted(deployed_of: DeployedOf) -> None:
     with ThreadPoolExecutor(1) as another_tab:
         slow = another_tab.submit(httpx2.post, url, content=large(), headers=headers, verify=TLS)
         assert begun.wait(60)
-        small = httpx2.post(url, content=form % b"s", headers=headers, verify=TLS)
+        small = httpx2.post(url, content=form % b"s", headers=headers, timeout=30, verify=TLS)
         assert small.status_code == 200, small.text
         person.post("threads.create", input=message("notice", attachments=[file_id]))
         may_end.set()

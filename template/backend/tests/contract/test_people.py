@@ -218,7 +218,9 @@ def test_the_log_has_nothing_that_people_write(strict: Server, log: Path) -> Non
     person.post("threads.create", input={"content": "rhubarb"})
     person.upload("rhubarb.txt", b"rhubarb", "text/plain")
     person.upload("rhubarb.png", b"rhubarb", "image/png")
-    httpx2.post(person.url, content=b"rhubarb", headers={"content-type": "application/json"})
+    httpx2.post(
+        person.url, content=b"rhubarb", headers={"content-type": "application/json"}, timeout=30
+    )
     text = log.read_text()
     assert "rhubarb" not in text
     assert person.headers["Authorization"].split()[1] not in text

@@ -79,7 +79,7 @@ def test_not_found_is_500(chat: Chat, kind: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"{}", b'{"type": "x"}', b"\xff"])
 def test_wrong_request_field(chat: Chat, body: bytes) -> None:
     headers = {**chat.headers, "content-type": "application/json"}
-    response = httpx2.post(chat.url, content=body, headers=headers)
+    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30)
     assert response.status_code == 400
     assert '{"type": "threads.list", "params": {}}' in response.json()["message"]
 
@@ -88,7 +88,7 @@ def test_what_is_not_json_is_refused(chat: Chat) -> None:
     """A form of another site's page would be sent with the person's cookies."""
     body = '{"type": "threads.list", "params": {}}'
     headers = {**chat.headers, "content-type": "text/plain"}
-    response = httpx2.post(chat.url, content=body, headers=headers)
+    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30)
     assert response.status_code == 415
     assert "application/json" in response.json()["message"]
 
@@ -269,7 +269,7 @@ def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:
     nowhere = database_url().set(database=str(tmp_path / "secret-place" / "chat.db"))
     log = tmp_path / "log"
     with run_server(nowhere, log, APP_ENV="production", **SECRET) as server:
-        health = httpx2.get(f"{server.address}/health")
+        health = httpx2.get(f"{server.address}/health", timeout=30)
     assert health.status_code == 503
     assert health.json()["message"] == "The database does not answer."
     assert "The database does not answer. It says: " in log.read_text()

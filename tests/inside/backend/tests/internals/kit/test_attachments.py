@@ -118,7 +118,9 @@ def test_a_type_that_the_browser_does_not_know_is_told_by_the_name(chat: Chat) -
 def test_a_form_that_is_none_is_refused(
     chat: Chat, headers: dict[str, str], content: bytes, status: int
 ) -> None:
-    response = httpx2.post(chat.file_url(), content=content, headers={**chat.headers, **headers})
+    response = httpx2.post(
+        chat.file_url(), content=content, headers={**chat.headers, **headers}, timeout=30
+    )
     assert response.status_code == status
     assert response.json()["message"]
 
@@ -141,11 +143,13 @@ SLOW_FORMS = {
 def test_a_form_that_takes_long_to_read_is_refused(chat: Chat, form: bytes) -> None:
     """Slug: one-request-blocks-all. Each took seconds at the size that a file may have."""
     headers = {**chat.headers, "content-type": "multipart/form-data; boundary=x"}
-    response = httpx2.post(chat.file_url(), content=form, headers=headers)
+    response = httpx2.post(chat.file_url(), content=form, headers=headers, timeout=30)
     assert response.status_code == 413
     assert "The form has more than" in response.json()["message"]
     whole = FIELD + b"1\r\n" + PART + b"text\r\n--x--\r\n"
-    assert httpx2.post(chat.file_url(), content=whole, headers=headers).status_code == 200
+    assert (
+        httpx2.post(chat.file_url(), content=whole, headers=headers, timeout=30).status_code == 200
+    )
 
 
 def test_names_cannot_lead_out_of_the_folder(chat: Chat) -> None:
