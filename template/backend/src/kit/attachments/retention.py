@@ -53,10 +53,21 @@ async def forget_guests(store: ChatKitStore, since: datetime) -> None:
     """Remove the conversations of guests that have no item since `since`, and their files."""
     for thread_id, owner in await store.list_idle_threads(GUEST, since):
         try:
-            for attachment_id in await store.remove_thread(thread_id, RequestContext(owner), since):
-                await remove(store, attachment_id)
+            await remove_conversation(store, thread_id, RequestContext(owner), since)
         except Exception:  # such as a table of yours that refers to it; the next sweep tries again
             logger.exception("The conversation %s of a guest could not be removed", thread_id)
+
+
+async def remove_conversation(
+    store: ChatKitStore,
+    thread_id: str,
+    context: RequestContext,
+    idle_since: datetime | None = None,
+) -> None:
+    """Remove a conversation with its files; see `ChatKitStore.remove_thread` for the arguments."""
+    # After a crash, files that are still here belong to no thread: the sweep removes them.
+    for attachment_id in await store.remove_thread(thread_id, context, idle_since):
+        await remove(store, attachment_id)
 
 
 async def remove(store: ChatKitStore, attachment_id: str) -> None:

@@ -48,7 +48,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from kit.attachments.attachment_store import AttachmentStore
-from kit.attachments.retention import remove
+from kit.attachments.retention import remove_conversation
 from kit.chat.request_checks import audio_of, check_request, parse_request
 from kit.chat.turns import (
     Assistant,
@@ -307,9 +307,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         return await self._transcribe(audio_input)
 
     async def _delete_thread(self, request: ThreadsDeleteReq, context: RequestContext) -> bytes:
-        # After a crash, files that are still here belong to no thread: the sweep removes them.
-        for attachment_id in await self.store.remove_thread(request.params.thread_id, context):
-            await remove(self.store, attachment_id)
+        await remove_conversation(self.store, request.params.thread_id, context)
         return b"{}"
 
     async def _stream(
