@@ -21,7 +21,7 @@ from support.variants import DEFAULT
 from bench.report import Figure, conclude
 from bench.serving import answers
 
-LIMIT = 1.5
+LIMIT = 1.3
 ROUNDS = 3
 
 

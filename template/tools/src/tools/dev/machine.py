@@ -10,7 +10,8 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -190,15 +191,36 @@ def install_packages(frontend: Path, node: Node, environment: Mapping[str, str])
     Raises:
         StartupError: npm failed; its own words are on the screen.
     """
+    with installing_packages(frontend, node, environment) as anything:
+        return anything
+
+
+@contextmanager
+def installing_packages(
+    frontend: Path, node: Node, environment: Mapping[str, str]
+) -> Iterator[bool]:
+    """Do the same while the body of the `with` runs, which ends when both have ended.
+
+    An error in the body ends npm at once; the next start installs again.
+
+    Returns:
+        Whether anything has to be installed.
+
+    Raises:
+        StartupError: npm failed; its own words are on the screen.
+    """
     if are_packages_installed(frontend):
-        return False
+        yield False
+        return
     print("Installing the front end's packages (npm ci) ...", flush=True)
-    status = subprocess.run(
-        [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund"],
-        cwd=frontend,
-        env=environment,
-        check=False,
-    ).returncode
+    command = [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund"]
+    with subprocess.Popen(command, cwd=frontend, env=environment) as npm:
+        try:
+            yield True
+            status = npm.wait()
+        except BaseException:
+            npm.kill()  # else `with` waits for it
+            raise
     if status:
         raise StartupError(
             f"npm ci failed in {frontend} (exit status {status}), for the reason above. If it says "
@@ -206,7 +228,6 @@ def install_packages(frontend: Path, node: Node, environment: Mapping[str, str])
             "network failed, start again."
         )
     _stamp(frontend).write_text(_fingerprint(frontend))
-    return True
 
 
 def are_packages_installed(frontend: Path) -> bool:

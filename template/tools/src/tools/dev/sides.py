@@ -83,17 +83,17 @@ def run(family: Family) -> str:
     machine.require_free_port("FRONTEND_PORT", frontend_port)
     for sentence in complete_env_files(ROOT):
         _say(sentence)
-    machine.install_packages(FRONTEND, node, os.environ | family.mark)
+    with machine.installing_packages(FRONTEND, node, os.environ | family.mark):
+        # Slow to import, and Node is missing more often.
+        from kit.database.engine import MissingDriverError, prepare_database
+        from tools.settings import find_mismatch
 
-    # Slow to import, and Node is missing more often.
-    from kit.database.engine import MissingDriverError, prepare_database
-    from tools.settings import find_mismatch
-
-    mismatch = find_mismatch()  # before what follows writes the address into the environment
-    try:
-        _say(prepare_database())
-    except MissingDriverError as error:
-        raise StartupError(str(mismatch or error)) from None
+        mismatch = find_mismatch()  # before what follows writes the address into the environment
+        try:
+            database = prepare_database()
+        except MissingDriverError as error:
+            raise StartupError(str(mismatch or error)) from None
+    _say(database)
     if mismatch:
         _say(str(mismatch))
     environment = os.environ | family.mark | machine.polling(ROOT)

@@ -15,7 +15,7 @@ from contract.chat import wait_until
 
 from kit.errors import StartupError
 from tools.dev import sides as readiness
-from tools.dev.machine import Node, install_packages
+from tools.dev.machine import Node, install_packages, installing_packages
 from tools.dev.sides import Family
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
@@ -69,6 +69,25 @@ def test_a_failed_installation_shows_why_and_is_repeated(
             install_packages(frontend, npm, os.environ)
     assert calls(frontend) == 2
     assert "ENETUNREACH" in capfd.readouterr().err
+
+
+@posix
+def test_the_database_is_prepared_while_npm_installs(frontend: Path) -> None:
+    npm = fake_npm(frontend, "while [ ! -e prepared ]; do sleep 0.05; done")
+    with installing_packages(frontend, npm, os.environ):
+        (frontend / "prepared").touch()
+    assert not install_packages(frontend, npm, os.environ)
+
+
+@posix
+def test_a_database_that_fails_does_not_wait_for_npm(frontend: Path) -> None:
+    npm = fake_npm(frontend, "exec sleep 600")
+    with (
+        pytest.raises(StartupError, match="no such database"),
+        installing_packages(frontend, npm, os.environ),
+    ):
+        raise StartupError("no such database")
+    assert install_packages(frontend, fake_npm(frontend, "true"), os.environ)
 
 
 def test_no_process_stays_not_even_an_orphan_that_refuses() -> None:
