@@ -83,7 +83,7 @@ def run(family: Family) -> str:
     machine.require_free_port("FRONTEND_PORT", frontend_port)
     for sentence in complete_env_files(ROOT):
         _say(sentence)
-    with machine.installing_packages(FRONTEND, node, os.environ | family.mark):
+    with machine.installing_packages(FRONTEND, node, os.environ | family.mark) as installs:
         # Slow to import, and Node is missing more often.
         from kit.database.engine import MissingDriverError, prepare_database
         from tools.settings import find_mismatch
@@ -93,6 +93,8 @@ def run(family: Family) -> str:
             database = prepare_database()
         except MissingDriverError as error:
             raise StartupError(str(mismatch or error)) from None
+        if installs:
+            _compile_backend(os.environ | family.mark)
     _say(database)
     if mismatch:
         _say(str(mismatch))
@@ -117,6 +119,23 @@ def run(family: Family) -> str:
     finally:
         sides.stop(STOP_SECONDS)
     return f"{SENTENCES[stopped]}, so dev ends everything."
+
+
+def _compile_backend(environment: Mapping[str, str]) -> None:
+    """Let Python compile what the backend imports: seconds of work, and npm leaves a core idle.
+
+    What is wrong with the backend's code, the backend says when it starts.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-c", "import app.main"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=START_SECONDS,
+            check=False,
+        )
 
 
 def _ready(page: str) -> str:
