@@ -31,9 +31,9 @@ export type ServerProps = { domainKey: string; advice: Advices };
 
 type Props = ServerProps & OwnerProps;
 
-const GONE = seen("domain-key", "ChatKit started, and took itself away again.");
+const GONE = seen("domain-key", "ChatKit started, but then removed itself from the page.");
 
-const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page came, but its scripts did not start.");
+const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its scripts did not start.");
 
 /** Holds ChatKit's element, and lies over it while it loads or when something is wrong. */
 export function ChatFrame(props: Props) {
@@ -231,7 +231,7 @@ function useCause(attempt: number, ready: boolean) {
     // Also when ChatKit is ready: it says so of a frame that stayed empty.
     const onViolation = ({ blockedURI, effectiveDirective }: SecurityPolicyViolationEvent) => {
       if (!blockedURI.startsWith(CHATKIT_ORIGIN)) return;
-      const inside = `The page's content security policy (${effectiveDirective}) keeps ${blockedURI} out.`;
+      const inside = `The page's content security policy (${effectiveDirective}) blocks ${blockedURI}.`;
       report(seen("csp-blocks-chatkit", inside));
     };
     document.addEventListener("securitypolicyviolation", onViolation);
@@ -305,7 +305,7 @@ function isFatal({ name, message }: Error): boolean {
 /** What an error of ChatKit means for the person. */
 function causeOf({ name, message }: Error): Cause {
   const slug = slugOf(name, message);
-  const where = `This page is at ${window.location.origin}; domains are registered at ${DOMAIN_KEYS}.`;
+  const where = `This page is at ${window.location.origin}. Register its domain at ${DOMAIN_KEYS}.`;
   return seen(slug, `ChatKit says: ${message}${slug === "domain-key" ? ` ${where}` : ""}`);
 }
 

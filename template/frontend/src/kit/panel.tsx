@@ -49,7 +49,7 @@ export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: strin
   return (
     <main className={styles.overlay}>
       <section role="alert" className={styles.panel}>
-        <h1>This page could not be drawn</h1>
+        <h1>This page could not be displayed</h1>
         <p>{isDevelopment() ? error.message : forVisitors(error.digest)}</p>
         <p className={styles.actions}>
           <button type="button" onClick={onRetry}>

@@ -54,9 +54,9 @@ export function domainKey(): string {
 export function expectDomainKey(): void {
   if (domainKey() !== PLACEHOLDER_DOMAIN_KEY || setting("ALLOW_PLACEHOLDER_DOMAIN_KEY") === "1") return;
   throw new Error(
-    "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY is only the placeholder, with which ChatKit stays blank everywhere but on " +
+    "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY is only the placeholder. With it, ChatKit stays blank everywhere but on " +
       `localhost. Register your domain at ${DOMAIN_KEYS} and put its key into frontend/.env.local or into the ` +
-      "environment. To build for localhost all the same, or to give the key when the server starts: " +
+      "environment. To build for localhost only, or to set the key when the server starts, run " +
       "ALLOW_PLACEHOLDER_DOMAIN_KEY=1 npm run build",
   );
 }

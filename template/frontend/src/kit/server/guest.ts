@@ -189,7 +189,7 @@ const COPIED = /^(change|secret|example|default|your-)/i;
  */
 export function sharedSecret(): Uint8Array {
   const cure = isDevelopment()
-    ? "run `uv run dev` once, it fills in frontend/.env.local and backend/.env.local"
+    ? "run `uv run dev` once, which fills in frontend/.env.local and backend/.env.local"
     : `set the same ${CHARACTERS} random characters or more in the environment of both sides`;
   return keyIn(SECRET, cure);
 }

@@ -72,7 +72,7 @@ export class AtOnce {
 }
 
 function tooMuch(what: string, whose: string): Failure {
-  const message = `${what} at once, for ${whose}: wait a moment, and try again.`;
+  const message = `${what} at once for ${whose}. Wait a moment, then try again.`;
   return new Failure(message, 429, null, RETRY_AFTER_SECONDS);
 }
 
@@ -92,7 +92,10 @@ export const uploads = processWide(
 export const holding = processWide(
   "holding",
   () =>
-    new AtOnce({ person: 20 * MB, address: 100 * MB, all: 200 * MB }, "Too large messages are on their way"),
+    new AtOnce(
+      { person: 20 * MB, address: 100 * MB, all: 200 * MB },
+      "Too many large messages are on their way",
+    ),
 );
 
 /** Answers of the backend that are waited for, or that are on their way to the browser. */
@@ -191,7 +194,7 @@ async function untilNextIsDue({ owner, address }: Sender, bytes: number): Promis
 function withinPatience<T>(reading: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const giveUp = () =>
-      reject(new Failure(`Nothing more has come for ${SILENCE_MS / 1000} seconds. Try again.`, 408));
+      reject(new Failure(`Nothing more has arrived for ${SILENCE_MS / 1000} seconds. Try again.`, 408));
     const timer = setTimeout(giveUp, SILENCE_MS);
     const brokenOff = () => reject(new Failure("The request broke off before its end.", 400));
     reading.then(resolve, brokenOff).finally(() => clearTimeout(timer));

@@ -27,7 +27,7 @@ export function oidcProvider(): OidcProvider | null {
   if (!audience) {
     throw new Failure(
       "OIDC_ISSUER is set and OIDC_AUDIENCE is not: set it to what your provider writes into a token's `aud`, " +
-        "such as the client id. Without it a login to any other app would do.",
+        "such as the client id. Without it, a login to any other app would be accepted.",
     );
   }
   return {
@@ -155,7 +155,7 @@ function notToBeHad(url: URL, error: unknown): Failure {
   // The message may repeat the address.
   const reason = cause?.code ?? message.replaceAll(url.href, withoutSecrets(url));
   return new Failure(
-    `The login provider's keys are not to be had from ${withoutSecrets(url)} (${reason}). The address comes from ` +
+    `The login provider's keys cannot be fetched from ${withoutSecrets(url)} (${reason}). The address comes from ` +
       "OIDC_ISSUER, or from OIDC_JWKS_URL where that is set.",
   );
 }

@@ -146,8 +146,8 @@ function warnOfProxy(peer: Address, forwarded: Address | null = peer): void {
   if (hasWarned || forwarded?.text === peer.text) return;
   hasWarned = true;
   console.warn(
-    `${peer.text} sends an x-forwarded-for, which is not believed. If it is your proxy, set TRUSTED_PROXIES=${peer.text}: ` +
-      "until then all visitors are one address to the limits.",
+    `${peer.text} sends an x-forwarded-for, which is not trusted. If it is your proxy, set TRUSTED_PROXIES=${peer.text}. ` +
+      "Until then all visitors share the limits of one address.",
   );
 }
 

@@ -76,7 +76,7 @@ describe("one-request-blocks-all", () => {
   test("a person sends ten files at once, and the next when one has arrived", async () => {
     await fakeBackend();
     const cookie = await somebody();
-    const words = "Too many files are on their way at once, for you: wait a moment, and try again.";
+    const words = "Too many files are on their way at once for you. Wait a moment, then try again.";
     const [first, ...others] = await allButTheRefused(() => startUpload(cookie), 10, words);
     await expectTaken([await startUpload(await somebody())]);
     if (first) await expectTaken([first]);
@@ -86,7 +86,7 @@ describe("one-request-blocks-all", () => {
   test("an address sends fifty, whoever the guests are", async () => {
     await fakeBackend();
     const from = (peer: string) => asFrom(peer, async () => startUpload(await somebody()));
-    const words = "Too many files are on their way at once, for your network: wait a moment, and try again.";
+    const words = "Too many files are on their way at once for your network. Wait a moment, then try again.";
     const begun = await allButTheRefused(() => from("203.0.113.1"), 50, words);
     await expectTaken([await from("203.0.113.2"), ...begun]);
   });
@@ -122,7 +122,7 @@ describe("one-request-blocks-all", () => {
     const large = "x".repeat(10 * MB);
     const begun = [post(large, { cookie }), post(large, { cookie })];
     await vi.waitFor(() => expect(open).toHaveLength(2), { timeout: 5000 });
-    const words = "Too large messages are on their way at once, for you: wait a moment, and try again.";
+    const words = "Too many large messages are on their way at once for you. Wait a moment, then try again.";
     await expectTooMuch(await post({ type: "threads.list" }, { cookie }), words);
     for (const answer of open) answer();
     for (const answer of begun) expect((await answer).status).toBe(200);
@@ -143,7 +143,7 @@ describe("one-request-blocks-all", () => {
     const cookie = await somebody();
     const turn = () => post({ type: "threads.create" }, { cookie });
     const streams = await Promise.all(Array.from({ length: 100 }, turn));
-    const words = "Too many answers are on their way at once, for you: wait a moment, and try again.";
+    const words = "Too many answers are on their way at once for you. Wait a moment, then try again.";
     await expectTooMuch(await turn(), words);
     for (const end of open) end();
     await Promise.all(streams.map((stream) => stream.text()));
@@ -169,7 +169,7 @@ describe("one-request-blocks-all", () => {
     const first = await here();
     const files = await Promise.all(Array.from({ length: 24 }, first));
     expect(new Set(files.map(({ status }) => status))).toEqual(new Set([200]));
-    const words = "Too many downloads are on their way at once, for you: wait a moment, and try again.";
+    const words = "Too many downloads are on their way at once for you. Wait a moment, then try again.";
     await expectTooMuch(await first(), words);
     for (const count of [24, 12])
       files.push(...(await Promise.all(Array.from({ length: count }, await here()))));
@@ -196,7 +196,7 @@ describe("one-request-blocks-all", () => {
     vi.advanceTimersByTime(30_000);
     for (const answer of await Promise.all(answers)) {
       expect(answer.status).toBe(408);
-      expect(await messageOf(answer)).toBe("Nothing more has come for 30 seconds. Try again.");
+      expect(await messageOf(answer)).toBe("Nothing more has arrived for 30 seconds. Try again.");
     }
   });
 

@@ -16,8 +16,8 @@ function addressOf(peer: string, forwarded?: string, trusted = ""): string | nul
 test("a proxy that nobody trusts is named in the log, once, with what to set", () => {
   for (const peer of ["10.0.0.1", "10.0.0.2"]) addressOf(peer, "203.0.113.7");
   expect(vi.mocked(console.warn).mock.calls.flat()).toEqual([
-    "10.0.0.1 sends an x-forwarded-for, which is not believed. If it is your proxy, set TRUSTED_PROXIES=10.0.0.1: " +
-      "until then all visitors are one address to the limits.",
+    "10.0.0.1 sends an x-forwarded-for, which is not trusted. If it is your proxy, set TRUSTED_PROXIES=10.0.0.1. " +
+      "Until then all visitors share the limits of one address.",
   ]);
 });
 

@@ -287,7 +287,7 @@ describe("what is wrong with the provider is said in words", () => {
     const url = await unusedUrl();
     vi.stubEnv("OIDC_ISSUER", url);
     expect(await complaint()).toBe(
-      `The login provider's keys are not to be had from ${url}/.well-known/openid-configuration (ECONNREFUSED). ` +
+      `The login provider's keys cannot be fetched from ${url}/.well-known/openid-configuration (ECONNREFUSED). ` +
         "The address comes from OIDC_ISSUER, or from OIDC_JWKS_URL where that is set.",
     );
     vi.stubEnv("OIDC_JWKS_URL", `${url}/keys`);

@@ -238,7 +238,7 @@ test.describe("blank-screen", () => {
       });
     });
     await person.page.goto(address);
-    const panel = person.page.getByRole("alert").filter({ hasText: "This page could not be drawn" });
+    const panel = person.page.getByRole("alert").filter({ hasText: "This page could not be displayed" });
     await expect(panel).toContainText("Try again in a minute.");
     await expect(panel).not.toContainText("What came of somebody's edit.");
     await expectNoBarriers(person.page);

@@ -107,7 +107,7 @@ describe("blank-screen", () => {
     const headers = { authorization: "Bearer of.a.login" };
     const response = await GET(await pageRequest("/api/status", { headers }));
     const { message } = await response.json();
-    expect(message).toContain(`The login provider's keys are not to be had from ${provider}`);
+    expect(message).toContain(`The login provider's keys cannot be fetched from ${provider}`);
   });
 
   test("not-signed-in: a browser without a guest", async () => {
