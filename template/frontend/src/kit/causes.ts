@@ -1,6 +1,6 @@
 /**
- * Why there may be no chat, by the slugs of pitfalls.json: the page has words for each of these, and shows
- * them in a panel.
+ * The pitfalls that can keep the chat from starting, by their slugs in pitfalls.json. The page
+ * explains each of them in a panel.
  */
 export const CAUSES = [
   "backend-down",
@@ -19,12 +19,15 @@ export const CAUSES = [
 
 export type Slug = (typeof CAUSES)[number];
 
-/** One cause, in words for the person in front of the page: in development what was tried, where, and what came of it. */
+/**
+ * A cause with its message for the person in front of the page. In development the message says
+ * what was tried, where, and with what result.
+ */
 export type Cause = { slug: Slug; message: string };
 
 const UNAVAILABLE = "The chat is not available at the moment. Try again in a minute.";
 
-// Where the browser of a visitor has a part in it, with what a visitor can do.
+// The causes that lie in the visitor's browser. The messages say what a visitor can do.
 const FOR_VISITORS: Partial<Record<Slug, string>> = {
   "blank-screen": "The chat did not start. Check your connection, then try again in a minute.",
   "dev-origin-blocked":
@@ -34,29 +37,31 @@ const FOR_VISITORS: Partial<Record<Slug, string>> = {
     "blocks them, such as an ad blocker. Then try again.",
 };
 
-/** Is whoever sees the page its owner, who may know everything? */
+/** Whether the project runs in development. Then only its owner sees it and may know everything. */
 export function isDevelopment(): boolean {
   return process.env.NODE_ENV === "development";
 }
 
 /**
- * What is said of a failure to whoever is in front of the page.
+ * The message about a failure for the person in front of the page.
  *
- * @param inside What only the owner may know, such as hosts, settings and commands: it is said in development.
+ * @param inside The message for the owner, with hosts, settings and commands. Only development
+ * shows it.
  */
 export function disclosed(inside: string, slug: Slug | null): string {
   if (isDevelopment()) return inside;
   return (slug && FOR_VISITORS[slug]) ?? UNAVAILABLE;
 }
 
-/** Why there is no chat, as this browser sees it; of `inside` see {@link disclosed}. */
+/** A cause that this browser has found. For `inside` see {@link disclosed}. */
 export function seen(slug: Slug, inside: string): Cause {
   return { slug, message: disclosed(inside, slug) };
 }
 
-/** An address without the name, the password and the query that may be in it, for the log and the owner. */
+/** An address for the log and the owner, without the user name, the password and the query. */
 export function withoutSecrets(address: URL | string): string {
   if (address instanceof URL) return address.origin + address.pathname;
-  // It is none, so that nobody knows where its password ends: rather too much is left out.
+  // The text is not a valid address, so the end of the password is unknown. Too much is left out
+  // rather than too little.
   return address.replace(/^([a-z]+:\/\/)?.*@/is, "$1").replace(/[?#].*$/s, "");
 }

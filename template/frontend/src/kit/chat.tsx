@@ -8,8 +8,8 @@ import { type Advice, Panel } from "@/kit/panel";
 import { CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS } from "@/kit/settings";
 
 /**
- * What ChatKit Studio exports. Its `api` is a placeholder: the kit knows where the server is, and the handlers below do
- * what the server asks of the browser.
+ * The object that ChatKit Studio exports. Its `api` is only a placeholder, because the kit knows
+ * the server's address. The handlers in {@link OwnerProps} do what the server asks of the browser.
  */
 export type StudioExport = Omit<ChatKitOptions, "api" | "onClientTool" | "widgets"> & { api?: unknown };
 
@@ -26,7 +26,7 @@ export type OwnerProps = {
 
 type Advices = Partial<Record<Slug, Advice>>;
 
-/** What the page's server knows. */
+/** What the page's server passes to the browser. */
 export type ServerProps = { domainKey: string; advice: Advices };
 
 type Props = ServerProps & OwnerProps;
@@ -35,7 +35,7 @@ const GONE = seen("domain-key", "ChatKit started, but then removed itself from t
 
 const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its scripts did not start.");
 
-/** Holds ChatKit's element, and lies over it while it loads or when something is wrong. */
+/** Holds ChatKit's element, and covers it while it loads or when something is wrong. */
 export function ChatFrame(props: Props) {
   const [attempt, setAttempt] = useState(1);
   preload(CHATKIT_SCRIPT, { as: "script" });
@@ -86,7 +86,7 @@ function Loading({ advice }: { advice: Advices }) {
   );
 }
 
-/** What the document says by itself: without any script, or when ours have not started after ten seconds. */
+/** What the document shows if JavaScript is off, or if our scripts do not start in ten seconds. */
 function WithoutScripts({ advice }: { advice: Advices }) {
   return (
     <>
@@ -105,11 +105,10 @@ type ElementProps = OwnerProps & {
   domainKey: string;
   onReady: () => void;
   onError: (error: Error) => void;
-  /** Called when ChatKit has taken its frame away, which it does where it may not be used. */
+  /** Called when ChatKit has removed its frame. It does so on a domain where it may not be used. */
   onGone: () => void;
 };
 
-/** ChatKit's element, with the config and the handlers of this page. */
 function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handlers }: ElementProps) {
   const element = useRef<OpenAIChatKit>(null);
   const [initialThread] = useState(threadOfAddress);
@@ -133,7 +132,7 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
       onReady();
     },
     onError: ({ error }) => {
-      // A link to a conversation that is not there, or not this person's, leads to a new one.
+      // The linked conversation does not exist or is somebody else's, so a new one starts.
       if (error.name === "InitialThreadLoadError") {
         rememberThread(null);
         chat.setThreadId(null).catch(console.error);
@@ -145,9 +144,9 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
 }
 
 /**
- * Notices when ChatKit takes its frame away: the element stays, and is empty.
+ * Notices when ChatKit removes its frame. The element itself stays, but is empty.
  *
- * @returns What starts watching, once the frame is there.
+ * @returns A function that starts to watch. Call it when the frame is there.
  */
 function useFrameWatch(element: RefObject<OpenAIChatKit | null>, onGone: () => void): () => void {
   const observer = useRef<MutationObserver>(null);
@@ -164,7 +163,7 @@ function useFrameWatch(element: RefObject<OpenAIChatKit | null>, onGone: () => v
 
 const DARK = "(prefers-color-scheme: dark)";
 
-/** The theme of the config, light or dark as the system is unless the config says which. */
+/** The theme of the config. It follows the system's colour scheme unless the config sets one. */
 function useTheme(theme: ChatKitOptions["theme"]): ThemeOption {
   const system = useSyncExternalStore<ColorScheme>(subscribe, systemScheme, () => "light");
   return { colorScheme: system, ...(typeof theme === "string" ? { colorScheme: theme } : theme) };
@@ -182,13 +181,13 @@ function systemScheme(): ColorScheme {
 
 const PARAMETER = "thread";
 
-/** The conversation that the page's address names, as in `/?thread=thr_…`: links and reloads lead back to it. */
+/** The conversation in the page's address, `/?thread=thr_…`. Links and reloads open it again. */
 function threadOfAddress(): string | null {
   if (typeof window === "undefined") return null;
   return new URL(window.location.href).searchParams.get(PARAMETER);
 }
 
-/** Puts the conversation that is open into the page's address, or takes it out. */
+/** Writes the open conversation into the page's address; null removes it. */
 function rememberThread(threadId: string | null): void {
   const url = new URL(window.location.href);
   if (threadId) url.searchParams.set(PARAMETER, threadId);
@@ -204,10 +203,11 @@ const TOO_LATE = seen(
 );
 
 /**
- * Starts ChatKit, and watches over it until it is ready: its script, the content security policy, the backend, the
- * clock.
+ * Loads ChatKit's script, and looks for a reason why the chat does not start: the script does not
+ * load, the content security policy blocks it, the page's server or the backend fails, or the time
+ * is up.
  *
- * @returns The first cause for which there is no chat, or null while none is known; and what reports another one.
+ * @returns The first cause that was found, or null, and a function that reports a cause.
  */
 function useCause(attempt: number, ready: boolean) {
   const [cause, setCause] = useState<Cause | null>(null);
@@ -228,7 +228,8 @@ function useCause(attempt: number, ready: boolean) {
   }, [ready, report]);
 
   useEffect(() => {
-    // Also when ChatKit is ready: it says so of a frame that stayed empty.
+    // This also listens when ChatKit is ready, because ChatKit says so even if its frame stayed
+    // empty.
     const onViolation = ({ blockedURI, effectiveDirective }: SecurityPolicyViolationEvent) => {
       if (!blockedURI.startsWith(CHATKIT_ORIGIN)) return;
       const inside = `The page's content security policy (${effectiveDirective}) blocks ${blockedURI}.`;
@@ -242,14 +243,14 @@ function useCause(attempt: number, ready: boolean) {
 }
 
 /**
- * Loads the script that defines `<openai-chatkit>`, unless it has done its work already or is on its way.
+ * Loads the script that defines `<openai-chatkit>`, unless it has run already or is loading.
  *
- * By hand and not with next/script, which remembers a failed address and never asks for it again.
+ * This does not use next/script, which remembers a failed address and never requests it again.
  *
- * @param attempt From the second on the address differs: browsers join two requests for the same, and would wait for
- * the one that does not come.
- * @param onFailure Called with the reason when the script does not come.
- * @returns What stops listening.
+ * @param attempt From the second attempt on, the address differs. Browsers join two requests for
+ * the same address, so the second would also wait for the first, which may never be answered.
+ * @param onFailure Called with the cause when the script does not load.
+ * @returns A function that stops listening.
  */
 function loadChatKitScript(attempt: number, onFailure: (cause: Cause) => void): () => void {
   if (customElements.get("openai-chatkit")) return () => {};
@@ -273,7 +274,7 @@ function append(address: string): HTMLScriptElement {
 
 const STATUS = "/api/status";
 
-/** Asks the page's server whether this person can chat: null when all is well, else why not. */
+/** Asks the page's server whether this person can chat. Returns null if so, otherwise the cause. */
 async function askStatus(signal: AbortSignal): Promise<Cause | null> {
   try {
     const response = await fetch(STATUS, { signal });
@@ -290,19 +291,19 @@ function causeIn({ slug, message }: { slug?: string; message?: string }): Cause 
   return message ? { slug: known, message } : seen(known, "The page's server gives no reason.");
 }
 
-// Errors after which ChatKit is of no use, by the names that it gives them. All others it shows by itself.
+// The names of the errors after which ChatKit is unusable. It shows all other errors by itself.
 const DOMAIN = new Set(["IntegrationError", "DomainVerificationRequestError"]);
 const FATAL = "FatalAppError";
 
-// How it begins when it refuses the options: "ChatKit.create(): ✖ Unrecognized key …".
+// What the error says when ChatKit refuses the options: "ChatKit.create(): ✖ Unrecognized key …".
 const OPTIONS = /(ChatKit\.create|setOptions)\(\)/;
 
-/** Is ChatKit of no use after this error? */
+/** Whether ChatKit is unusable after this error. */
 function isFatal({ name, message }: Error): boolean {
   return DOMAIN.has(name) || name === FATAL || OPTIONS.test(message);
 }
 
-/** What an error of ChatKit means for the person. */
+/** The cause that the panel shows for an error of ChatKit. */
 function causeOf({ name, message }: Error): Cause {
   const slug = slugOf(name, message);
   const where = `This page is at ${window.location.origin}. Register its domain at ${DOMAIN_KEYS}.`;

@@ -1,14 +1,14 @@
 import { type Cause, isDevelopment } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 
-/** What a panel says to the owner, besides what was seen. */
+/** What a panel tells the owner, in addition to the message of the cause. */
 export type Advice = { title: string; cure: string };
 
 type Props = {
   cause: Cause;
-  /** For the owner: there is none where visitors see the page. */
+  /** Only the owner gets advice, so production has none. */
   advice: Advice | undefined;
-  /** Without it the page has to be loaded again: our own scripts do not run. */
+  /** Missing when our scripts do not run. Then the person has to load the page again. */
   onRetry?: () => void;
 };
 
@@ -31,7 +31,7 @@ export function Panel({ cause, advice, onRetry }: Props) {
             Retry
           </button>
         ) : (
-          // biome-ignore lint/a11y/useValidAnchor: it loads this very page again, without any script
+          // biome-ignore lint/a11y/useValidAnchor: the link reloads this page without any script
           <a href="">Load the page again</a>
         )}
         {advice && (
@@ -44,7 +44,7 @@ export function Panel({ cause, advice, onRetry }: Props) {
   );
 }
 
-/** Lies over a page that could not be drawn. */
+/** Covers a page that could not be displayed. */
 export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: string }; onRetry: () => void }) {
   return (
     <main className={styles.overlay}>
@@ -66,16 +66,16 @@ export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: strin
   );
 }
 
-/** By the digest the owner finds the error in the log of the page's server; one of the browser has none. */
+/** The owner finds the error in the server's log by its digest. A browser's error has none. */
 function forVisitors(digest?: string): string {
   return `Try again in a minute.${digest ? ` (error ${digest})` : ""}`;
 }
 
 const MARKED = /`([^`]+)`|(https:\/\/\S*[^\s.,:;)])/;
 
-/** Text as the pitfalls have it: `backticks` mark code, and addresses are links. */
+/** Shows a text of the pitfalls: `backticks` mark code, and addresses become links. */
 export function Prose({ text }: { text: string }) {
-  // What splits it is in the parts too: plain, code, link, plain, …
+  // `split` also returns what the two groups match, so the parts are: plain, code, link, plain, …
   return text.split(MARKED).map((part, index) => {
     const key = `${index}`;
     if (index % 3 === 1 && part) return <code key={key}>{part}</code>;

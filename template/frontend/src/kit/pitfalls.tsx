@@ -4,25 +4,25 @@ import styles from "@/kit/kit.module.css";
 import { type Advice, Prose } from "@/kit/panel";
 import sections from "./pitfalls.json";
 
-/** What people trip over, as `uv run doctor`, the page's panels and docs/pitfalls.md tell it. */
+/** A pitfall. `uv run doctor`, the page's panels and docs/pitfalls.md show the same texts. */
 export type Pitfall = {
   slug: string;
   title: string;
   /** What a person sees. */
   symptom: string;
-  /** What is printed or logged, word by word. */
+  /** Texts that are printed or logged, word for word. */
   errors: string[];
   cause: string;
   cure: string;
-  /** How this project keeps it from happening, or notices it. */
+  /** How this project prevents or detects it. */
   prevented: string;
 };
 
 export const SECTIONS: { section: string; pitfalls: Pitfall[] }[] = sections;
 
 /**
- * The words for the panels, which are in the page from the start: a page that cannot load has to have them. There are
- * none outside development, where visitors have no use for them.
+ * The advice in the panels. The document has it from the start, because a page that cannot load
+ * anything else needs it too. Production has none, because visitors have no use for it.
  */
 export function adviceForPanels(): Partial<Record<Slug, Advice>> {
   if (!isDevelopment()) return {};
@@ -34,7 +34,7 @@ export function adviceForPanels(): Partial<Record<Slug, Advice>> {
   return Object.fromEntries(entries);
 }
 
-/** What can go wrong, and what to do: the panels of the chat lead here. Visitors find nothing. */
+/** The page of all pitfalls, to which the panels of the chat link. Visitors get a 404. */
 export function Pitfalls() {
   if (!isDevelopment()) notFound();
   return (

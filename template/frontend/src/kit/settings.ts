@@ -1,13 +1,13 @@
-// next.config.ts imports this, and its loader does not know "@/…".
+// next.config.ts imports this module, and its loader cannot resolve "@/…".
 
 /**
- * A setting of the page's server, read anew whenever it is asked for: one build runs anywhere.
+ * A setting of the page's server. It is read anew at each call, so that one build runs anywhere.
  *
- * @returns An empty text where it is not set.
+ * @returns An empty string if it is not set.
  */
 export function setting(name: string): string {
-  // Not by `process.env[name]`: in place of what a bundler recognises, a name that it can compute included, it writes
-  // the value that a `NEXT_PUBLIC_…` has at build.
+  // This does not use `process.env[name]`. If a bundler can compute the name, it replaces that
+  // expression with the value that a `NEXT_PUBLIC_…` setting has during the build.
   const value: unknown = Reflect.get(process.env, name);
   return typeof value === "string" ? value : "";
 }
@@ -15,14 +15,14 @@ export function setting(name: string): string {
 /**
  * The names besides localhost under which a browser may open the page in development.
  *
- * To others Next's development server gives no scripts, and we no answers: any website can be at home under a name that
- * leads to this machine for a moment (DNS rebinding).
+ * Under another name, Next's development server sends no scripts and we answer no request. Any
+ * website can let its own name lead to this machine for a moment (DNS rebinding).
  */
 export function developmentHosts(): string[] {
   return ["127.0.0.1", ...listed("DEVELOPMENT_HOSTS")];
 }
 
-/** A setting that is a list, with commas between its entries. */
+/** The entries of a setting that is a list, separated by commas. */
 export function listed(name: string): string[] {
   return setting(name)
     .split(",")
@@ -30,26 +30,29 @@ export function listed(name: string): string[] {
     .filter(Boolean);
 }
 
-/** OpenAI serves the UI from here; it can be neither bundled nor pinned, and opens a frame of the same origin. */
+/**
+ * OpenAI serves the UI from here. It can be neither bundled nor pinned, and opens a frame of this
+ * origin.
+ */
 export const CHATKIT_SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
 
 export const CHATKIT_ORIGIN = new URL(CHATKIT_SCRIPT).origin;
 
-/** OpenAI's placeholder: ChatKit takes it on localhost, and nowhere else. */
+/** OpenAI's placeholder. ChatKit accepts it only on localhost. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 
-/** Where domains are registered and get their keys. */
+/** Where an owner registers a domain and gets its key. */
 export const DOMAIN_KEYS = "https://platform.openai.com/settings/organization/security/domain-allowlist";
 
-/** The key of the domain that this page is opened under, read at request time: one build runs anywhere. */
+/** The key of the page's domain. It is read at request time, so that one build runs anywhere. */
 export function domainKey(): string {
   return setting("NEXT_PUBLIC_CHATKIT_DOMAIN_KEY").trim() || PLACEHOLDER_DOMAIN_KEY;
 }
 
 /**
- * Makes sure that a build for production does not end blank on its first visitor's screen.
+ * Stops a build for production whose page would stay blank for every visitor.
  *
- * @throws {Error} There is no key but the placeholder, and nobody said that it will do.
+ * @throws {Error} The key is only the placeholder, and ALLOW_PLACEHOLDER_DOMAIN_KEY is not 1.
  */
 export function expectDomainKey(): void {
   if (domainKey() !== PLACEHOLDER_DOMAIN_KEY || setting("ALLOW_PLACEHOLDER_DOMAIN_KEY") === "1") return;

@@ -10,17 +10,18 @@ import { type AtOnce, answering, type Sender } from "@/kit/server/limits";
 import { pageOrigin } from "@/kit/server/sender";
 import { listed, setting } from "@/kit/settings";
 
-/** Where the backend answers, and who says so. */
+/** The backend's address, and the setting that it comes from. */
 export type BackendAddress = { url: URL; source: string };
 
 const DEFAULT = "http://127.0.0.1:8000";
 
 /**
- * The address of one of the backend's endpoints, read anew for each request: one build runs anywhere.
+ * The address of one of the backend's endpoints. It is read anew for each request, so that one
+ * build runs anywhere.
  *
- * @param path Of the endpoint, such as `/chatkit`.
- * @param search What is asked of it, such as `?year=2026`.
- * @throws {Failure} The variable does not hold an http or https address.
+ * @param path The endpoint's path, such as `/chatkit`.
+ * @param search The query, such as `?year=2026`.
+ * @throws {Failure} The setting does not hold an http or https address.
  */
 export function backendAddress(path: string, search = ""): BackendAddress {
   for (const name of ["BACKEND_URL", "NEXT_PUBLIC_BACKEND_URL"]) {
@@ -42,7 +43,9 @@ function endpoint(name: string, base: string, path: string, search: string): URL
   return url;
 }
 
-/** What is asked of the backend. A stream goes out at the backend's pace, and is never held as a whole. */
+/**
+ * A request to the backend. A stream is sent as fast as the backend reads it, and never held whole.
+ */
 export type BackendRequest = {
   method: string;
   headers: Record<string, string>;
@@ -50,8 +53,9 @@ export type BackendRequest = {
   signal: AbortSignal;
 };
 
-// Idle connections go before any server's own timeout (gunicorn: 2 s, uvicorn: 5 s) closes them at the very
-// moment in which a message is sent. A silent answer is not idle, and is not cut off.
+// We close an idle connection before the server does (gunicorn: after 2 s, uvicorn: after 5 s).
+// Otherwise the server could close it just when a message is sent. A connection with a silent
+// answer is not idle, and stays open.
 const IDLE_MS = 1000;
 
 const agents = {
@@ -59,20 +63,22 @@ const agents = {
   "https:": new https.Agent({ keepAlive: true, timeout: IDLE_MS }),
 };
 
-// The connection of an upload is not used again: what is left of one that breaks off, or that is answered before its
-// end, never meets another request. Nor is the backend told to close it, which could cut off such an early answer.
+// The connection of an upload is never used again. If an upload breaks off or is answered before
+// its end, its rest cannot mix with another request. The backend is not told to close the
+// connection either, because that could cut off an early answer.
 const agentsOfUploads = {
   "http:": Object.assign(new http.Agent({ keepAlive: true }), { keepSocketAlive: () => false }),
   "https:": Object.assign(new https.Agent({ keepAlive: true }), { keepSocketAlive: () => false }),
 };
 
 /**
- * Asks the backend and returns as soon as the head of its answer is there.
+ * Sends a request to the backend, and returns as soon as the head of the answer is there.
  *
- * With `node:http` and not with `fetch`: fetch gives up on a body that is silent for 300 seconds, while a model
- * may think for longer, and its option against it needs a copy of undici that fits the one inside Node.
+ * This uses `node:http`, because `fetch` gives up on a body that is silent for 300 seconds, and a
+ * model may think for longer. The option that changes this needs a copy of undici that fits the one
+ * inside Node.
  *
- * @throws {Failure} No answer came; or the signal was aborted.
+ * @throws {Failure} No answer came, or the signal was aborted.
  */
 export function askBackend(
   { url, source }: BackendAddress,
@@ -105,7 +111,7 @@ function howToStart(): string {
   return "Start it with `uv run --no-dev serve`, and set BACKEND_URL to where it listens.";
 }
 
-/** Sends a browser's upload to the backend, as fast as the backend takes it. */
+/** Sends a browser's upload to the backend, as fast as the backend reads it. */
 function upload(source: Readable, asked: ClientRequest): void {
   source.on("error", (error) => asked.destroy(error)).pipe(asked);
   asked.on("response", (answer: IncomingMessage) => {
@@ -115,20 +121,23 @@ function upload(source: Readable, asked: ClientRequest): void {
   });
 }
 
-/** The head of the backend's answer, with its body still to come, and where it came from. */
+/**
+ * The head of the backend's answer, whose body is still to come, and the address that it came from.
+ */
 export type BackendResponse = { answer: IncomingMessage; address: BackendAddress };
 
-// Lists of what may pass, not of what may not: a cookie, a host name or a transfer-encoding that travels on
-// leaks or breaks something, and nobody can name all such headers. Nor does a content-length: Node says the length of
-// what it sends. One that comes without its body makes the backend take the next request, whosever it is, for that body.
+// This lists the headers that pass, because nobody can list all headers that must not. A cookie, a
+// host name or a transfer-encoding, for instance, would leak or break something. A content-length
+// does not pass either, because Node sets the length of what it sends. If one came without its
+// body, the backend would take the next request for that body, even another person's.
 const REQUEST_HEADERS = ["content-type", "accept", "accept-language"];
 
 /**
- * Hands a request on to one of the backend's endpoints in the name of its sender.
+ * Passes a request on to one of the backend's endpoints in the name of its sender.
  *
- * @param asked What to ask instead of what the request asks.
- * @param counted What the answer counts as, until it has reached the browser.
- * @throws {Failure} No answer came, or too many are on their way to this sender.
+ * @param asked The body, and the parts of the request to replace.
+ * @param counted The limit that the answer counts towards, until it has reached the browser.
+ * @throws {Failure} No answer came, or too many answers are on their way to this sender.
  */
 export async function handOn(
   request: NextRequest,
@@ -161,11 +170,12 @@ export async function handOn(
 }
 
 /**
- * The token by which the backend believes who the owner is. It lives for a minute: enough for one request
- * to arrive, worth nothing when it leaks into a log.
+ * The token that tells the backend who the owner is. It is valid for a minute. That is enough for
+ * one request to arrive, and a token in a log is soon worthless.
  *
- * @param sender Who asks, and from which address: the backend has limits for both.
- * @param origin Under which the browser sees the page: the backend makes addresses for uploads of it.
+ * @param sender The owner and the network address. The backend has limits for both.
+ * @param origin The origin under which the browser sees the page. The addresses for uploads start
+ * with it.
  * @throws {Failure} The shared secret is missing or too short.
  */
 function backendToken({ owner, address }: Sender, origin: string): Promise<string> {
@@ -187,8 +197,8 @@ function passedOn(request: NextRequest): Record<string, string> {
 /**
  * Makes sure that an answer is JSON, as every error of the backend is.
  *
- * @param other What else it could have been, if anything.
- * @throws {Failure} It is something else: somebody else has answered.
+ * @param other What else the answer could have been, for the message.
+ * @throws {Failure} The answer is not JSON, so it does not come from the backend.
  */
 export function expectJson({ answer, address }: BackendResponse, other?: string): void {
   const type = answer.headers["content-type"] ?? "nothing";
@@ -203,12 +213,13 @@ export function expectJson({ answer, address }: BackendResponse, other?: string)
 }
 
 /**
- * The cookies of a request that the backend may see: those that BACKEND_COOKIES names, with commas between the names,
- * such as the session of a login that the backend has. None by default. Where the backend calls one `__Host-…`, so that
- * no other site of the domain can set it, its name may stand there with or without that.
+ * The cookies of a request that the backend may see, such as the session of a login in the backend.
+ * BACKEND_COOKIES lists their names, and is empty by default. If the backend calls a cookie
+ * `__Host-…`, so that no other site of the domain can set it, BACKEND_COOKIES may list it with or
+ * without this prefix.
  *
- * @returns A `Cookie` header with the values as the browser sent them, or null when there is nothing to send.
- * @throws {Failure} There are two of one name.
+ * @returns A `Cookie` header with the values as the browser sent them, or null if there are none.
+ * @throws {Failure} The request has two cookies of one name.
  */
 function backendCookies(request: Request): string | null {
   const names = listed("BACKEND_COOKIES").flatMap((name) =>

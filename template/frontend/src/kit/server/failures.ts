@@ -2,14 +2,14 @@ import type { NextRequest } from "next/server";
 import { disclosed, type Slug } from "@/kit/causes";
 
 /**
- * Something went wrong in a way that we know. The message is in words for people and holds no secret: for anybody below
- * 500, and from there on for the log and, in development, for the owner.
+ * An error that we know. Its message is written for people and holds no secret. With a status below
+ * 500 everybody may read it, otherwise only the log shows it, and in development the page.
  */
 export class Failure extends Error {
   /**
-   * @param status Of the answer: below 500 the request is at fault, from there on our side is.
-   * @param slug Of the pitfall behind it, where it is one.
-   * @param retryAfter Seconds after which it is worth another try.
+   * @param status The answer's status. Below 500 the request is at fault, otherwise our side is.
+   * @param slug The slug of the pitfall that causes the error, if there is one.
+   * @param retryAfter After how many seconds another try makes sense.
    */
   constructor(
     message: string,
@@ -21,7 +21,10 @@ export class Failure extends Error {
   }
 }
 
-/** What the backend says of a failure, which knows by itself what it may say to whom. */
+/**
+ * A failure with the backend's own message. The backend has decided already what the person may
+ * read.
+ */
 export class RelayedFailure extends Failure {}
 
 export const REQUEST_ID = "x-request-id";
@@ -30,8 +33,9 @@ const WELL_FORMED = /^[A-Za-z0-9_-]{1,64}$/;
 const made = new WeakMap<NextRequest, string>();
 
 /**
- * What ties together what a person sees and the logs of both sides: the id that the browser sent, where it is
- * well-formed, else one of our own, the same however often this request is asked about.
+ * The id of a request, which is in the message that the person sees and in the logs of both sides.
+ * It is the id that the browser sent, if that is well-formed. Otherwise we make one, once for each
+ * request.
  */
 export function requestId(request: NextRequest): string {
   const sent = request.headers.get(REQUEST_ID) ?? "";
@@ -41,15 +45,15 @@ export function requestId(request: NextRequest): string {
   return id;
 }
 
-/** A message that names the request it is about; the backend's messages may do so already. */
+/** Adds the request's id to a message, unless the message has it already, as the backend's may. */
 export function namingRequest(message: string, id: string): string {
   return message.includes(`request ${id}`) ? message : `${message} (request ${id})`;
 }
 
-// Next compresses, and nginx collects, what does not say that it must arrive at once.
+// Without these headers Next compresses an answer and nginx buffers it, so that it arrives late.
 const UNBUFFERED = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" };
 
-/** The headers that let every part of an answer through as soon as it is there. */
+/** Adds the headers by which every part of an answer arrives at once. */
 export function unbuffered(headers?: HeadersInit): Headers {
   const result = new Headers(headers);
   for (const [name, value] of Object.entries(UNBUFFERED)) result.set(name, value);
@@ -57,10 +61,10 @@ export function unbuffered(headers?: HeadersInit): Headers {
 }
 
 /**
- * A response in ChatKit's form for errors: JSON with a `message`, which its UI shows.
+ * An error response in ChatKit's format: JSON with a `message`, which its UI shows.
  *
- * @param slug Of the pitfall behind it, for the page's own panels.
- * @param retryAfter Seconds after which it is worth another try.
+ * @param slug The slug of the pitfall that causes the error, for the page's own panels.
+ * @param retryAfter After how many seconds another try makes sense.
  */
 export function messageResponse(
   status: number,
@@ -73,11 +77,11 @@ export function messageResponse(
 }
 
 /**
- * Does the work for a request and names the request's id on the answer.
+ * Answers a request, and adds the request's id to the answer's headers.
  *
- * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
+ * It never throws: an error becomes an answer with a message that a person can act on.
  *
- * @param failed Makes the answer when our side is at fault, of the message for the person and the slug of the pitfall.
+ * @param failed Makes the answer when our side is at fault, from the person's message and the slug.
  */
 export async function respond(
   request: NextRequest,
@@ -89,7 +93,7 @@ export async function respond(
   return response;
 }
 
-/** Logs what went wrong with a request on our side: in words where we have them, else with the stack. */
+/** Logs an error on our side: its message if we know the error, otherwise its stack. */
 export function logFailure(request: NextRequest, problem: unknown): void {
   const words = problem instanceof Failure ? inWords(problem) : problem;
   console.error(`${request.nextUrl.pathname} (request ${requestId(request)}):`, words);

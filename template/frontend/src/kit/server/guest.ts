@@ -6,20 +6,23 @@ import { Failure, logFailure, REQUEST_ID, requestId } from "@/kit/server/failure
 import { type Access, isRead, pageOrigin } from "@/kit/server/sender";
 import { setting } from "@/kit/settings";
 
-/** How long a browser keeps a guest who does not come back. */
+/** How long a browser keeps the cookie of a guest who does not come back. */
 const GUEST_SECONDS = 365 * 24 * 60 * 60;
 
-// What a cookie is signed for, by the scheme of the page. A cookie without the prefix could come from any site of the
-// domain, so that none is believed over https but one of release 0.1.0, which had no other. None of these is signed
-// any more, not even for whoever says to us that the page is at http: they end with the year for which they were made.
+// The audience for which a cookie is signed, by the page's scheme. Every site of the domain can set
+// a cookie without the `__Host-` prefix. So over https we accept such a cookie only if it has the
+// audience of release 0.1.0, which had no prefix yet. We sign no new cookies for that audience,
+// even if a request claims that the page is at http. The old cookies expire a year after they were
+// signed.
 const AUDIENCES = { "https:": "guest-host", "http:": "guest-http" } as const;
 const AUDIENCE_OF_OLD = "guest";
 
 type Scheme = keyof typeof AUDIENCES;
 
 /**
- * The name of the cookie that remembers a guest. Cookies know no ports: without a name of its own for each
- * secret, two projects on one machine would forget each other's guests.
+ * The name of the cookie that remembers a guest. It depends on the secret, because all ports of a
+ * host share their cookies. With one name, two projects on one machine would replace each other's
+ * guests.
  *
  * @throws {Failure} The shared secret is missing or too short.
  */
@@ -32,7 +35,9 @@ function schemeOf(request: NextRequest): Scheme {
   return pageOrigin(request).startsWith("https:") ? "https:" : "http:";
 }
 
-/** A guest nobody has met before: 122 random bits, so that none can be guessed and no two are alike. */
+/**
+ * The name of a new guest. It has 122 random bits, so nobody can guess it and no two are the same.
+ */
 function newGuest(): string {
   return `guest_${crypto.randomUUID()}`;
 }
@@ -53,9 +58,10 @@ export function signGuest(guest: string, scheme: Scheme = "http:"): Promise<stri
 }
 
 /**
- * The guest whose cookie a request carries, or null when there is none that is ours and has not expired.
+ * The guest whose cookie a request carries, or null if it carries no valid cookie.
  *
- * @throws {Failure} There are two of one name, or the shared secret is missing or too short.
+ * @throws {Failure} There are two cookies of one name, or the shared secret is missing or too
+ * short.
  */
 export async function guestOf(request: NextRequest): Promise<string | null> {
   const scheme = schemeOf(request);
@@ -64,7 +70,8 @@ export async function guestOf(request: NextRequest): Promise<string | null> {
     const guest = await verified(cookieOf(request, guestCookie(scheme, secret)), secret, AUDIENCES[scheme]);
     if (guest) return guest;
   }
-  // Last, since they can be planted. Two of a name are none: whoever plants them keeps nobody out.
+  // The cookies of 0.1.0 come last, because another site of the domain can plant one. If there are
+  // two of one name, both are ignored, so that a planted cookie does not lock the person out.
   for (const secret of secrets) {
     const [old, another] = cookiesOf(request).filter(({ name }) => name === unprefixed(secret));
     const guest = another ? null : await verified(old?.value, secret, AUDIENCE_OF_OLD);
@@ -95,10 +102,10 @@ async function verified(
 const POLICY = "content-security-policy";
 
 /**
- * Gives a document its guest cookie, before the page can ask for anything: were the cookie set by an API call, two calls
- * at once would make two guests. And its content security policy.
+ * Gives a document its content security policy and its guest cookie. The cookie comes with the
+ * document and not with an API call, because two calls at once would make two guests.
  *
- * @param contentSecurityPolicy What the document may load, by the nonce of its own scripts.
+ * @param contentSecurityPolicy Makes the policy, from the nonce for the document's own scripts.
  */
 export async function handleDocument(
   request: NextRequest,
@@ -106,17 +113,19 @@ export async function handleDocument(
   contentSecurityPolicy: (nonce: string) => string,
 ): Promise<Response> {
   const policy = contentSecurityPolicy(Buffer.from(crypto.randomUUID()).toString("base64"));
-  // Next finds the nonce for its own scripts in the request.
+  // Next reads the nonce for its own scripts from the request's headers.
   const headers = new Headers(request.headers);
   headers.set(POLICY, policy);
   const response = NextResponse.next({ request: { headers } });
   response.headers.set(POLICY, policy);
   response.headers.set(REQUEST_ID, requestId(request));
   try {
-    // A form of another site comes without our cookie: its person would be made a new guest, and lose their history.
+    // A form that another site sends comes without our cookie. With a new cookie the person would
+    // become a new guest, and lose their history.
     if (isRead(request) && guestsAreWelcome()) await welcome(request, response);
   } catch (error) {
-    // The page comes all the same, and takes no cookie away: it asks for its status, and says what is wrong.
+    // The page loads all the same, and the browser keeps its cookies. The page then asks for its
+    // status, and says what is wrong.
     if (!(error instanceof Failure && error.status < 500)) logFailure(request, error);
   }
   return response;
@@ -125,7 +134,7 @@ export async function handleDocument(
 async function welcome(request: NextRequest, response: NextResponse): Promise<void> {
   const guest = (await guestOf(request)) ?? newGuest();
   const scheme = schemeOf(request);
-  // Also for who is known: by then the cookie may have another name, or another secret.
+  // A known guest gets a cookie too, because its name or the secret may have changed.
   response.cookies.set(guestCookie(scheme), await signGuest(guest, scheme), {
     httpOnly: true,
     sameSite: "lax",
@@ -133,25 +142,25 @@ async function welcome(request: NextRequest, response: NextResponse): Promise<vo
     path: "/",
     maxAge: GUEST_SECONDS,
   });
-  // Documents that the build has made may be kept by anybody on the way, by what Next says of them.
+  // Next's own header lets every cache on the way keep a document that was made at build time.
   response.headers.set("cache-control", "private, no-store");
 }
 
 /**
- * How the name of a cookie begins that browsers take from this very host only, over https: no site of the same domain
- * can set one, and so make somebody write into a history that it can read.
+ * The prefix of a cookie that browsers accept only from this very host, over https. So no other
+ * site of the domain can set one, and make a person write into a history that the site can read.
  */
 export const OF_THIS_HOST = "__Host-";
 
-/** A cookie as a browser sent it. */
 type Cookie = { name: string; value: string };
 
-/** The cookies of a request: two of the same name are two. */
+/** The cookies of a request. It may have two cookies of one name. */
 function cookiesOf({ headers }: Request): Cookie[] {
   const sent = (headers.get("cookie") ?? "").split(";").filter((cookie) => cookie.includes("="));
   return sent.map((cookie) => {
     const [name = "", ...value] = cookie.split("=");
-    // Of these two characters only: a name that browsers take for another must not become one that they guard.
+    // Only spaces and tabs are trimmed. Otherwise another name could become a `__Host-` name, which
+    // browsers protect.
     return { name: name.replace(/^[ \t]+|[ \t]+$/g, ""), value: value.join("=") };
   });
 }
@@ -159,8 +168,8 @@ function cookiesOf({ headers }: Request): Cookie[] {
 /**
  * The value of a cookie that says who somebody is.
  *
- * @throws {Failure} There are two of that name. A site of the same domain can set one beside ours, and whoever believed
- * it would write into a history of somebody else's.
+ * @throws {Failure} There are two cookies of this name. Another site of the domain can set one
+ * beside ours, so that the person would write into somebody else's history.
  */
 export function cookieOf(request: Request, name: string): string | undefined {
   const [cookie, another] = cookiesOf(request).filter((one) => one.name === name);
@@ -179,13 +188,15 @@ const SECRET = "CHATKIT_SECRET";
 const PREVIOUS = "CHATKIT_SECRET_PREVIOUS";
 
 const CHARACTERS = 32;
-// What secrets begin with that were copied from somewhere. The backend has the same rule, in identity.py.
+// How a secret begins that was copied from an example. The backend has the same rule, in
+// identity.py.
 const COPIED = /^(change|secret|example|default|your-)/i;
 
 /**
- * The secret that this front end and the backend share, as the key for signing.
+ * The secret that the page's server and the backend share, as the key for signing.
  *
- * @throws {Failure} CHATKIT_SECRET is empty or shorter than 32 characters, or outside development not random.
+ * @throws {Failure} CHATKIT_SECRET is shorter than 32 characters or, outside of development, not
+ * random.
  */
 export function sharedSecret(): Uint8Array {
   const cure = isDevelopment()
@@ -195,9 +206,10 @@ export function sharedSecret(): Uint8Array {
 }
 
 /**
- * The keys by which a guest's cookie is believed: that for signing, and while the secret is changed the one before it.
+ * The keys that verify a guest's cookie: the key for signing, and the previous one while the secret
+ * is being changed.
  *
- * @throws {Failure} One of them is too short, or outside development not random.
+ * @throws {Failure} One of the secrets is too short or, outside of development, not random.
  */
 export function believedSecrets(): Uint8Array[] {
   if (!setting(PREVIOUS)) return [sharedSecret()];

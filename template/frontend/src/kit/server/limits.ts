@@ -6,9 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "@/kit/server/failures";
 
 /**
- * What this process has one of: Next may load a module once for each route, and once more for src/instrumentation.ts.
+ * A value of which this process has only one. A module's own variable is not enough, because Next
+ * may load a module once for each route, and once more for src/instrumentation.ts.
  *
- * @param make Makes it, when it is first asked for.
+ * @param make Makes the value when it is first needed.
  */
 export function processWide<T>(name: string, make: () => T): T {
   const all = globalThis as Record<symbol, unknown>;
@@ -17,16 +18,18 @@ export function processWide<T>(name: string, make: () => T): T {
   return all[key] as T;
 }
 
-/** Who sends a request, and from where: the name that owns conversations, and the address of the network if known. */
+/** Who sends a request: the owner of conversations, and the network address if it is known. */
 export type Sender = { owner: string; address: string | null };
 
 export const MB = 1024 * 1024;
 const RETRY_AFTER_SECONDS = 5;
 
-/** Some of what only so much of may go on at once. It is given back once. */
+/** What a request takes of a limit. `giveBack` gives all of it back; a second call does nothing. */
 export type Share = { more: (amount: number) => void; giveBack: () => void };
 
-/** What may go on at once for a person, for an address and for all, so that none of them can take all there is. */
+/**
+ * Limits for what goes on at once, so that no person and no network address can take everything.
+ */
 export class AtOnce {
   private readonly taken = new Map<string, number>();
 
@@ -36,9 +39,10 @@ export class AtOnce {
   ) {}
 
   /**
-   * Takes some of it.
+   * Takes a share, and counts it for the person, for the network address and for everybody
+   * together.
    *
-   * @throws {Failure} It would be too much.
+   * @throws {Failure} One of the limits would be exceeded.
    */
   take({ owner, address }: Sender, amount = 1): Share {
     const { person, address: ofAddress = Infinity, all = Infinity } = this.most;
@@ -76,19 +80,19 @@ function tooMuch(what: string, whose: string): Failure {
   return new Failure(message, 429, null, RETRY_AFTER_SECONDS);
 }
 
-/** Messages that are being received. Most have come as a whole by the time that anybody looks. */
+/** Messages that are being received. Most have arrived as a whole before we start to read them. */
 export const messages = processWide(
   "messages",
   () => new AtOnce({ person: 100, address: 300, all: 400 }, "Too many messages are on their way"),
 );
 
-/** Files that are being received, each over two connections. */
+/** Files that are being received. Each takes two connections. */
 export const uploads = processWide(
   "uploads",
   () => new AtOnce({ person: 10, address: 50, all: 300 }, "Too many files are on their way"),
 );
 
-/** Bytes of bodies that are held in memory until the backend has answered. */
+/** Bytes of requests that are held in memory until the backend has answered. */
 export const holding = processWide(
   "holding",
   () =>
@@ -98,44 +102,48 @@ export const holding = processWide(
     ),
 );
 
-/** Answers of the backend that are waited for, or that are on their way to the browser. */
+/** Answers of the backend that we wait for, or that are on their way to the browser. */
 export const answering = processWide(
   "answering",
   () => new AtOnce({ person: 100, address: 300 }, "Too many answers are on their way"),
 );
 
-/** Files that are on their way to the browser, however slowly it reads: more than the 20 that a message has at most. */
+/**
+ * Files that are on their way to the browser, which may read slowly. A person may get more files
+ * than the 20 that a message can have.
+ */
 export const downloads = processWide(
   "downloads",
   () => new AtOnce({ person: 24, address: 60, all: 300 }, "Too many downloads are on their way"),
 );
 
-/** The most that one request may carry. Attachments do not come this way; dictated speech does. */
+/** The largest body of a request. Dictated speech comes in such a body, attachments do not. */
 export const BODY_LIMIT = 10 * MB;
 
 const SILENCE_MS = 30_000;
 
-// Everybody waits while a body is read, so each sender has a pace. What is short is not held up.
+// Everybody else waits while a body is read, so each sender has a maximum speed. It does not delay
+// a short body.
 const BYTES_A_MS = (32 * MB) / 1000;
 const NOT_HELD_UP_MS = 20;
 
-/** When the next bytes of a sender are due, by the name or the address of the sender. */
+/** When the next bytes of a sender may be read, by the sender's address or name. */
 const due = processWide("due bytes", () => new Map<string, number>());
 
 /**
- * The whole body of a request, which counts as held until `held` is given back.
+ * Reads the whole body of a request. It counts as held in memory until `held` is given back.
  *
- * @throws {Failure} It is larger than {@link BODY_LIMIT}, or brings nothing for a while; or its sender sends too much
- *   at once.
+ * @throws {Failure} The body is larger than {@link BODY_LIMIT}, nothing arrives for a while, or the
+ * sender sends too much at once.
  */
 export async function readBody(request: Request, sender: Sender): Promise<{ body: Buffer; held: Share }> {
-  // Before reading: a sender who says the size is turned away at once.
+  // A sender who announces too large a body is refused before anything is read.
   if (Number(request.headers.get("content-length")) > BODY_LIMIT) throw tooLarge();
   const held = holding.take(sender, 0);
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    // To the end, for browsers look at the answer only after they have sent everything.
+    // We read to the end, because browsers look at the answer only after they have sent everything.
     for await (const chunk of request.body ? received(request.body, sender, messages) : []) {
       size += chunk.length;
       if (size > BODY_LIMIT) continue;
@@ -151,10 +159,11 @@ export async function readBody(request: Request, sender: Sender): Promise<{ body
 }
 
 /**
- * A body as it comes in, read no faster than it is taken.
+ * A body as it arrives. It is read no faster than it is consumed.
  *
- * @param kind What it counts as for as long as it comes.
- * @throws {Failure} Its sender sends too much at once. The stream ends with one when it brings nothing for a while.
+ * @param kind The limit that the body counts towards while it arrives.
+ * @throws {Failure} The sender sends too much at once. The stream fails with one if nothing arrives
+ * for a while.
  */
 export function received(body: ReadableStream<Uint8Array>, sender: Sender, kind: AtOnce): Readable {
   const share = kind.take(sender);
@@ -163,7 +172,9 @@ export function received(body: ReadableStream<Uint8Array>, sender: Sender, kind:
   return stream;
 }
 
-/** Reads what is left of a body, and forgets it. Returns at its end, or when its sender is gone or silent. */
+/**
+ * Reads the rest of a body and discards it. Returns at its end, or if the sender is gone or silent.
+ */
 export async function throwAway(body: Readable, signal: AbortSignal): Promise<void> {
   await end(body.unpipe().resume(), { signal }).catch(() => {});
   body.destroy();
@@ -190,7 +201,8 @@ async function untilNextIsDue({ owner, address }: Sender, bytes: number): Promis
   if (next - now > NOT_HELD_UP_MS) await waited;
 }
 
-// The reader is not cancelled: that would cut the connection off, and the answer with it.
+// This does not cancel the reader, because that would cut off the connection, and with it the
+// answer.
 function withinPatience<T>(reading: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const giveUp = () =>
@@ -205,9 +217,10 @@ function tooLarge(): Failure {
   return new Failure(`A request may carry ${BODY_LIMIT / MB} MB; this one is larger.`, 413);
 }
 
-// Bodies that nobody counts elsewhere: those that were answered before their end, as with 401, and those that come to a
-// page. The first go on for as long as most browsers need to send it all and look at their answer; Next waits for the
-// others, and no page of ours takes any.
+// The bodies that no other limit counts. LEFT_OVER are those that were answered before their end,
+// for example with 401. They get the time that most browsers need to send the rest and look at the
+// answer. TO_A_PAGE are those that are sent to a page: Next waits for their end, but no page of
+// ours reads a body.
 const LEFT_OVER = { most: 50, milliseconds: 2000 };
 const TO_A_PAGE = { most: 10, milliseconds: 10_000 };
 
@@ -216,7 +229,7 @@ type Exchange = { request: IncomingMessage };
 
 const going = processWide("bodies", () => new Map<Bounds, number>());
 
-/** Ends these bodies, which is seen to before Next looks at a request, and after it. */
+/** Limits these bodies: TO_A_PAGE from the start of a request on, LEFT_OVER after its answer. */
 export function endUncountedBodies(): void {
   subscribe("http.server.request.start", (message) => {
     const { request } = message as Exchange;
@@ -224,7 +237,7 @@ export function endUncountedBodies(): void {
   });
   subscribe("http.server.response.finish", (message) => {
     const { request } = message as Exchange;
-    // Node would read on for as long as the sender likes.
+    // Otherwise Node would read on for as long as the sender likes.
     if (!request.complete) endWithin(LEFT_OVER, request);
   });
 }
@@ -233,7 +246,9 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-/** Closes the connection of a request whose body has not ended in time, or at once where too many do so. */
+/**
+ * Closes a request's connection if its body does not end in time, or at once if there are too many.
+ */
 function endWithin(bounds: Bounds, request: IncomingMessage): void {
   const { socket } = request;
   const others = going.get(bounds) ?? 0;

@@ -8,15 +8,16 @@ import { setting } from "@/kit/settings";
 /** The login provider, as the settings describe it. */
 export type OidcProvider = KeySource & { audience: string; cookie: string };
 
-// Signatures that only the provider can make. With HS256 its public key would do as a secret.
+// The algorithms with which only the provider can sign. With HS256, anybody could sign with the
+// provider's public key as the secret.
 const ALGORITHMS = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split(" ");
 const CLOCK_TOLERANCE_SECONDS = 5;
 const SUBJECT_CHARACTERS = 200;
-// Not every database tells such names apart from others. The backend refuses them too.
+// Some databases cannot tell such a name from another. The backend refuses them too.
 const NOT_KEPT = /[\0\p{Surrogate}\u{fffd}]| $/u;
 
 /**
- * The provider of the login, or null when OIDC_ISSUER is not set.
+ * The login provider, or null if OIDC_ISSUER is not set.
  *
  * @throws {Failure} OIDC_AUDIENCE is missing.
  */
@@ -39,10 +40,12 @@ export function oidcProvider(): OidcProvider | null {
 }
 
 /**
- * The owner `oidc:<sub>` of the provider's token that a request carries, as its bearer token or in a cookie;
- * or null when it carries none, or one that is expired, meant for somebody else or signed by somebody else.
+ * The owner `oidc:<sub>` that the provider's token names. A request carries it as a bearer token or
+ * in a cookie.
  *
- * @throws {Failure} The provider's keys are not to be had, or there are two such cookies.
+ * @returns null if there is no token, or if the token has expired, is for another audience or is
+ * signed by somebody else.
+ * @throws {Failure} The provider's keys cannot be fetched, or there are two cookies of that name.
  */
 export async function oidcOwner(request: NextRequest, provider: OidcProvider): Promise<string | null> {
   const token = bearerToken(request) ?? (provider.cookie && cookieOf(request, provider.cookie));
@@ -64,16 +67,16 @@ export async function oidcOwner(request: NextRequest, provider: OidcProvider): P
   }
 }
 
-// jose looks at `iat` only where a token must not be old.
+// jose checks `iat` only if a token has a maximum age.
 function expectPast(payload: JWTPayload): void {
   if ((payload.iat ?? 0) <= Date.now() / 1000 + CLOCK_TOLERANCE_SECONDS) return;
   throw new errors.JWTClaimValidationFailed('"iat" claim is in the future', payload, "iat", "check_failed");
 }
 
 function ownerOf(payload: JWTPayload): string {
-  // Not `string | undefined` as jose's types say: it is whatever the token holds.
+  // jose's types say `string | undefined`, but a token can hold anything.
   const subject: unknown = payload.sub;
-  // By code points, as the backend counts.
+  // The length is in code points, as in the backend.
   if (
     typeof subject === "string" &&
     subject !== "" &&
@@ -89,18 +92,21 @@ function bearerToken(request: NextRequest): string | undefined {
   return request.headers.get("authorization")?.match(/^bearer +(\S+)$/i)?.[1];
 }
 
-/** Whose keys are wanted; without an address of its own, the key set is found by the issuer. */
+/** Where a provider's keys are. If `jwksUrl` is empty, the issuer says where. */
 type KeySource = { issuer: string; jwksUrl: string };
 
 const PATIENCE_MS = 5000;
-// How often tokens of unknown keys, which anybody can make, have the keys asked for anew. The backend has the same.
+// A token with an unknown key makes us fetch the keys again, but not more often than this, because
+// anybody can make such a token. The backend has the same limit.
 const COOLDOWN_MS = 5000;
 const known = new Map<string, Promise<JWTVerifyGetKey>>();
 
 /**
- * The keys with which a provider signs, asked for once and again when they are old or a new one turns up.
+ * The provider's public keys. They are fetched once, and again when they are old or a token has a
+ * new one.
  *
- * @throws {Failure} The provider does not say where its keys are; so does the result when they are not there.
+ * @throws {Failure} The provider does not say where its keys are. The result throws one if it
+ * cannot fetch them.
  */
 function providerKeys(source: KeySource): Promise<JWTVerifyGetKey> {
   const name = JSON.stringify(source);
@@ -118,7 +124,7 @@ async function findKeys({ issuer, jwksUrl }: KeySource): Promise<JWTVerifyGetKey
   const keys = createRemoteJWKSet(url, { timeoutDuration: PATIENCE_MS, cooldownDuration: COOLDOWN_MS });
   return async (header, token) => {
     try {
-      // Nothing in a token that names no key tells whether the provider has changed its key.
+      // A token without a key id does not show whether the provider has changed its key.
       if (header.kid === undefined && keys.jwks() && !keys.coolingDown) await keys.reload();
       return await keys(header, token);
     } catch (error) {
@@ -152,7 +158,7 @@ function addressIn(name: string, value: string): URL {
 
 function notToBeHad(url: URL, error: unknown): Failure {
   const { message, cause } = error as Error & { cause?: { code?: string } };
-  // The message may repeat the address.
+  // The message may repeat the address, with a password in it.
   const reason = cause?.code ?? message.replaceAll(url.href, withoutSecrets(url));
   return new Failure(
     `The login provider's keys cannot be fetched from ${withoutSecrets(url)} (${reason}). The address comes from ` +

@@ -24,7 +24,8 @@ import {
 } from "@/kit/server/limits";
 import { type Access, senderOf } from "@/kit/server/sender";
 
-// The backend takes nothing but speech beyond that, and parsing 10 MB of brackets would hold up everybody.
+// Above this size the backend accepts only speech, and parsing 10 MB of brackets would delay
+// everybody.
 const STREAMING_BYTES = 512 * 1024;
 
 const STREAMING_REQUESTS = new Set([
@@ -39,9 +40,10 @@ const STREAMING_REQUESTS = new Set([
 const NOBODY: Sender = { owner: "nobody", address: null };
 
 /**
- * Hands a ChatKit request on to the backend in the name of its owner, and the answer back as it comes in.
+ * Passes a ChatKit request on to the backend in the name of its owner, and the answer back as it
+ * arrives.
  *
- * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
+ * It never throws: an error becomes an answer with a message that a person can act on.
  */
 export function handleChatKit(request: NextRequest, access: Access): Promise<Response> {
   return respond(request, async () => {
@@ -58,7 +60,7 @@ export function handleChatKit(request: NextRequest, access: Access): Promise<Res
   });
 }
 
-// Where we are at fault, what form the answer has depends on the request all the same.
+// A failure on our side waits until the body is read, because the body decides the answer's form.
 function ours(error: unknown): Failure {
   if (error instanceof Failure && error.status >= 500) return error;
   throw error;
@@ -84,12 +86,12 @@ async function failureOf(answer: IncomingMessage, status: number): Promise<Failu
   return new Failure(`The backend answered ${status}: its log says why.`);
 }
 
-// An event ends with an empty line; a comment, as a heartbeat is one, ends with its own.
+// An event ends with an empty line. A comment, such as a heartbeat, ends with its own line.
 const BETWEEN_EVENTS = /(\n\n|(^|\n):[^\n]*\n)$/;
 
 /**
- * The backend's events as they come in. When the backend breaks off they end with an error event: ChatKit's
- * UI would take a broken connection for a reason to post the message again.
+ * The backend's events as they arrive. If the backend breaks off, they end with an error event,
+ * because ChatKit's UI would post the message again after a broken connection.
  */
 async function* eventsUntilTheEnd(
   upstream: AsyncIterable<Buffer>,
@@ -117,15 +119,15 @@ function errorEvent(message: string): string {
 }
 
 /**
- * The answer to a request that failed on this side of the backend, or in it. A streaming request never gets
- * a 5xx: ChatKit's UI would post it again, and each post makes one more thread.
+ * The answer to a request that failed here or in the backend. A streaming request never gets a 5xx,
+ * because ChatKit's UI would post it again, and each post makes one more thread.
  */
 function failureResponse(requestBody: Buffer, message: string, slug: Slug | null = null): Response {
   if (!isStreamingRequest(requestBody)) return messageResponse(502, message, slug);
   return new Response(errorEvent(message), { headers: unbuffered({ "content-type": "text/event-stream" }) });
 }
 
-/** Will ChatKit's UI read the answer to this request as an event stream? */
+/** Whether ChatKit's UI reads the answer to this request as an event stream. */
 export function isStreamingRequest(body: Buffer): boolean {
   if (body.length > STREAMING_BYTES) return false;
   try {
@@ -135,16 +137,15 @@ export function isStreamingRequest(body: Buffer): boolean {
   }
 }
 
-// A part of a path, with nothing in it that could lead to another path of the backend.
+// A segment of a path, without anything that could lead to another path of the backend.
 const PART = /^[A-Za-z0-9_-]{1,255}$/;
 
 /**
- * Hands an upload or a download on to the backend in the name of its owner, piece by piece both ways.
+ * Passes an upload or a download on to the backend in the name of its owner, in pieces both ways.
  *
- * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
+ * It never throws: an error becomes an answer with a message that a person can act on.
  *
- * @param access Who may ask.
- * @param id Of an attachment that is there already.
+ * @param id The id of an existing attachment.
  */
 export function handleAttachments(request: NextRequest, access: Access, id?: string): Promise<Response> {
   return respond(request, async () => {
@@ -159,7 +160,8 @@ export function handleAttachments(request: NextRequest, access: Access, id?: str
       const { statusCode: status = 0 } = backend.answer;
       return new Response(webStream(backend.answer), { status, headers: responseHeaders(backend.answer) });
     } finally {
-      // The backend may answer before the end, or be gone; browsers look at an answer only after they have sent everything.
+      // The backend may answer before the end, or be down. But a browser looks at the answer only
+      // after it has sent everything.
       if (body) await throwAway(body, request.signal);
     }
   });
@@ -170,12 +172,11 @@ const PREFIX = "/api/backend";
 const EMPTY = [204, 205, 304];
 
 /**
- * Hands a request on to a route of the owner's own in the backend, in the name of its sender, and the answer back.
+ * Passes a request on to one of the owner's own routes in the backend, in the name of its sender.
  *
- * Raises nothing: whatever fails becomes an answer with a message that a person can act on.
+ * It never throws: an error becomes an answer with a message that a person can act on.
  *
- * @param access Who may ask.
- * @param routes What may be asked for, such as `GET /orders/{id}`.
+ * @param routes The routes that a browser may call, such as `GET /orders/{id}`.
  */
 export function handleRoute(request: NextRequest, access: Access, routes: string[]): Promise<Response> {
   return respond(request, async () => {
@@ -192,7 +193,7 @@ export function handleRoute(request: NextRequest, access: Access, routes: string
 
 function leadsTo(route: string, method: string, path: string): boolean {
   const [listed, pattern = ""] = route.split(" ");
-  // As everywhere, whoever may GET may ask for the head alone.
+  // As usual, a route that allows GET allows HEAD too.
   if (listed !== (method === "HEAD" ? "GET" : method)) return false;
   const wanted = pattern.split("/");
   const parts = path.split("/");
@@ -206,7 +207,7 @@ function routeResponse(backend: BackendResponse): Response {
   const { answer } = backend;
   const { statusCode: status = 0 } = answer;
   const headers = responseHeaders(answer);
-  // It is for this person: no cache on the way keeps it.
+  // The answer is for this person only, so no cache on the way may keep it.
   if (!headers.has("cache-control")) headers.set("cache-control", "private, no-store");
   if (EMPTY.includes(status)) {
     answer.resume();
@@ -217,8 +218,8 @@ function routeResponse(backend: BackendResponse): Response {
   return new Response(webStream(answer), { status, headers: isStream ? unbuffered(headers) : headers });
 }
 
-// A list of what may pass, as for what is asked. Next drops a content-length and sends in chunks: a browser still sees
-// when a file is not whole.
+// This lists the headers that pass, as for requests. Next drops the content-length and sends
+// chunks, so a browser still notices when a file is incomplete.
 const RESPONSE_HEADERS = [
   "content-type",
   "content-length",
@@ -229,7 +230,7 @@ const RESPONSE_HEADERS = [
   "retry-after",
 ];
 
-/** What the browser may see of the head of the backend's answer. */
+/** The headers of the backend's answer that the browser may see. */
 function responseHeaders({ headers }: IncomingMessage): Headers {
   const passed = new Headers();
   for (const name of RESPONSE_HEADERS) {
@@ -240,7 +241,8 @@ function responseHeaders({ headers }: IncomingMessage): Headers {
 }
 
 /**
- * Makes sure that nothing, such as what people have uploaded, becomes a page of our own origin.
+ * Makes sure that a browser does not show an answer, such as an uploaded file, as a page of our
+ * origin.
  *
  * @throws {Failure} The answer is neither JSON nor a download.
  */
@@ -249,10 +251,10 @@ function expectSafe(backend: BackendResponse): void {
   if (!isDownload) expectJson(backend, "a download");
 }
 
-// Left to itself, Node 20.9 counts chunks where it should count bytes, and would hold a whole file.
+// By default, Node 20.9 counts chunks instead of bytes, and would hold a whole file in memory.
 const AHEAD = { strategy: new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }) };
 
-/** A body for the browser, read no faster than the browser takes it. */
+/** A body for the browser. It is read no faster than the browser reads it. */
 function webStream(stream: Readable): ReadableStream {
   return Readable.toWeb(stream, AHEAD) as ReadableStream;
 }

@@ -8,25 +8,26 @@ import { Failure, requestId } from "@/kit/server/failures";
 import { processWide, type Sender } from "@/kit/server/limits";
 import { developmentHosts, listed, setting } from "@/kit/settings";
 
-/** Who may ask, as the owner's src/lib/identity.ts says. */
+/** Who may use the chat. The owner's src/lib/identity.ts says so. */
 export type Access = {
   /** The owner of the conversations that a request may see; null for nobody. */
   identify: (request: NextRequest) => Promise<string | null>;
-  /** Does every browser that opens the page become a guest? */
+  /** Whether every browser that opens the page becomes a guest. */
   guestsAreWelcome: () => boolean;
-  /** What a person is told whom `identify` takes for nobody. */
+  /** The message for a person whom `identify` does not know. */
   whyNobody: () => string;
 };
 
-/** Does a request change nothing? */
+/** Whether a request only reads. */
 export function isRead({ method }: NextRequest): boolean {
   return method === "GET" || method === "HEAD";
 }
 
 /**
- * Who sends a request, which is known before any of its body is read.
+ * Identifies the sender of a request, before any of its body is read.
  *
- * @throws {Failure} They are nobody that we know, or send it from another page than ours; or a setting is wrong.
+ * @throws {Failure} We do not know the sender, the request comes from a page that is not ours, or a
+ * setting is wrong.
  */
 export async function senderOf(request: NextRequest, access: Access): Promise<Sender> {
   if (!isRead(request)) expectOwnPage(request);
@@ -37,12 +38,12 @@ export async function senderOf(request: NextRequest, access: Access): Promise<Se
 }
 
 /**
- * Makes sure that no page of another site has a browser change something in its person's name: browsers send our cookies
- * along with requests from other sites of the same domain.
+ * Makes sure that no page of another site changes something in the name of the person. Browsers
+ * send our cookies even with requests from other sites of the same domain.
  *
- * Whoever says nothing of where the request comes from is no browser, or an old one.
+ * A request that does not say where it comes from passes: its sender is no browser, or an old one.
  *
- * @throws {Failure} The request comes from another page than ours.
+ * @throws {Failure} The request comes from a page that is not ours.
  */
 function expectOwnPage(request: NextRequest): void {
   expectOwnName(request);
@@ -54,7 +55,7 @@ function expectOwnPage(request: NextRequest): void {
       ? origin === null || hostOf(origin) === hostOf(here)
       : site === "same-origin" || site === "none";
   if (isOurs) return;
-  // Of the origin no more than the host: anybody can write it, and it goes to the log.
+  // Only the host of the origin goes to the log, because anybody can write an origin.
   const from = site ?? hostOf(origin ?? "") ?? "null";
   console.warn(
     `A request from another page is refused (request ${requestId(request)}): the browser says ${from}, and the ` +
@@ -70,7 +71,7 @@ function expectOwnName({ headers }: NextRequest): void {
   const host = headers.get("host");
   if (!isDevelopment() || host === null) return;
   const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : "";
-  // An address is no name that could lead elsewhere.
+  // An address is safe, because no website can point it at this machine.
   if (["localhost", ...developmentHosts()].includes(name) || isIP(name.replace(/^\[|\]$/g, ""))) return;
   throw new Failure(
     `In development this page answers at 127.0.0.1 and localhost, and was asked as ${host}. If a tunnel of yours has that ` +
@@ -80,14 +81,15 @@ function expectOwnName({ headers }: NextRequest): void {
   );
 }
 
-// Without the scheme: whether it is https, only a server in front of this one may know.
+// This leaves the scheme out, because perhaps only a server in front of this one knows whether it
+// is https.
 function hostOf(origin: string): string | null {
   return URL.canParse(origin) ? new URL(origin).host.replace(/:(80|443)$/, "") : null;
 }
 
 /**
- * The origin under which the browser sees the page, such as `https://chat.example.com`: a server in front of
- * this one tells it by x-forwarded-proto and x-forwarded-host.
+ * The origin under which the browser sees the page, such as `https://chat.example.com`. A server in
+ * front of this one sets it in x-forwarded-proto and x-forwarded-host.
  */
 export function pageOrigin(request: NextRequest): string {
   const scheme = forwarded(request, "proto") ?? request.nextUrl.protocol;
@@ -96,24 +98,26 @@ export function pageOrigin(request: NextRequest): string {
   return new URL(addresses.find((address) => URL.canParse(address)) ?? request.nextUrl).origin;
 }
 
-// Each server on the way adds its own to the end: the first is the one that the browser met.
+// Each server on the way adds its value to the end, so the first is from the server that the
+// browser met.
 function forwarded(request: NextRequest, what: "proto" | "host"): string | undefined {
   return request.headers.get(`x-forwarded-${what}`)?.split(",")[0]?.trim() || undefined;
 }
 
 /**
- * The network address of the browser: of IPv6 its network (`2001:db8:1:2::/64`), as every site has one of those at
- * least. It is that of the connection. Where that is a server which TRUSTED_PROXIES names, it is the last address in
- * `x-forwarded-for` that is none of these: whatever stands before it, anybody can write.
+ * The network address of the browser. Usually this is the address of the connection. If the
+ * connection comes from a trusted proxy, it is the last address in `x-forwarded-for` that is not a
+ * trusted proxy: anybody can write the addresses before that one. An IPv6 address counts as its
+ * network (`2001:db8:1:2::/64`), because every site has at least one such network.
  *
- * @returns null where it is not known.
- * @throws {Failure} TRUSTED_PROXIES holds something else than addresses.
+ * @returns null if the address is not known.
+ * @throws {Failure} TRUSTED_PROXIES has an entry that is neither an address nor a range.
  */
 export function clientAddress({ headers }: Request): string | null {
   const peer = parse(peers.getStore() ?? "");
   if (!peer) return null;
   const trusted = trustedProxies();
-  // Read no further than needed: there may be thousands that a browser wrote.
+  // This reads no further than needed, because a browser may have written thousands of addresses.
   const forwarded = headers.get("x-forwarded-for")?.split(",") ?? [];
   let client: Address | null = peer;
   if (!setting("TRUSTED_PROXIES")) warnOfProxy(peer, parse(forwarded.at(-1) ?? peer.text));
@@ -125,23 +129,24 @@ export function clientAddress({ headers }: Request): string | null {
 
 const peers = processWide("peers", () => new AsyncLocalStorage<string | undefined>());
 
-/** Remembers, for all that is done for a request, from which address its connection comes. */
+/** Remembers the address of a request's connection for everything that is done for this request. */
 export function rememberPeers(): void {
   subscribe("http.server.request.start", (message) => {
     const { request } = message as { request: IncomingMessage };
-    // No header: until the first is set, that could be forged.
+    // This is not in a header, because a browser could forge the header.
     peers.enterWith(request.socket.remoteAddress);
   });
 }
 
-/** Does work as for a request that comes from an address. */
+/** Does work as if for a request that comes from an address. */
 export function asFrom<T>(address: string, work: () => T): T {
   return peers.run(address, work);
 }
 
 let hasWarned = false;
 
-// Next adds the header where it is missing, with the address of the connection.
+// If the header is missing, Next adds it with the address of the connection. So the same address
+// means that there is no proxy.
 function warnOfProxy(peer: Address, forwarded: Address | null = peer): void {
   if (hasWarned || forwarded?.text === peer.text) return;
   hasWarned = true;
@@ -153,7 +158,7 @@ function warnOfProxy(peer: Address, forwarded: Address | null = peer): void {
 
 type Address = { text: string; family: "ipv4" | "ipv6" };
 
-// An address as servers write it: perhaps with a port, perhaps with brackets, perhaps IPv4 within IPv6.
+// Servers write an address in several ways: with a port, with brackets, or as IPv4 within IPv6.
 function parse(written: string): Address | null {
   const address = written
     .trim()
@@ -180,9 +185,9 @@ function networkOf({ text, family }: Address): string {
 let known: { written: string; list: BlockList } | undefined;
 
 /**
- * The servers whose `x-forwarded-for` is believed.
+ * The servers whose `x-forwarded-for` is trusted.
  *
- * @throws {Failure} TRUSTED_PROXIES holds something else than addresses.
+ * @throws {Failure} TRUSTED_PROXIES has an entry that is neither an address nor a range.
  */
 export function trustedProxies(): BlockList {
   const written = setting("TRUSTED_PROXIES");

@@ -9,10 +9,10 @@ import { oidcProvider } from "@/kit/server/oidc";
 import { type Access, rememberPeers, senderOf, trustedProxies } from "@/kit/server/sender";
 
 /**
- * Makes sure that no setting is wrong before anybody is answered. In development the page says most of it, to whoever
- * mends it.
+ * Checks the settings before the first request is answered. In development it checks only the
+ * proxies, because the page tells the owner about the other settings.
  *
- * @throws {Failure} One is.
+ * @throws {Failure} A setting is wrong.
  */
 export function expectSettings(): void {
   trustedProxies();
@@ -24,7 +24,10 @@ export function expectSettings(): void {
 
 const started = processWide("started", () => ({ yes: false }));
 
-/** Gets the page's server ready, or ends it where a setting is wrong: Next would go on, and answer nobody. */
+/**
+ * Prepares the page's server, or ends it if a setting is wrong. Otherwise Next would keep running
+ * without answering anybody.
+ */
 export function start(): void {
   try {
     expectSettings();
@@ -38,19 +41,20 @@ export function start(): void {
   endUncountedBodies();
 }
 
-// Together less than the ten seconds after which the page gives up on its own.
+// Two such requests take less than the ten seconds after which the page itself gives up.
 const PATIENCE_MS = 4000;
 
-// A question that everybody may ask, and that needs all there is: the secret, the database and its tables.
+// Everybody may send this request, and it needs everything: the secret, the database and its
+// tables.
 const QUESTION = Buffer.from(JSON.stringify({ type: "threads.list", params: { limit: 1 } }));
 
 type Said = { status?: unknown; message?: unknown } | null;
 
 /**
- * Tells the page whether its person can chat: ChatKit asks for nothing until somebody writes, and would say so only
- * then.
+ * Tells the page whether its person can chat. ChatKit sends no request until the person writes, so
+ * it would report a problem only then.
  *
- * Raises nothing: what is wrong becomes an answer with a message, and with the slug of the pitfall.
+ * It never throws: an error becomes an answer with a message and the slug of the pitfall.
  */
 export function handleStatus(request: NextRequest, access: Access): Promise<Response> {
   return respond(request, async () => {
@@ -82,7 +86,7 @@ async function checkPerson(request: NextRequest, sender: Sender): Promise<void> 
   const asked = await inTime(request, url, (signal) =>
     handOn(request, sender, "/chatkit", { method: "POST", headers, body: QUESTION, signal }),
   );
-  // The backend believes no token but one that is signed with its own secret.
+  // The backend refuses a token that is not signed with its own secret.
   const differ = asked.answer.statusCode === 401;
   await expectGood(asked, () => (differ ? "env-file-lost" : "blank-screen"));
 }
@@ -93,7 +97,7 @@ async function expectGood(asked: BackendResponse, slugOf: (said: Said) => Slug):
   const said = (await json(answer).catch(() => null)) as Said;
   if (answer.statusCode === 200) return;
   const message = typeof said?.message === "string" ? said.message : `It answered ${answer.statusCode}.`;
-  // By a limit: what it says of that is for whoever asked.
+  // This person has reached a limit, so the backend's message is meant for them.
   if (answer.statusCode === 429) throw new Failure(message, 429, slugOf(said));
   throw new Failure(`The backend at ${withoutSecrets(address.url)} says: ${message}`, 502, slugOf(said));
 }
