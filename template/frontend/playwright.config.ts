@@ -4,7 +4,8 @@ import { FLAGS, findChromium, RESULTS } from "./tests/page/servers";
 
 const executablePath = findChromium();
 
-// All tests share a backend and a page's server: whoever comes is a new guest. Not retried: what works at times is broken.
+// All tests share one backend and one page's server, because each person is a new guest. No test is
+// retried: what works only sometimes is broken.
 export default defineConfig({
   testDir: "tests",
   testMatch: "**/*.spec.ts",

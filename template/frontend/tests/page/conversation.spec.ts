@@ -2,7 +2,8 @@ import type { OpenAIChatKit } from "@openai/chatkit";
 import { chatkitConfig } from "@/chatkit.config";
 import { expect, type Person, test } from "./person";
 
-// backend/tests/contract/assistant.py answers, whatever yours says: what it shows, a message names.
+// Here backend/tests/contract/assistant.py answers instead of your assistant. Each message names
+// what it shows.
 
 test("blank-screen, assistant-message-not-saved: a conversation survives a reload", async ({ person }) => {
   expect(person.asked).toEqual([]);
@@ -60,7 +61,7 @@ test("stop-loses-the-answer: a closed tab loses nothing", async ({ person }) => 
 
 test("progress is seen while it happens", async ({ person }) => {
   const steps = ["Reading", "Looking around", "Making it up"];
-  // Each is there for a moment only: all that is shown is noted, from before the first.
+  // Each step is visible only for a moment, so this notes all texts, from before the first step on.
   const shown = await person.page.evaluateHandle(() => {
     const texts = new Set<string>();
     const look = () => {
@@ -158,7 +159,7 @@ test("answered-form-reopens: a form that is answered stays so", async ({ person 
   await expect(form.getByRole("button")).toHaveCount(0);
 });
 
-/** What the page's server answers a person whose browser asks it for something. */
+/** Sends a ChatKit request from a person's browser, and returns the answer. */
 async function ask({ page }: Person, type: string, params: object) {
   const answer = await page.request.post(new URL("/api/chatkit", page.url()).href, {
     data: { type, params },
@@ -224,7 +225,7 @@ test("a conversation gets another title, and is deleted", async ({ person }) => 
   await expect(person.titles.last()).toHaveText("Another name");
   await button("Delete").first().click();
   await expect(person.titles).toHaveText(["Another name"]);
-  // It was the one that was open.
+  // The deleted conversation was open.
   await expect(person.start).toBeVisible();
 
   await person.reload();

@@ -19,15 +19,20 @@ export { expect };
 
 type Fixtures = {
   withChromium: undefined;
-  /** Where the page is, built for production, with a backend behind it. */
+  /** The address of the page, which is built for production and has a backend behind it. */
   address: string;
-  /** Brings somebody with a new browser, which in the end must have had nothing to complain of. */
+  /**
+   * Makes a person with a new browser. The test fails if problems of this person are left at its
+   * end.
+   */
   newPerson: (options?: BrowserContextOptions) => Promise<Person>;
-  /** Somebody who has the page open. */
+  /** A person who has the page open. */
   person: Person;
 };
 
-/** Tests of the page in a browser: real page, real backend, and a stand-in for OpenAI's element. */
+/**
+ * A test of the real page in a browser, with the real backend and a stand-in for OpenAI's element.
+ */
 export const test = base.extend<Fixtures>({
   withChromium: [
     async ({ browserName }, use) => {
@@ -37,7 +42,7 @@ export const test = base.extend<Fixtures>({
     { auto: true },
   ],
 
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads here what a fixture needs.
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads from the pattern what a fixture needs.
   address: ({}, use) => use(sharedServers().address),
 
   newPerson: async ({ browser }, use) => {
@@ -58,19 +63,19 @@ export const test = base.extend<Fixtures>({
   },
 });
 
-/** Where the page loads OpenAI's script from; the stand-in is served in its place. */
+/** The address of OpenAI's script. The tests serve the stand-in in its place. */
 export const CDN = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
 
 const OUTSIDE = /^https?:\/\/(?!(?:127\.0\.0\.1|localhost)[:/])/;
 
-/** A file as a browser's owner picks it. */
+/** A file that a person picks in the browser. */
 export type PickedFile = { name: string; mimeType: string; buffer: Buffer };
 
-/** Somebody in front of the page, in a browser of their own, and everything that it complains of. */
+/** A person in front of the page, with their own browser and all the problems that it reports. */
 export class Person {
-  /** How OpenAI's CDN answers: it serves, it cannot be reached, or it never answers. */
+  /** Whether OpenAI's CDN works, cannot be reached, or never answers. */
   cdn: "up" | "blocked" | "silent" = "up";
-  /** What the console and the network have complained of; a test fails if something is left here at its end. */
+  /** The errors of the console and the network. A test fails if any are left here at its end. */
   problems: string[] = [];
   /** The types of the ChatKit requests, in order. */
   readonly asked: string[] = [];
@@ -80,7 +85,7 @@ export class Person {
     readonly page: Page,
   ) {}
 
-  /** Opens a new browser, which nobody knows. */
+  /** Opens a new browser, without any cookies. */
   static async enter(browser: Browser, options: BrowserContextOptions = {}): Promise<Person> {
     const context = await browser.newContext({ viewport: { width: 1000, height: 750 }, ...options });
     const person = new Person(context, await context.newPage());
@@ -97,7 +102,7 @@ export class Person {
 
   private async playTheWorld(route: Route): Promise<void> {
     const url = route.request().url();
-    // From the second attempt on the page asks for it by another query.
+    // From the second attempt on, the page adds a query to the address.
     const isScript = url.split("?")[0] === CDN;
     if (!isScript) this.problems.push(`asked for ${url}`);
     if (isScript && this.cdn === "silent") return;
@@ -105,25 +110,26 @@ export class Person {
     await route.fulfill({ contentType: "text/javascript", body: await standInScript() });
   }
 
-  /** Makes the element fail in one of the ways of tests/stand-in/frame.ts, from the next document on. */
+  /**
+   * Makes the stand-in fail, from the next document on. tests/stand-in/frame.ts lists the failures.
+   */
   async letFail(failures: Failures): Promise<void> {
     await this.page.addInitScript((chosen) => {
       window.standIn = chosen;
     }, failures);
   }
 
-  /** Takes a complaint for granted, which must come up. */
+  /** Waits for a problem that the test expects, and removes it from the list. */
   async expectProblem(words: string): Promise<void> {
     await expect.poll(() => this.problems.join("\n"), `nothing complained of “${words}”`).toContain(words);
     this.problems = this.problems.filter((problem) => !problem.includes(words));
   }
 
-  /** ChatKit's element. */
   get element(): Locator {
     return this.page.locator("openai-chatkit");
   }
 
-  /** What lies over the chat and says why there is none. */
+  /** The panel over the chat that says why it could not start. */
   get panel(): Locator {
     const heading = this.page.getByRole("heading", { name: "The chat could not start" });
     return this.page.getByRole("alert").filter({ has: heading });
@@ -144,7 +150,7 @@ export class Person {
     return this.log.getByRole("article", { name: "You" });
   }
 
-  /** What the assistant wrote. */
+  /** The assistant's messages. */
   get answers(): Locator {
     return this.log.getByRole("article", { name: "Assistant" });
   }
@@ -159,12 +165,12 @@ export class Person {
     return this.history.getByRole("button", { name: /^(?!(Rename|Delete) )/ });
   }
 
-  /** What ChatKit says went wrong. */
+  /** ChatKit's own error message. */
   get alert(): Locator {
     return this.element.getByRole("alert");
   }
 
-  /** Where the person writes. */
+  /** The field in which the person writes. */
   get composer(): Locator {
     const name = chatkitConfig.composer?.placeholder ?? "Message the AI";
     return this.page.getByRole("textbox", { name });
@@ -176,13 +182,13 @@ export class Person {
     await this.expectChat();
   }
 
-  /** Opens the page again, with all its scripts. */
+  /** Loads the page again, and waits for the chat. */
   async reload(): Promise<void> {
     await this.page.reload();
     await this.expectChat();
   }
 
-  /** Waits until the chat is there and nothing lies on it. */
+  /** Waits until the chat is there and nothing covers it. */
   async expectChat(): Promise<void> {
     await expect(this.composer).toBeVisible();
     await expect(this.page.getByText("The chat is loading")).toBeHidden();
@@ -205,25 +211,25 @@ export class Person {
     await this.page.getByLabel("Attach files").setInputFiles(files);
   }
 
-  /** Waits until the assistant has no more to say. */
+  /** Waits until the assistant has finished its answer. */
   async waitForEnd(): Promise<void> {
     await expect(this.page.getByRole("button", { name: "Send" })).toBeVisible();
   }
 
-  /** Looks at the list of conversations. */
+  /** Opens the list of conversations. */
   async openHistory(): Promise<void> {
     await this.press("Open history");
     await expect(this.history).toBeVisible();
   }
 
-  /** Goes back to the newest conversation. */
+  /** Opens the newest conversation from the list. */
   async pickNewest(): Promise<void> {
     await this.openHistory();
     await this.titles.first().click();
     await expect(this.log).toBeVisible();
   }
 
-  /** Goes back to the newest conversation until it holds a text, which the server may still be saving. */
+  /** Opens the newest conversation until it has a text, which the server may still be saving. */
   async pickNewestUntil(text: string): Promise<void> {
     await expect(async () => {
       await this.pickNewest();
@@ -231,7 +237,7 @@ export class Person {
     }).toPass({ timeout: 30_000 });
   }
 
-  /** Does something and returns the status with which the server answers a type of ChatKit request. */
+  /** Calls `act`, and returns the status of the answer to the ChatKit request of this type. */
   async statusOf(type: string, act: () => Promise<void>): Promise<number> {
     const isAnswer = (url: string, body: string | null) =>
       url.endsWith("/api/chatkit") && JSON.parse(body ?? "{}").type === type;
@@ -242,7 +248,10 @@ export class Person {
     return (await answer).status();
   }
 
-  /** Begins to count the frames in which an answer has grown; all at once would be one. */
+  /**
+   * Starts to count the frames in which an answer grows. An answer that comes all at once counts
+   * one.
+   */
   async watchTheAnswerGrow(): Promise<() => Promise<number>> {
     const log = this.page.getByRole("log", { name: "Conversation", includeHidden: true });
     const growth = await log.evaluateHandle((element) => {
@@ -260,7 +269,7 @@ export class Person {
     return () => growth.evaluate(({ frames }) => frames);
   }
 
-  /** Keeps what the page looks like, in test-results/pictures. */
+  /** Saves a screenshot of the page in test-results/pictures. */
   async keepPicture(name: string): Promise<void> {
     const file = `${name.replace(/\W+/g, "-")}.png`;
     await this.page.screenshot({ path: join(RESULTS, "pictures", file), fullPage: true });
@@ -269,7 +278,7 @@ export class Person {
 
 let building: Promise<string> | null = null;
 
-/** The stand-in for OpenAI's element, as the one script that a browser loads. */
+/** The stand-in for OpenAI's element, bundled into the one script that a browser loads. */
 export function standInScript(): Promise<string> {
   building ??= bundle();
   return building;
@@ -282,7 +291,7 @@ async function bundle(): Promise<string> {
   return outputFiles.map(({ text }) => text).join("");
 }
 
-/** Fails if axe finds something on a page that keeps people out, but for what matches `leftOut`. */
+/** Fails if axe finds an accessibility problem on a page, outside of what matches `leftOut`. */
 export async function expectNoBarriers(page: Page, leftOut?: string): Promise<void> {
   const axe = new AxeBuilder({ page });
   const { violations } = await (leftOut ? axe.exclude(leftOut) : axe).analyze();

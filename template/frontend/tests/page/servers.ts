@@ -7,13 +7,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "@playwright/test";
 
-/** Where things lie. */
 export const FRONTEND = fileURLToPath(new URL("../..", import.meta.url));
 const BACKEND_TESTS = fileURLToPath(new URL("../../../backend/tests", import.meta.url));
-/** What the tests leave behind: pictures and logs. Playwright empties it before each run. */
+/** The folder for screenshots and logs. Playwright empties it before each run. */
 export const RESULTS = fileURLToPath(new URL("../../test-results", import.meta.url));
 
-/** For machines without a GPU, a network and a microphone, and for root, whom the sandbox does not serve. */
+/** Flags for a machine without a GPU, network or microphone, and for root, who has no sandbox. */
 export const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -28,7 +27,10 @@ export const FLAGS = [
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
-/** The browser of this machine: CHROMIUM, one on the PATH, or Playwright's own; null where there is none. */
+/**
+ * The browser of this machine: CHROMIUM, one on the PATH, or Playwright's own; null if there is
+ * none.
+ */
 export function findChromium(): string | null {
   const { CHROMIUM, PATH = "" } = process.env;
   if (CHROMIUM) return existsSync(CHROMIUM) ? CHROMIUM : null;
@@ -37,37 +39,37 @@ export function findChromium(): string | null {
   return [...candidates, chromium.executablePath()].find(existsSync) ?? null;
 }
 
-/** What a person is told on whose machine there is no browser. */
+/** The message for a person whose machine has no browser. */
 export function whyNoChromium(): string {
   const { CHROMIUM } = process.env;
   if (CHROMIUM) return `CHROMIUM is ${CHROMIUM}, and there is no such file.`;
   return (
-    "There is no Chromium on this machine, in which the page could be tested. Get one with your package manager, " +
-    "or with `npx playwright install chromium` in frontend/; or set CHROMIUM to the path of one."
+    "The tests of the page need Chromium, which this machine does not have. Install it with your package manager " +
+    "or with `npx playwright install chromium` in frontend/, or set CHROMIUM to its path."
   );
 }
 
 const NOT_BUILT =
-  "The page is not built, and it is tested as it is in production: run `npm run build` first.";
+  "The page is not built, but its tests need the build for production: run `npm run build` first.";
 
 /**
- * Makes sure that there is a page to start.
+ * Makes sure that the page is built.
  *
- * @throws {Error} It is not built.
+ * @throws {Error} The page is not built.
  */
 export function expectBuild(): void {
   if (!existsSync(join(FRONTEND, ".next", "BUILD_ID"))) throw plainError(NOT_BUILT);
 }
 
-/** An error for people: where in the tests it was thrown would help nobody. */
+/** An error for people. It has no stack, because the place in the tests would help nobody. */
 function plainError(reason: string): Error {
   return Object.assign(new Error(reason), { stack: reason });
 }
 
-/** A backend, and the secret by which it believes the page's server. */
+/** A backend's address, and the secret that it shares with the page's server. */
 export type Backend = { address: string; secret: string };
 
-/** A running server, the process that it is, and how to end it. */
+/** A running server: where it is, its process id, and how to stop it. */
 export type Running<T> = { at: T; pid: number; stop: () => Promise<void> };
 
 type Environment = Record<string, string>;
@@ -75,12 +77,13 @@ type Environment = Record<string, string>;
 const STARTED = "SERVERS_OF_THE_PAGE";
 
 /**
- * Starts a backend and the page's server for all tests together, which Playwright calls before the first.
+ * Starts a backend and the page's server for all tests. Playwright calls this before the first
+ * test.
  *
- * Without a browser the tests are skipped, but where CI runs nothing is.
+ * Without a browser the tests are skipped, but in CI a missing browser is an error.
  *
- * @returns What ends them after the last.
- * @throws {Error} Something is missing.
+ * @returns A function that stops both after the last test.
+ * @throws {Error} The page is not built or, in CI, there is no browser.
  */
 export default async function startServers(): Promise<() => Promise<void>> {
   if (!findChromium()) {
@@ -99,15 +102,15 @@ export default async function startServers(): Promise<() => Promise<void>> {
   };
 }
 
-/** Where the servers of all tests are: the page, built for production, and the backend behind it. */
+/** The addresses of the servers that all tests share: the page, and the backend behind it. */
 export function sharedServers(): { address: string; backend: Backend } {
   return JSON.parse(process.env[STARTED] ?? "{}");
 }
 
 /**
- * Starts the project's backend, on an empty database of its own, with the assistant of the tests.
+ * Starts the project's backend, with an empty database of its own and the assistant of the tests.
  *
- * @param env Its settings, besides those of all tests.
+ * @param env Settings in addition to those of all tests.
  */
 export async function startBackend(env: Environment = {}): Promise<Running<Backend>> {
   const settings = Object.entries(env).map((setting) => setting.join("="));
@@ -120,10 +123,10 @@ export async function startBackend(env: Environment = {}): Promise<Running<Backe
   return { at: JSON.parse(line), pid: program.pid, stop: () => program.closeInput() };
 }
 
-// Guests, whatever login the owner has set up.
+// The tests use guests, whatever login the owner has set up.
 const GUESTS = { OIDC_ISSUER: "", BACKEND_COOKIES: "" };
 
-/** The settings of a page's server that has this backend behind it. */
+/** The settings of a page's server in front of this backend. */
 export function settingsFor({ address, secret }: Backend): Environment {
   return { ...GUESTS, BACKEND_URL: address, CHATKIT_SECRET: secret, NEXT_TELEMETRY_DISABLED: "1" };
 }
@@ -131,7 +134,7 @@ export function settingsFor({ address, secret }: Backend): Environment {
 /**
  * Starts the page's server as in production.
  *
- * @param env Its settings, in the place of those that lead to the backend.
+ * @param env Settings that replace those of {@link settingsFor}.
  */
 export async function startPage(backend: Backend, env: Environment = {}): Promise<Running<string>> {
   const port = await freePort();
@@ -139,7 +142,7 @@ export async function startPage(backend: Backend, env: Environment = {}): Promis
   return startNode("page", ["scripts/start.mjs"], port, settings);
 }
 
-/** Starts a program of Node's that serves at a port, and waits until it does. */
+/** Starts a Node program that serves at a port, and waits until it answers. */
 export async function startNode(
   name: string,
   args: string[],
@@ -168,12 +171,17 @@ export async function freePort(): Promise<number> {
 
 const PATIENCE_MS = 120_000;
 
-/** What to run: in which folder, and with what in its environment besides that of the tests. */
+/**
+ * What to run, in which folder, and with which variables in addition to the environment of the
+ * tests.
+ */
 export type Command = { program: string; args: string[]; folder: string; env?: Record<string, string> };
 
 let started = 0;
 
-/** A program that runs beside the tests. What it prints goes into a log among their results. */
+/**
+ * A program that runs beside the tests. Its output goes into a log in the folder of the results.
+ */
 export class Program {
   private constructor(
     private readonly child: ChildProcess,
@@ -183,8 +191,8 @@ export class Program {
   /**
    * Starts a program.
    *
-   * @param name Of its log.
-   * @throws {Error} It is not there.
+   * @param name The name of its log.
+   * @throws {Error} The program does not exist.
    */
   static async start(name: string, { program, args, folder, env }: Command): Promise<Program> {
     mkdirSync(RESULTS, { recursive: true });
@@ -200,21 +208,21 @@ export class Program {
     return new Program(child, path);
   }
 
-  /** The id of its process. */
   get pid(): number {
     return this.child.pid ?? 0;
   }
 
-  /** All that it printed so far. */
+  /** Everything that it has printed so far. */
   get output(): string {
     return readFileSync(this.log, "utf8");
   }
 
   /**
-   * Waits while it runs until something is there.
+   * Waits until `look` finds something.
    *
    * @returns What `look` has found.
-   * @throws {Error} It has ended, or is ended as nothing was there in time; with all that it printed.
+   * @throws {Error} The program ended, or was stopped because nothing was found in time. The
+   * message has its output.
    */
   async until<T>(look: () => Promise<T | null | undefined> | T | null | undefined): Promise<T> {
     const end = Date.now() + PATIENCE_MS;
@@ -228,7 +236,7 @@ export class Program {
     throw new Error(`${this.child.spawnargs.join(" ")} ${what}:\n${this.output}`);
   }
 
-  /** Lets it read to the end of its input, and waits until it has ended by itself. */
+  /** Closes its input, and waits until it ends by itself. */
   async closeInput(): Promise<void> {
     if (this.isOver) return;
     const ended = once(this.child, "exit");
@@ -236,7 +244,7 @@ export class Program {
     await ended;
   }
 
-  /** Ends it, with the processes that it has started. */
+  /** Stops it, with the processes that it has started. */
   async stop(): Promise<void> {
     if (this.isOver) return;
     const ended = once(this.child, "exit");

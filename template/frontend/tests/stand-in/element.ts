@@ -1,9 +1,10 @@
 /**
  * A STAND-IN for `<openai-chatkit>`, made for the tests of this project's page.
  *
- * OpenAI serves the real element from its CDN only: it can be neither bundled nor pinned, and a test without
- * that network cannot have it. This one has the same public methods, options and events (its types are
- * checked against @openai/chatkit) and asks the server the same questions. It looks nothing like the real one.
+ * OpenAI serves the real element only from its CDN. It can be neither bundled nor pinned, and tests
+ * without network access cannot load it. This one has the same public methods, options and events
+ * (TypeScript checks them against @openai/chatkit), and sends the server the same requests. It
+ * looks nothing like the real one.
  */
 import type {
   Attachment,
@@ -26,10 +27,11 @@ import {
 import { Conversation, type Item, type Page, type StreamEvent, type Thread, upload, Wire } from "./wire";
 
 const HISTORY_LIMIT = 9999;
-// The real element loads a frame before it is ready: nobody may count on hearing of it at once.
+// The real element loads a frame before it is ready, so the page must not expect it to be ready at
+// once.
 const START_MS = 50;
 
-/** How the real element speaks of a conversation that it cannot load. */
+/** How the real element reports a conversation that it cannot load. */
 type Wording = { name: string; words: string };
 const INITIAL: Wording = { name: "InitialThreadLoadError", words: "Failed to load initial thread: " };
 const CHOSEN: Wording = { name: "HistoryViewError", words: "Failed to load conversation: " };
@@ -197,7 +199,10 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     }
   }
 
-  /** Has a message answered anew. The server removes what followed it, and says nothing of that. */
+  /**
+   * Asks for a new answer to a message. The server removes what follows, but sends no events about
+   * it.
+   */
   async #retry(item: Item): Promise<void> {
     const question = this.#conversation.questionOf(item);
     if (!question || this.#running) return;
@@ -205,7 +210,7 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     await this.#run("threads.retry_after_item", { thread_id: item.thread_id, item_id: question.id });
   }
 
-  /** Runs a turn: until its stream ends, or Stop, or something fails. */
+  /** Runs a turn, until its stream ends, the person presses Stop, or something fails. */
   async #run(type: string, params: object): Promise<void> {
     if (!this.#wire || this.#running) return;
     const running = new AbortController();

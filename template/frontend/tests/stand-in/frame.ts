@@ -9,7 +9,6 @@ import type {
 } from "@openai/chatkit";
 import type { Item, Question, Thread, Widget } from "./wire";
 
-/** Makes an element: its properties, then what is in it. */
 function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   properties: Partial<HTMLElementTagNameMap[K]> = {},
@@ -20,7 +19,7 @@ function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Makes a button that is not the main one. */
+/** Makes a secondary button. */
 function quietButton(
   label: string,
   onclick: () => void,
@@ -31,13 +30,13 @@ function quietButton(
 
 const NAME = "Stand-in for OpenAI's ChatKit element";
 
-/** What a person can do with the frame. */
+/** Called for what a person does in the frame. */
 export interface FrameHands extends ActionHands, ComposerHands, HistoryHands, ItemHands {
   start(prompt: StartScreenPrompt["prompt"]): void;
   openHistory(): void;
 }
 
-/** All that the stand-in shows: header, history, start screen, conversation, composer. */
+/** Everything that the stand-in shows: header, history, start screen, conversation and composer. */
 export class Frame {
   readonly composer: Composer;
   readonly history: History;
@@ -107,7 +106,7 @@ export class Frame {
     );
   }
 
-  /** Takes all items away: for another thread, or for the start screen. */
+  /** Removes all items, to show another thread or the start screen. */
   clear(isStart: boolean): void {
     this.drawn.clear();
     this.log.replaceChildren();
@@ -134,7 +133,7 @@ export class Frame {
     this.drawn.delete(id);
   }
 
-  /** Begins or ends a turn. */
+  /** Shows that a turn begins or ends. */
   turn(isRunning: boolean): void {
     this.composer.turn(isRunning);
     this.log.ariaBusy = String(isRunning);
@@ -168,13 +167,13 @@ export class Frame {
 export type Action = { type: string; payload?: Record<string, unknown>; handler?: string };
 type Answers = Record<string, { values: string[]; skipped: boolean }>;
 
-/** What a person can do with widgets and forms. */
+/** Called for what a person does in widgets and forms. */
 interface ItemHands {
   act(action: Action, item: { id: string; widget: Widget }): void;
   answer(item: Item, status: "answered" | "skipped", answers: Answers): void;
 }
 
-/** Draws an item of a thread; null for what the real element hides. */
+/** Draws an item of a thread. Returns null for an item that the real element hides. */
 function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
   switch (item.type) {
     case "user_message":
@@ -264,14 +263,14 @@ function drawQuestion({ id, question, options }: Question): Node {
 
 type Feedback = "positive" | "negative";
 
-/** What a person can do with an answer. */
+/** Called for what a person does with an answer. */
 interface ActionHands {
-  /** Resolves to whether the server has taken it. */
+  /** Resolves to whether the server has accepted it. */
   judge(item: Item, kind: Feedback): Promise<boolean>;
   retry(item: Item): void;
 }
 
-/** Draws the buttons below an answer, if the options want any. */
+/** Draws the buttons below an answer that the options ask for. */
 function drawActions(item: Item, options: ThreadItemActionsOption, hands: ActionHands): HTMLElement[] {
   if (item.type !== "assistant_message") return [];
   const judge = (kind: Feedback) => hands.judge(item, kind);
@@ -292,7 +291,7 @@ function thumb(sign: string, ariaLabel: string, judge: () => Promise<boolean>): 
   return button;
 }
 
-/** What a person can do with the list of conversations. */
+/** Called for what a person does in the list of conversations. */
 interface HistoryHands {
   open(threadId: string | null): void;
   rename(thread: Thread, title: string): void;
@@ -353,16 +352,16 @@ class History {
 export type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
 export type Draft = Parameters<OpenAIChatKit["setComposerValue"]>[0];
 
-/** What the composer needs of the others. */
+/** Called for what a person does in the composer. */
 interface ComposerHands extends AttachmentHands {
   say(message: Message): void;
   stop(): void;
   chooseTool(toolId: string | null): void;
-  /** Resolves to what was said; null when that cannot be had, which is told. */
+  /** Resolves to the text of the speech, or to null after an error, which it shows. */
   transcribe(speech: Blob): Promise<string | null>;
 }
 
-/** Where a person writes: the text, its files, and which model and tool it is for. */
+/** The form in which a person writes a message, adds files, and chooses a model and a tool. */
 class Composer {
   readonly element: HTMLFormElement;
   private readonly tray: AttachmentTray;
@@ -410,7 +409,7 @@ class Composer {
     this.showPlaceholder();
   }
 
-  /** Begins or ends a turn: while the server answers there is Stop in the place of Send. */
+  /** Shows Stop instead of Send while the server answers. */
   turn(isRunning: boolean): void {
     this.send.hidden = isRunning;
     this.stop.hidden = !isRunning;
@@ -466,17 +465,17 @@ type Options = NonNullable<ComposerOption["attachments"]>;
 const MAX_COUNT = 10;
 const MAX_BYTES = 100 * 1024 * 1024;
 
-// The real element's frame has a policy for images of its own.
+// The content security policy of the real element's frame allows images only with these schemes.
 const LOADED_BY_THE_FRAME = /^(https|data|blob):/;
 
-/** What the tray of files needs of the others. */
+/** Called for what a person does with the files. */
 interface AttachmentHands {
   upload(file: File): Promise<Attachment>;
   discard(attachment: Attachment): void;
   warn(message: string): void;
 }
 
-/** Draws files: images as pictures, others by their names. */
+/** Draws images with a preview, and other files only with their names. */
 function drawAttachments(
   attachments: Attachment[],
   remove: ((attachment: Attachment) => void) | null = null,
@@ -520,7 +519,7 @@ class AttachmentTray {
       .join(",");
   }
 
-  /** Uploads files that the person has chosen; what cannot be had is told. */
+  /** Uploads files that the person has chosen, and shows the error of each that fails. */
   async add(files: File[]): Promise<void> {
     this.input.disabled = true;
     for (const file of files) {
@@ -534,13 +533,13 @@ class AttachmentTray {
     this.input.disabled = false;
   }
 
-  /** Shows a file that is uploaded already. */
+  /** Adds a file that is uploaded already. */
   put(attachment: Attachment): void {
     this.attachments.push(attachment);
     this.draw();
   }
 
-  /** Hands the files over and forgets them. */
+  /** Returns the files, and empties the tray. */
   take(): Attachment[] {
     const taken = this.attachments;
     this.attachments = [];
@@ -598,17 +597,17 @@ class Dictation {
   }
 }
 
-/** Something that can be chosen, as the options name it. */
+/** An entry of a list to choose from, as the options have it. */
 type Choice = { id: string; label: string; disabled?: boolean; default?: boolean };
 
-/** A list to choose from, which is there only when there is something to choose. */
+/** A list to choose from. It is hidden if it has no entries. */
 class Picker {
   readonly element: HTMLSelectElement;
   private offered = "";
 
   /**
-   * @param label What it is called.
-   * @param none What is called to choose nothing, where that is possible.
+   * @param label The name of the list.
+   * @param none The text of the entry that chooses nothing, or null if one entry must be chosen.
    */
   constructor(
     label: string,
@@ -622,7 +621,7 @@ class Picker {
     });
   }
 
-  /** Offers choices; what is chosen stays so while the choices are the same. */
+  /** Sets the entries. The choice stays if the entries are the same as before. */
   offer(choices: Choice[] = []): void {
     const offered = JSON.stringify(choices);
     if (offered === this.offered) return;
@@ -644,19 +643,22 @@ class Picker {
   }
 }
 
-/** What the element can be told to do wrong. */
+/** The failures that a test can choose. */
 export type Failures = Partial<Record<keyof typeof FAILURES, boolean>>;
 
-/** What happens in the place of a chat. */
+/** What happens instead of a chat. */
 export type Failure = {
-  /** Is it ready first? The real one is as soon as its frame has loaded, whatever comes of it. */
+  /**
+   * Whether it is ready first. The real element is ready when its frame has loaded, even if it
+   * fails then.
+   */
   isReady?: true;
   error?: { name: string; message: string };
-  /** Does it take its frame away? The element itself stays, and is empty. */
+  /** Whether it removes its frame. The element itself stays, but is empty. */
   leaves?: true;
 };
 
-/** The failures of the real element, in its own words as far as they are known. */
+/** The failures of the real element, with its own messages where we know them. */
 export const FAILURES = {
   refusesDomain: {
     isReady: true,
@@ -691,12 +693,12 @@ export function chosenFailure(): Failure | null {
   return chosen ? FAILURES[chosen] : null;
 }
 
-/** An error by the name that the real element gives it. */
+/** An error with the name that the real element gives it. */
 export function errorNamed(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
-/** How the stand-in looks: plain, with the colours of the options, light or dark. */
+/** The plain styles of the stand-in, light or dark, with the accent colour from the options. */
 const LOOK = `
 :host { color-scheme: light; color: light-dark(#1b1b1f, #ececf1); background: light-dark(#fff, #17171a); }
 :host([data-scheme="dark"]) { color-scheme: dark; }

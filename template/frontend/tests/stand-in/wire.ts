@@ -1,6 +1,6 @@
 import type { Attachment, FileUploadStrategy, UserMessageContent, Widgets } from "@openai/chatkit";
 
-/** What the server sends, as far as the stand-in shows it. */
+/** An item that the server sends, with the fields that the stand-in shows. */
 export type Item = { id: string; thread_id: string } & (
   | { type: "user_message"; content: UserMessageContent[]; attachments?: Attachment[] }
   | { type: "assistant_message"; content: { text: string }[] }
@@ -42,11 +42,11 @@ export type StreamEvent =
 
 const POSTED_AGAIN = 5;
 
-/** The requests of ChatKit's element: one address, told apart by their type. */
+/** Sends the requests of ChatKit's element. All go to one address, and differ in their type. */
 export class Wire {
   /**
-   * @param fetch Sends all requests, those with files too.
-   * @param log Hears the type of each request.
+   * @param fetch Sends all requests, including uploads.
+   * @param log Called with the type of each request.
    */
   constructor(
     private readonly url: string,
@@ -57,7 +57,7 @@ export class Wire {
   /**
    * Sends a request that is answered with JSON.
    *
-   * @throws {Error} The server refused; the message is the server's.
+   * @throws {Error} The server refused the request. The error has the server's message.
    */
   async ask<T>(type: string, params: object): Promise<T> {
     const response = await this.post(type, params);
@@ -66,11 +66,12 @@ export class Wire {
   }
 
   /**
-   * Sends a request that is answered with a stream, and hands out its events as they come.
+   * Sends a request that is answered with a stream, and yields the events as they arrive.
    *
-   * Like the real element it posts again what the server failed at, which is why a server must not answer 5xx.
+   * Like the real element, it posts a request again if the server fails. So a server must not
+   * answer 5xx.
    *
-   * @throws {Error} The server refused, or failed six times.
+   * @throws {Error} The server refused the request, or failed six times.
    */
   async *stream(type: string, params: object, signal: AbortSignal): AsyncGenerator<StreamEvent> {
     for (let again = 0; ; again++) {
@@ -97,13 +98,15 @@ function isEventStream(response: Response): boolean {
   return response.ok && (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
 }
 
-/** The error that a refused request comes to, with the server's words. */
+/** The error for a refused request, with the server's message. */
 export async function refusal(response: Response): Promise<Error> {
   const answer: { message?: string } | null = await response.json().catch(() => null);
   return new Error(answer?.message ?? `The server answered ${response.status}.`);
 }
 
-/** Every blank line ends an event, even one without data: as in the real element, that breaks the stream. */
+/**
+ * Every blank line ends an event. As in the real element, an event without data breaks the stream.
+ */
 async function* eventsOf(response: Response): AsyncGenerator<StreamEvent> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -125,9 +128,10 @@ type Announced = Attachment & {
 };
 
 /**
- * Uploads a file: in one request, or announced first and then sent where the server's answer says.
+ * Uploads a file in one request, or in two: then the answer to the first says where to send the
+ * file.
  *
- * @throws {Error} The server refused; the message is the server's.
+ * @throws {Error} The server refused the file. The error has the server's message.
  */
 export async function upload(wire: Wire, strategy: FileUploadStrategy, file: File): Promise<Attachment> {
   if (strategy.type === "direct") {
@@ -149,7 +153,7 @@ async function send(wire: Wire, url: string, request: RequestInit, file: File): 
   return response;
 }
 
-/** The items of a thread, oldest first, as the events of its streams have made them. */
+/** The items of a thread, oldest first, built from the events of its streams. */
 export class Conversation {
   private items: Item[] = [];
 
@@ -183,9 +187,9 @@ export class Conversation {
   }
 
   /**
-   * Changes an item while it is being written.
+   * Updates an item while it is being streamed.
    *
-   * @throws {Error} The item was never added: a mistake of the server.
+   * @throws {Error} The server has never added the item.
    */
   update(id: string, update: Update): Item {
     const item = this.find(id);
