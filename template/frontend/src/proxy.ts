@@ -4,8 +4,8 @@ import { contentSecurityPolicy } from "@/lib/content-security-policy";
 import * as access from "@/lib/identity";
 
 /**
- * Answers for every document. Next.js calls this file "proxy" (formerly "middleware"); the proxy to the backend is
- * src/app/api/chatkit/route.ts.
+ * Handles the requests for all documents. Next.js calls this file "proxy" (formerly "middleware").
+ * The proxy to the backend is src/app/api/chatkit/route.ts.
  */
 export function proxy(request: NextRequest): Promise<Response> {
   return handleDocument(request, access, contentSecurityPolicy);

@@ -11,8 +11,8 @@ import { oidcOwner, oidcProvider } from "@/kit/server/oidc";
  * back on the guest; or return null to turn guests away, and let `guestsAreWelcome` return false.
  *
  * @returns The owner, or null for "nobody that we know", which is answered with 401.
- * @throws {Failure} Two cookies say who it is, the shared secret is missing or too short, or the login provider does
- * not answer.
+ * @throws {Failure} The browser sends two cookies of one name, the shared secret is missing or too
+ * short, or the login provider does not answer.
  */
 export async function identify(request: NextRequest): Promise<string | null> {
   const provider = oidcProvider();

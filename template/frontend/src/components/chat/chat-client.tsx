@@ -6,7 +6,7 @@ import { runClientTool } from "./client-tools";
 import { runEffect } from "./effects";
 import { runWidgetAction } from "./widget-actions";
 
-/** The chat in the browser: how it looks and what it can do there is yours, all else is the kit's. */
+/** The chat in the browser. Its look and its tools are yours, everything else is the kit's. */
 export function ChatClient(page: ServerProps) {
   return (
     <ChatFrame

@@ -6,8 +6,8 @@ export const runtime = "nodejs";
 export const dynamic = "force-dynamic";
 
 /**
- * The routes of the backend that a browser may ask for, at /api/backend/…: add yours. `{…}` stands for one part of a path,
- * of letters, digits, - and _. All others are not there.
+ * The backend's routes that a browser may call at /api/backend/…: add yours. `{…}` stands for one
+ * segment of the path, made of letters, digits, - and _. All other routes answer 404.
  */
 const ROUTES = ["GET /conversations/{conversation_id}/count"];
 
