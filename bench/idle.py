@@ -10,7 +10,10 @@ has held other streams before.
 """
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from contract.chat import Chat, is_delta, visit
@@ -24,21 +27,25 @@ STEP = 50
 LIMIT = 1.25
 
 
-def open_streams(chat: Chat, number: int, stack: ExitStack) -> None:
+def open_streams(chat: Chat, stack: ExitStack) -> None:
     """Open streams that say a word and then nothing for an hour."""
-    for _ in range(number):
+    for _ in range(STEP):
         events = stack.enter_context(chat.say_slowly("2 3600"))
         next(filter(is_delta, events))
 
 
-def growth(chats: list[Chat], servers: list[Server]) -> list[float]:
-    """Return by how many KiB a server grows with a stream; the chats open theirs in turn."""
+def growth(newcomers: list[Callable[[], Chat]], servers: list[Server]) -> list[float]:
+    """Return by how many KiB a server grows with a stream.
+
+    The sides open theirs in turn. Each step is another person's, of another network: one person may
+    have 100 streams at once, and one network 300.
+    """
     with ExitStack() as stack:
         for already in range(0, WARM_UP + STREAMS, STEP):
             if already == WARM_UP:
                 before = [server.memory for server in servers]
-            for chat in chats:
-                open_streams(chat, STEP, stack)
+            for newcomer in newcomers:
+                open_streams(newcomer(), stack)
         after = [server.memory for server in servers]
     return [(now - then) / STREAMS for now, then in zip(after, before, strict=True)]
 
@@ -51,8 +58,15 @@ def main() -> None:
         bare = stack.enter_context(bare_sdk(project))
         our_page = stack.enter_context(page(project, ours))
         bare_page = stack.enter_context(page(project, bare))
-        chats = [visit(our_page.address), Chat(f"{bare_page.address}/api/bare")]
-        grown = growth(chats, [ours, bare, our_page, bare_page])
+        numbers = count(1)
+
+        def newcomer() -> Chat:
+            guest = visit(our_page.address)
+            network = {"X-Forwarded-For": f"203.0.113.{next(numbers)}"}
+            return replace(guest, headers={**guest.headers, **network})
+
+        newcomers = [newcomer, lambda: Chat(f"{bare_page.address}/api/bare")]
+        grown = growth(newcomers, [ours, bare, our_page, bare_page])
     conclude(
         Figure(
             "an idle stream in the backend",

@@ -92,7 +92,11 @@ def page(project: Project, backend: Server) -> Iterator[Server]:
 
     `/api/bare` is the shortest route that hands a stream on, without cookies and checks.
     """
-    settings = {"CHATKIT_SECRET": SECRET, "BACKEND_URL": backend.address}
+    settings = {
+        "CHATKIT_SECRET": SECRET,
+        "BACKEND_URL": backend.address,
+        "TRUSTED_PROXIES": "127.0.0.1",  # a measurement may come from many networks
+    }
     command = ["node", "scripts/start.mjs"]
     with serve(command, project.path / "frontend", settings, "PORT") as server:
         yield server
