@@ -7,7 +7,8 @@ from contextlib import closing, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Table, event
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, AdaptedConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -57,6 +58,7 @@ def make_engine(url: URL, _for_servers: Mapping[str, Any]) -> AsyncEngine:
         url,
         hide_parameters=True,  # errors in the log must not quote what people wrote
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+        pool_reset_on_return=None,  # sessions and connections end their transactions themselves
     )
     event.listen(engine.sync_engine, "do_connect", _open_once)
     event.listen(engine.sync_engine, "connect", _prepare)
@@ -106,7 +108,18 @@ def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later fails immediately if another one wrote in
     # between, regardless of the timeout. So a writing transaction takes the lock when it begins.
     writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    # Each call of the driver goes to its thread and back. SQLAlchemy's way takes three of them.
+    try:
+        _driver(connection).run_async(lambda driver: driver.execute(statement))
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
+
+
+def _driver(connection: Connection) -> AdaptedConnection:
+    driver = connection.connection.dbapi_connection
+    assert isinstance(driver, AdaptedConnection)  # make_engine makes no other engine
+    return driver
 
 
 def _roll_back(connection: Any, _entry: ConnectionPoolEntry, _error: object) -> None:
