@@ -29,7 +29,7 @@ def ask(person: Chat, text: str = "notice") -> httpx2.Response:
 def test_a_message_has_an_end(site: Deployed) -> None:
     refused = ask(site.visit(), "x" * 50_001)
     assert refused.status_code == 413
-    assert "50000 are the most" in refused.json()["message"]
+    assert "at most 50000 are allowed" in refused.json()["message"]
 
 
 def test_cookies_are_free_and_turns_are_not(site: Deployed) -> None:
@@ -46,7 +46,7 @@ def test_cookies_are_free_and_turns_are_not(site: Deployed) -> None:
         429: GUESTS - OF_AN_ADDRESS,
     }
     refused = answers[-1]
-    assert "30 answers a minute are the most" in refused.json()["message"]
+    assert "At most 30 answers a minute are allowed" in refused.json()["message"]
     assert 0 < int(refused.headers["retry-after"]) <= 60
     assert guests[-1].ask("threads.list")["data"] == [], "a refused turn leaves no conversation"
     assert guests[0].ask("threads.list")["data"], "reading is not limited"

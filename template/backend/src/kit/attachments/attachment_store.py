@@ -266,7 +266,7 @@ class Room:
             seconds = seconds_left(await self._of_address.get_window_stats(limit, sender))
             raise RefusedError(
                 429,
-                f"{most} MB of files a day are the most for the guests of one network. "
-                f"Go on in {math.ceil(seconds / HOUR)} h.",
+                f"At most {most} MB of files a day are allowed for the guests of one network. "
+                f"Try again in {math.ceil(seconds / HOUR)} h.",
                 seconds,
             )

@@ -73,7 +73,7 @@ def check_length(request: ChatKitReq) -> None:
             return
     most, length = get_settings().message_max_characters, sum(map(_length_of, written))
     if most and length > most:
-        raise RefusedError(413, f"That is {length} characters long, and {most} are the most here.")
+        raise RefusedError(413, f"The message has {length} characters, and at most {most} are allowed.")
 
 
 def _length_of(written: object) -> int:

@@ -7,8 +7,8 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -72,15 +72,15 @@ async def count_turn(context: RequestContext) -> None:
             counted then.
     """
     settings = get_settings()
-    most, words = settings.turns_per_minute, "{} answers a minute are the most here."
+    most, words = settings.turns_per_minute, "At most {} answers a minute are allowed here."
     rates = [_Rate(most, ("turn", context.owner), words)]
     if context.owner.startswith(GUEST):
         most = settings.turns_per_minute_guests
-        words = "{} answers a minute are the most for all guests together."
+        words = "At most {} answers a minute are allowed for all guests together."
         rates.append(_Rate(most, ("turn of a guest",), words))
         if context.address is not None:
             most = settings.turns_per_minute_address
-            words = "{} answers a minute are the most for the guests of one network."
+            words = "At most {} answers a minute are allowed for the guests of one network."
             rates.append(_Rate(most, ("turn from", context.address), words))
     await _count(rates)
 
@@ -91,7 +91,7 @@ async def count_upload(context: RequestContext) -> None:
     Raises:
         RefusedError: the limit is reached (429); the message says when to continue.
     """
-    most, words = get_settings().uploads_per_minute, "{} files a minute are the most here."
+    most, words = get_settings().uploads_per_minute, "At most {} files a minute are allowed here."
     await _count([_Rate(most, ("upload", sender_of(context)), words)])
 
 
@@ -109,16 +109,49 @@ async def limit_rate(name: str, owner: str, per_minute: int, guests_per_minute: 
         RefusedError: a limit is reached (429); the message says when to continue. Nothing is
             counted then.
     """
-    words = "{} a minute are the most here."
+    words = "At most {} requests a minute are allowed here."
     rates = [_Rate(per_minute, ("route", name, owner), words)]
     if owner.startswith(GUEST):
-        words = "{} a minute are the most for all guests together."
+        words = "At most {} requests a minute are allowed for all guests together."
         rates.append(_Rate(guests_per_minute, ("route of guests", name), words))
     await _count(rates)
 
 
-@contextmanager
-def running_turn_of(context: RequestContext) -> Iterator[None]:
+_running = Counter[str]()
+
+
+@dataclass(frozen=True)
+class _AtOnce:
+    """A limit for what runs at the same time. `what` is counted, `words` is the message."""
+
+    what: str
+    most: int
+    words: str
+
+
+class _Running(AbstractContextManager[None]):
+    """Counts something as running until the end of the block.
+
+    A silent stream counts for minutes, and an object needs less memory than a generator.
+    """
+
+    def __init__(self, *limits: _AtOnce) -> None:
+        self._limits = limits
+
+    def __enter__(self) -> None:
+        for limit in self._limits:
+            if limit.most and _running[limit.what] >= limit.most:
+                raise RefusedError(429, f"{limit.words} Try again in {A_WHILE} s.", A_WHILE)
+        _running.update(limit.what for limit in self._limits)
+
+    def __exit__(self, *_error: object) -> None:
+        for limit in self._limits:
+            _running[limit.what] -= 1
+            if not _running[limit.what]:
+                del _running[limit.what]
+
+
+def running_turn_of(context: RequestContext) -> AbstractContextManager[None]:
     """Count a turn as running until the end of the block.
 
     Raises:
@@ -126,26 +159,22 @@ def running_turn_of(context: RequestContext) -> Iterator[None]:
     """
     settings = get_settings()
     of_all = "Too many answers are being written at the moment."
-    of_person = f"{settings.turns_at_once} answers at once are the most here. Let one of them end."
-    with (
-        _at_once("turns", settings.turns_at_once_all, of_all),
-        _at_once(f"turns of {context.owner}", settings.turns_at_once, of_person),
-    ):
-        yield
+    of_person = f"At most {settings.turns_at_once} answers at once are allowed here."
+    return _Running(
+        _AtOnce("turns", settings.turns_at_once_all, of_all),
+        _AtOnce(f"turns of {context.owner}", settings.turns_at_once, of_person),
+    )
 
 
-@contextmanager
-def running_request_of(context: RequestContext) -> Iterator[None]:
+def running_request_of(context: RequestContext) -> AbstractContextManager[None]:
     """Count a request as running until the end of the block.
 
     Raises:
         RefusedError: REQUESTS_AT_ONCE is reached (429).
     """
     most = get_settings().requests_at_once
-    with _at_once(
-        f"requests of {context.owner}", most, f"{most} requests at once are the most here."
-    ):
-        yield
+    words = f"At most {most} requests at once are allowed here."
+    return _Running(_AtOnce(f"requests of {context.owner}", most, words))
 
 
 class Lines:
@@ -206,22 +235,6 @@ class _Timed(Generator[Any, None, Result]):
             self.seconds += time.perf_counter() - start
 
 
-_running = Counter[str]()
-
-
-@contextmanager
-def _at_once(what: str, most: int, words: str) -> Iterator[None]:
-    if most and _running[what] >= most:
-        raise RefusedError(429, f"{words} Try again in {A_WHILE} s.", A_WHILE)
-    _running[what] += 1
-    try:
-        yield
-    finally:
-        _running[what] -= 1
-        if not _running[what]:
-            del _running[what]
-
-
 @cache
 def _limiter() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(MemoryStorage())
@@ -237,7 +250,7 @@ async def _count(rates: list[_Rate]) -> None:
             if not await attempt(limit, *rate.whose):
                 seconds = seconds_left(await _limiter().get_window_stats(limit, *rate.whose))
                 words = rate.words.format(rate.most)
-                raise RefusedError(429, f"{words} Go on in {seconds} s.", seconds)
+                raise RefusedError(429, f"{words} Try again in {seconds} s.", seconds)
 
 
 def seconds_left(window: WindowStats) -> int:

@@ -136,7 +136,7 @@ def test_what_is_written_has_an_end(database: URL) -> None:
         for kind, params in attempts:
             response = ada.post(kind, **params)
             assert response.status_code == 413, (kind, response.text)
-            assert "100 are the most" in response.json()["message"]
+            assert "at most 100 are allowed" in response.json()["message"]
         assert len(ada.ask("threads.list")["data"]) == 1
         assert len(ada.items(thread_id)) == 2
         assert ada.say("not counted as turns", thread_id)
