@@ -18,9 +18,8 @@ from kit.settings import BACKEND
 from tools import FRONTEND, ROOT, terminal
 from tools.dev.machine import Node, find_node, install_packages
 
-CORES = os.cpu_count() or 2
-AT_ONCE = max(2, CORES // 2)
-"""How many steps run at the same time."""
+AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
+"""How many steps, and how many processes of the backend's tests, run at the same time."""
 
 BUILD = "frontend: build"
 STYLES = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
@@ -112,7 +111,7 @@ def _steps(node: Node | None) -> Iterator[Step]:
         yield Step(BUILD, npx("next/dist/bin/next", "build"), FRONTEND)
     # By file: what the tests of one file share, such as a server, starts once. Two processes on two
     # cores, too: half of the time the tests wait.
-    pytest = ["pytest", "-rs", f"--numprocesses={max(2, CORES // 2)}", "--dist=loadfile"]
+    pytest = ["pytest", "-rs", f"--numprocesses={AT_ONCE}", "--dist=loadfile"]
     through_the_page = node and os.environ.get("THROUGH_THE_PAGE")
     yield Step(
         "backend: tests", [*python, *pytest], BACKEND, needs=BUILD if through_the_page else ""

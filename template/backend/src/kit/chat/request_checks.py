@@ -73,7 +73,9 @@ def check_length(request: ChatKitReq) -> None:
             return
     most, length = get_settings().message_max_characters, sum(map(_length_of, written))
     if most and length > most:
-        raise RefusedError(413, f"The message has {length} characters, and at most {most} are allowed.")
+        raise RefusedError(
+            413, f"The message has {length} characters, and at most {most} are allowed."
+        )
 
 
 def _length_of(written: object) -> int:
