@@ -58,7 +58,6 @@ def make_engine(url: URL, _for_servers: Mapping[str, Any]) -> AsyncEngine:
         url,
         hide_parameters=True,  # errors in the log must not quote what people wrote
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
-        pool_reset_on_return=None,  # sessions and connections end their transactions themselves
     )
     event.listen(engine.sync_engine, "do_connect", _open_once)
     event.listen(engine.sync_engine, "connect", _prepare)
