@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, event
 from sqlalchemy.engine import URL, AdaptedConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from kit.errors import StartupError
 from kit.settings import BACKEND
@@ -58,10 +58,12 @@ def make_engine(url: URL, _for_servers: Mapping[str, Any]) -> AsyncEngine:
         url,
         hide_parameters=True,  # errors in the log must not quote what people wrote
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+        pool_reset_on_return=None,  # _reset does it
     )
     event.listen(engine.sync_engine, "do_connect", _open_once)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "reset", _reset)
     event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
@@ -122,6 +124,12 @@ def _driver(connection: Connection) -> AdaptedConnection:
     driver = connection.connection.dbapi_connection
     assert isinstance(driver, AdaptedConnection)  # make_engine makes no other engine
     return driver
+
+
+def _reset(connection: Any, _entry: ConnectionPoolEntry, state: PoolResetState) -> None:
+    # SQLAlchemy would roll back what has ended already, which is another call of the driver.
+    if not state.terminate_only and connection.driver_connection.in_transaction:
+        connection.rollback()
 
 
 def _roll_back(connection: Any, _entry: ConnectionPoolEntry, _error: object) -> None:
