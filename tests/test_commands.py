@@ -168,6 +168,27 @@ def test_a_missing_or_old_node_is_named_before_anything_fails(
     assert "Traceback" not in result.stderr
 
 
+def test_a_failed_installation_is_told_at_once(tmp_path: Path) -> None:
+    """However long it takes to import the backend, which is done meanwhile."""
+    project = render(tmp_path / "project", DEFAULT)
+    began, imported = tmp_path / "began", tmp_path / "imported"
+    (project.path / "backend" / "src" / "app" / "main.py").write_text(
+        "import pathlib, time\n"
+        f"pathlib.Path({str(began)!r}).touch()\n"
+        "time.sleep(30)\n"
+        f"pathlib.Path({str(imported)!r}).touch()\n"
+    )
+    wait = f"while [ ! -e '{began}' ]; do sleep 0.1; done"
+    path = with_node(
+        tmp_path, f'#!/bin/sh\n[ "$1" = ci ] || {{ echo v20.9.0; exit; }}\n{wait}\nexit 7\n'
+    )
+    result = project.run("uv", "run", "dev", env={"PATH": path}, check=False)
+    assert result.returncode == 1
+    assert "npm ci failed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not imported.exists()
+
+
 @pytest.mark.parametrize("variant", WITH_DATA, ids=str)
 def test_embedded_server_path(installed: Installed, tmp_path: Path, variant: Variant) -> None:
     """A space in the project's path."""

@@ -114,7 +114,9 @@ def _begin(connection: Connection) -> None:
     try:
         _driver(connection).run_async(lambda driver: driver.execute(statement))
     except sqlite3.Error as error:
-        raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
+        raise DBAPIError.instance(
+            statement, None, error, sqlite3.Error, hide_parameters=True
+        ) from error
     except BaseException:  # stopped, and the driver may begin all the same
         connection.invalidate()
         raise

@@ -93,8 +93,10 @@ def run(family: Family) -> str:
             database = prepare_database()
         except MissingDriverError as error:
             raise StartupError(str(mismatch or error)) from None
-        if installs:
-            _compile_backend(os.environ | family.mark)
+        compiling = _start_compiling(os.environ | family.mark) if installs else None
+    if compiling:  # what is not compiled yet, the backend compiles
+        compiling.kill()
+        compiling.wait()
     _say(database)
     if mismatch:
         _say(str(mismatch))
@@ -121,21 +123,18 @@ def run(family: Family) -> str:
     return f"{SENTENCES[stopped]}, so dev ends everything."
 
 
-def _compile_backend(environment: Mapping[str, str]) -> None:
+def _start_compiling(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Let Python compile what the backend imports: seconds of work, and npm leaves a core idle.
 
     What is wrong with the backend's code, the backend says when it starts.
     """
-    with suppress(subprocess.TimeoutExpired):
-        subprocess.run(
-            [sys.executable, "-c", "import app.main"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=START_SECONDS,
-            check=False,
-        )
+    return subprocess.Popen(
+        [sys.executable, "-c", "import app.main"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _ready(page: str) -> str:
