@@ -159,7 +159,7 @@ def running_turn_of(context: RequestContext) -> AbstractContextManager[None]:
     """
     settings = get_settings()
     of_all = "Too many answers are being written at the moment."
-    of_person = f"At most {settings.turns_at_once} answers at once are allowed here. Let one end."
+    of_person = f"Only {settings.turns_at_once} answers at once are allowed. Wait until one ends."
     return _Running(
         _AtOnce("turns", settings.turns_at_once_all, of_all),
         _AtOnce(f"turns of {context.owner}", settings.turns_at_once, of_person),
