@@ -135,13 +135,13 @@ def test_what_a_route_limits(run: Run) -> None:
     async def work() -> None:
         for _ in range(10):
             assert await make_report("ada") == "All about ada"
-        with pytest.raises(kit.RefusedError, match="At most 10 requests a minute are allowed") as refused:
+        with pytest.raises(kit.RefusedError, match="At most 10 requests a minute") as refused:
             await make_report("ada")
         assert refused.value.status == 429
         assert refused.value.retry_after
         for number in range(100):
             await make_report(f"guest_{number}")
-        with pytest.raises(kit.RefusedError, match="At most 100 requests a minute are allowed for all"):
+        with pytest.raises(kit.RefusedError, match="for all guests together"):
             await make_report("guest_100")
         await make_report("bob")
 
