@@ -61,6 +61,8 @@ def _run(console: Console) -> int:
         "NEXT_TELEMETRY_DISABLED": "1",
         "ALLOW_PLACEHOLDER_DOMAIN_KEY": "1",
     }
+    # The steps start Python dozens of times: each would compile all that it imports.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if console.color_system:
         environment["FORCE_COLOR"] = "1"
     results: list[Result] = []
