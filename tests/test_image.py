@@ -107,7 +107,7 @@ def test_the_image_serves_the_page(installed: Installed, tmp_path: Path) -> None
         page = f"http://127.0.0.1:{port}"
         try:
             wait_until(lambda: is_up(server.pid, page), 60)
-            assert "domain_pk_of_the_server" in httpx2.get(page).text
+            assert "domain_pk_of_the_server" in httpx2.get(page, timeout=60).text
             converse(visit(page))
             assert is_closed_to_nobody(port)
         finally:

@@ -60,13 +60,15 @@ class Bucket:
 
     def names(self) -> set[str]:
         """Return the names of all objects."""
-        listing = ElementTree.fromstring(httpx2.get(f"{self.address}?list-type=2").text)
+        listing = ElementTree.fromstring(httpx2.get(f"{self.address}?list-type=2", timeout=60).text)
         return {name.text or "" for name in listing.iterfind("{*}Contents/{*}Key")}
 
     def object(self, attachment_id: str) -> httpx2.Response:
         """Return what lies where the bytes of a file should be."""
         return httpx2.get(
-            f"{self.address}/{PREFIX}/{attachment_id}", headers={"Authorization": "moto asks none"}
+            f"{self.address}/{PREFIX}/{attachment_id}",
+            headers={"Authorization": "moto asks none"},
+            timeout=60,
         )
 
 
@@ -90,7 +92,7 @@ def run_s3(port: int) -> Iterator[Bucket]:
 def _has_bucket(process: subprocess.Popen[bytes], bucket: Bucket) -> bool:
     assert process.poll() is None, "moto ended"
     try:
-        return httpx2.put(bucket.address).is_success
+        return httpx2.put(bucket.address, timeout=60).is_success
     except httpx2.TransportError:
         return False
 

@@ -159,7 +159,7 @@ def test_names_cannot_lead_out_of_the_folder(chat: Chat) -> None:
     assert bytes_of(uploaded["id"]).read_bytes() == b"Hello"
     for path in ("..%2F..%2Fetc%2Fpasswd", "%2e%2e", "atc_none", "a%00b"):
         url = f"{chat.file_url()}/{path}"
-        response = httpx2.get(url, headers=chat.headers, follow_redirects=True)
+        response = httpx2.get(url, headers=chat.headers, follow_redirects=True, timeout=60)
         assert response.status_code == 404
 
 

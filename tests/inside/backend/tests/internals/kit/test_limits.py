@@ -82,7 +82,9 @@ def test_the_limits_of_the_chat_count_no_route_of_yours(database: URL) -> None:
             thread_id = next(events)["thread"]["id"]
             assert ada.post("threads.list").status_code == 429
             url = f"{server.address}/conversations/{thread_id}/count"
-            statuses = {httpx2.get(url, headers=ada.headers).status_code for _ in range(5)}
+            statuses = {
+                httpx2.get(url, headers=ada.headers, timeout=60).status_code for _ in range(5)
+            }
     assert statuses == {200}
 
 

@@ -87,7 +87,7 @@ def test_a_part_that_chatkit_does_not_know_is_refused(chat: Chat, part: object) 
 
 
 def test_wrong_request_field(server: Server) -> None:
-    response = httpx2.post(f"{server.address}/chatkit", json={"method": "threads.list"})
+    response = httpx2.post(f"{server.address}/chatkit", json={"method": "threads.list"}, timeout=60)
     assert response.status_code == 400
     assert '{"type": "threads.list", "params": {}}' in response.json()["message"]
 

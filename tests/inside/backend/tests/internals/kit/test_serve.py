@@ -76,7 +76,7 @@ def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
     with run_program(command, env=env) as process:
         wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"), 60)
         connections = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)]
-        response = httpx2.get(f"http://127.0.0.1:{port}/health")
+        response = httpx2.get(f"http://127.0.0.1:{port}/health", timeout=60)
         assert response.status_code == 200
         for connection in connections:
             connection.close()
