@@ -132,7 +132,7 @@ def test_every_body_is_answered(installed: Installed, backend: Backend) -> None:
     changes = st.builds(Change, st.floats(0, 1), st.integers(0, 5), st.binary(max_size=5))
     url = urlsplit(backend.chat.url)
     # Of http.client, since this test waits for its client more than for the backend.
-    with closing(HTTPConnection(url.netloc, timeout=10)) as connection:
+    with closing(HTTPConnection(url.netloc, timeout=60)) as connection:
         sender = Sender(connection)
         sender.renew()
 

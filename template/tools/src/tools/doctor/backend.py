@@ -30,7 +30,7 @@ SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}
 """The pitfalls by the status that `GET /health` tells."""
 
 OPENAI_URL = "https://api.openai.com/v1"
-MODEL_SECONDS = 3
+MODEL_SECONDS = 10
 ENV_FILE = "backend/.env.local"
 
 

@@ -75,7 +75,8 @@ def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
     env = environment(database, BACKEND_PORT=str(port))
     with run_program(command, env=env) as process:
         wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"), 60)
-        connections = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)]
+        address = ("127.0.0.1", port)
+        connections = [socket.create_connection(address, timeout=60) for _ in range(300)]
         response = httpx2.get(f"http://127.0.0.1:{port}/health", timeout=60)
         assert response.status_code == 200
         for connection in connections:
