@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 from conftest import Installed
-from contract.chat import Json, visit
+from contract.chat import HTTP, Json, visit
 from support.conversation import converse, transcript
 from support.deployed import commands, migrate, production_database, serving
 from support.ports import free_port, kill_server
@@ -46,7 +46,7 @@ def test_it_converses_and_forgets_nothing(
             chat.say("Still there?", thread_id)
             assert visit(page).ask("threads.list")["data"] == []
             request = {"type": "threads.list", "params": {}}
-            anonymous = httpx2.post(f"{backend}/chatkit", json=request, timeout=60)
+            anonymous = httpx2.post(f"{backend}/chatkit", json=request, **HTTP)
         assert anonymous.status_code == 401
         assert "token" in anonymous.json()["message"]
 
@@ -75,8 +75,8 @@ def test_the_page_knows_what_is_set_when_it_starts(built: Installed) -> None:
         }
         address = f"http://127.0.0.1:{port}"
         with serving(project, command_of_page, "frontend", env, address):
-            document = httpx2.get(address, timeout=60).text
-            httpx2.get(f"{address}/api/status", headers=visit(address).headers, timeout=60)
+            document = httpx2.get(address, **HTTP).text
+            httpx2.get(f"{address}/api/status", headers=visit(address).headers, **HTTP)
         backend.shutdown()
     assert "domain_pk_of_the_server" in document
     assert "domain_pk_localhost_dev" not in document

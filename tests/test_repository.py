@@ -1,5 +1,6 @@
 """The template's own code."""
 
+import ast
 import json
 import re
 import runpy
@@ -17,6 +18,11 @@ WORKFLOWS = [
     for workflow in sorted((folder / ".github" / "workflows").glob("*.yml"))
 ]
 
+REQUESTS = [
+    f"httpx2.{name}"
+    for name in ("get", "post", "put", "patch", "delete", "head", "request", "stream", "Client")
+]
+
 
 @pytest.mark.parametrize(
     "command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join
@@ -26,6 +32,19 @@ def test_it_is_clean(command: list[str]) -> None:
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_each_request_of_a_test_says_how_long_it_waits() -> None:
+    """By itself httpx2 gives up after 5 seconds, which a slow machine may need for an upload."""
+    unlimited = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in [*ROOT.glob("tests/**/*.py"), *ROOT.glob("template/*/tests/**/*.py")]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and any(ast.unparse(part) in REQUESTS for part in [node.func, *node.args])
+        and not any(keyword.arg in (None, "timeout") for keyword in node.keywords)
+    ]
+    assert not unlimited, "give `**HTTP` of contract.chat, or a timeout"
 
 
 def test_the_pages_of_the_pitfalls_are_what_projects_say() -> None:

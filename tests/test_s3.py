@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 from conftest import Installed
-from contract.chat import Chat, message, wait_until
+from contract.chat import HTTP, Chat, message, wait_until
 from support.backend import Backend, migrate, run_backend
 from support.ports import free_port
 from support.projects import Project, clean_environment
@@ -60,7 +60,7 @@ class Bucket:
 
     def names(self) -> set[str]:
         """Return the names of all objects."""
-        listing = ElementTree.fromstring(httpx2.get(f"{self.address}?list-type=2", timeout=60).text)
+        listing = ElementTree.fromstring(httpx2.get(f"{self.address}?list-type=2", **HTTP).text)
         return {name.text or "" for name in listing.iterfind("{*}Contents/{*}Key")}
 
     def object(self, attachment_id: str) -> httpx2.Response:
@@ -68,7 +68,7 @@ class Bucket:
         return httpx2.get(
             f"{self.address}/{PREFIX}/{attachment_id}",
             headers={"Authorization": "moto asks none"},
-            timeout=60,
+            **HTTP,
         )
 
 
@@ -92,7 +92,7 @@ def run_s3(port: int) -> Iterator[Bucket]:
 def _has_bucket(process: subprocess.Popen[bytes], bucket: Bucket) -> bool:
     assert process.poll() is None, "moto ended"
     try:
-        return httpx2.put(bucket.address, timeout=60).is_success
+        return httpx2.put(bucket.address, **HTTP).is_success
     except httpx2.TransportError:
         return False
 
@@ -238,7 +238,7 @@ def test_a_download_may_take_its_time(run: RunBackend, bucket: Bucket) -> None:
     little = httpx2.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
     with (
         run(bucket, AWS_TIMEOUT="1s", ATTACHMENT_MAX_MB="40") as backend,
-        httpx2.Client(transport=little, timeout=30) as person,
+        httpx2.Client(transport=little, **HTTP) as person,
     ):
         uploaded = backend.chat.upload("paper.pdf", content, "application/pdf").json()["id"]
         with person.stream("GET", backend.chat.file_url(uploaded)) as response:

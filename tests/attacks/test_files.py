@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from contract.chat import Chat
+from contract.chat import HTTP, Chat
 from support.deployed import Deployed
 from support.variants import DEFAULT
 
@@ -187,7 +187,7 @@ def test_a_form_cannot_smuggle_headers(site: Deployed) -> None:
     ):
         form = b"--b\r\nContent-Disposition: " + disposition + b"\r\n\r\nHello\r\n--b--\r\n"
         headers = {**person.headers, "Content-Type": "multipart/form-data; boundary=b"}
-        answer = httpx2.post(person.file_url(), content=form, headers=headers, timeout=30)
+        answer = httpx2.post(person.file_url(), content=form, headers=headers, **HTTP)
         assert answer.status_code == 200, (disposition, answer.text)
         assert answer.json()["mime_type"] == "text/plain"
         downloaded = person.download(answer.json()["id"])

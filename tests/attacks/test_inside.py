@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from contract.chat import TLS, Chat, message, text_of, visit
+from contract.chat import HTTP, Chat, message, text_of, visit
 from support.deployed import Deployed, commands, migrate, serving
 from support.ports import free_port
 from support.variants import DEFAULT
@@ -67,9 +67,9 @@ def other_page(site: Deployed, folder: Path, env: Mapping[str, str]) -> Iterator
 
 def said_by(page: str, asks: Chat) -> list[str]:
     """Return what is said to a visitor: to the panel, as JSON, for a file, in a stream."""
-    document = httpx2.get(page, verify=TLS, timeout=60)
+    document = httpx2.get(page, **HTTP)
     assert document.status_code == 200
-    status = httpx2.get(f"{page}/api/status", headers=asks.headers, verify=TLS, timeout=60)
+    status = httpx2.get(f"{page}/api/status", headers=asks.headers, **HTTP)
     stream = asks.post("threads.create", input=message("Hello"))
     answers = [status, asks.post("threads.list"), asks.download("atc_1"), stream]
     for answer in answers:
@@ -144,7 +144,7 @@ def test_tables_that_are_missing_are_named_in_the_log_only(
 
 
 def test_pitfalls_are_not_for_visitors(deployed_of: DeployedOf) -> None:
-    answer = httpx2.get(f"{deployed_of(DEFAULT).page}/pitfalls", verify=TLS, timeout=60)
+    answer = httpx2.get(f"{deployed_of(DEFAULT).page}/pitfalls", **HTTP)
     assert answer.status_code == 404
     assert "uv run" not in answer.text
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import httpx2
-from contract.chat import TLS, Chat, Json, message
+from contract.chat import HTTP, Chat, Json, message
 from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf
@@ -76,9 +76,9 @@ def test_a_file_is_as_large_as_it_is_counted(deployed_of: DeployedOf) -> None:
         yield whole[500_000:]
 
     with ThreadPoolExecutor(1) as another_tab:
-        slow = another_tab.submit(httpx2.post, url, content=large(), headers=headers, verify=TLS)
+        slow = another_tab.submit(httpx2.post, url, content=large(), headers=headers, **HTTP)
         assert begun.wait(60)
-        small = httpx2.post(url, content=form % b"s", headers=headers, timeout=30, verify=TLS)
+        small = httpx2.post(url, content=form % b"s", headers=headers, **HTTP)
         assert small.status_code == 200, small.text
         person.post("threads.create", input=message("notice", attachments=[file_id]))
         may_end.set()

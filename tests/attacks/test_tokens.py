@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from contract.chat import TLS, Chat, sign
+from contract.chat import HTTP, Chat, sign
 from support.deployed import Deployed
 from support.variants import DEFAULT
 
@@ -156,7 +156,7 @@ def test_a_request_id_carries_nothing_else(site: Deployed, given: str) -> None:
 def test_no_header_skips_the_guest(site: Deployed, value: str) -> None:
     """Next.js once let `x-middleware-subrequest` skip what runs before a page."""
     headers = {"x-middleware-subrequest": value}
-    document = httpx2.get(site.page, headers=headers, verify=TLS, timeout=60)
+    document = httpx2.get(site.page, headers=headers, **HTTP)
     assert any("guest" in name for name in document.cookies)
     api = Chat(f"{site.page}/api/chatkit", headers)
     assert api.post("threads.list").status_code == 401

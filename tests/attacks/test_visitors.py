@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from conftest import Installed
-from contract.chat import TLS, Chat, visit
+from contract.chat import HTTP, Chat, visit
 from support.deployed import commands, migrate, serving
 from support.ports import free_port
 from support.variants import DEFAULT
@@ -20,7 +20,7 @@ BEHIND_TLS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example.co
 
 def open_page(page: str, **headers: str) -> dict[str, str]:
     """Open the page and return the cookies that it sets."""
-    answer = httpx2.get(page, headers=headers, verify=TLS, timeout=60)
+    answer = httpx2.get(page, headers=headers, **HTTP)
     assert answer.status_code == 200
     return dict(answer.cookies.items())
 
@@ -28,9 +28,7 @@ def open_page(page: str, **headers: str) -> dict[str, str]:
 @pytest.mark.parametrize("path", ["/", "/none", "/_global-error", "/_not-found", "/index.html"])
 def test_nobody_else_gets_a_guests_cookie(deployed_of: DeployedOf, path: str) -> None:
     """Slug: planted-guest. Some documents are made by the build, to be kept for a year."""
-    answer = httpx2.get(
-        deployed_of(DEFAULT).page + path, headers=BEHIND_TLS, verify=TLS, timeout=60
-    )
+    answer = httpx2.get(deployed_of(DEFAULT).page + path, headers=BEHIND_TLS, **HTTP)
     if "set-cookie" in answer.headers:
         assert "no-store" in answer.headers["cache-control"]
         assert "s-maxage" not in answer.headers["cache-control"]
@@ -38,9 +36,7 @@ def test_nobody_else_gets_a_guests_cookie(deployed_of: DeployedOf, path: str) ->
 
 def test_a_form_of_another_site_takes_no_guest_away(deployed_of: DeployedOf) -> None:
     """Slug: planted-guest. The browser sends it without the cookie."""
-    answer = httpx2.post(
-        deployed_of(DEFAULT).page, data={"a": "b"}, headers=BEHIND_TLS, verify=TLS, timeout=60
-    )
+    answer = httpx2.post(deployed_of(DEFAULT).page, data={"a": "b"}, headers=BEHIND_TLS, **HTTP)
     assert "set-cookie" not in answer.headers
 
 
@@ -54,9 +50,7 @@ def test_another_page_changes_nothing_in_a_persons_name(deployed_of: DeployedOf,
     def post(**headers: str) -> httpx2.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         url = f"{site.page}/api/{path}"
-        return httpx2.post(
-            url, content=b"{}", headers={**person.headers, **sent}, verify=TLS, timeout=60
-        )
+        return httpx2.post(url, content=b"{}", headers={**person.headers, **sent}, **HTTP)
 
     theirs = [
         {"Sec_Fetch_Site": "cross-site"},

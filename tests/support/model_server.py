@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from contract.chat import TLS, wait_until
+from contract.chat import HTTP, wait_until
 
 from support.ports import free_port
 from support.processes import is_up
@@ -53,12 +53,12 @@ class ModelServer:
 
     def _bodies(self) -> list[dict[str, Any]]:
         url, key = f"{self.address}/__aimock/journal", {"Authorization": f"Bearer {KEY}"}
-        answer = httpx2.get(url, headers=key, verify=TLS, timeout=60)
+        answer = httpx2.get(url, headers=key, **HTTP)
         return [entry["body"] for entry in answer.json() if entry["body"]]
 
     def ended(self, status: str) -> int:
         """Return how many answers ended so: "200", or "destroyed" when the client hung up."""
-        metrics = httpx2.get(f"{self.address}/metrics", verify=TLS, timeout=60).text
+        metrics = httpx2.get(f"{self.address}/metrics", **HTTP).text
         return sum(int(number) for found, number in STREAMS.findall(metrics) if found == status)
 
 

@@ -34,7 +34,7 @@ def is_up(pid: int, address: str) -> bool:
     """
     assert is_alive(pid), "the server ended"
     try:
-        return httpx2.get(address, verify=TLS).is_success
+        return httpx2.get(address, verify=TLS, timeout=5).is_success
     except httpx2.TransportError:
         return False
 

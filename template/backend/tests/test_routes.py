@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from contract.chat import TLS, Chat, Json
+from contract.chat import HTTP, Chat, Json
 from contract.serving import Server, empty_database, run_server
 from sqlalchemy.engine import URL
 
@@ -17,7 +17,7 @@ def get_count(person: Chat, thread_id: str) -> httpx2.Response:
     """Ask as this person, through the page's server where that is what they talk to."""
     own = person.url.replace("/api/chatkit", "/api/backend").removesuffix("/chatkit")
     url = f"{own}/conversations/{thread_id}/count"
-    return httpx2.get(url, headers=person.headers, timeout=30, verify=TLS)
+    return httpx2.get(url, headers=person.headers, **HTTP)
 
 
 def told(response: httpx2.Response) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from contract.chat import Chat, wait_until
+from contract.chat import HTTP, Chat, wait_until
 from contract.serving import (
     SECRET,
     Server,
@@ -80,18 +80,14 @@ class Browser:
     def get(self, path: str, query: str = "") -> httpx2.Response:
         """Open a page."""
         return self._keep(
-            httpx2.get(
-                self.site.address + path, params={"q": query}, cookies=self.cookies, timeout=60
-            )
+            httpx2.get(self.site.address + path, params={"q": query}, cookies=self.cookies, **HTTP)
         )
 
     def send(self, path: str, **fields: str) -> httpx2.Response:
         """Send a form of a page that was opened before."""
         token = {"csrfmiddlewaretoken": self.cookies["csrftoken"]}
         return self._keep(
-            httpx2.post(
-                self.site.address + path, data=fields | token, cookies=self.cookies, timeout=60
-            )
+            httpx2.post(self.site.address + path, data=fields | token, cookies=self.cookies, **HTTP)
         )
 
     def _keep(self, answer: httpx2.Response) -> httpx2.Response:
@@ -155,7 +151,7 @@ def test_who_logs_out_is_a_guest_again(site: Server) -> None:
     bob = with_session(site.someone(), browser)
     bob.say("Hello")
     assert "logged in as bob" in browser.get("/accounts/login/").text
-    forged = httpx2.post(f"{site.address}/accounts/logout/", cookies=browser.cookies, timeout=60)
+    forged = httpx2.post(f"{site.address}/accounts/logout/", cookies=browser.cookies, **HTTP)
     assert forged.status_code == 403, "any site could send that"
     assert threads(bob)
     assert browser.send("/accounts/logout/").status_code == 302
@@ -236,14 +232,14 @@ def test_a_session_planted_by_another_site_of_the_domain_is_nobodys(
 
 
 def test_what_the_admin_looks_like_is_served_in_production(in_production: Server) -> None:
-    style = httpx2.get(f"{in_production.address}/static/admin/css/base.css", timeout=60)
+    style = httpx2.get(f"{in_production.address}/static/admin/css/base.css", **HTTP)
     assert style.is_success
     assert style.headers["content-type"].startswith("text/css")
 
 
 def test_a_browser_sees_errors_as_pages(in_production: Server) -> None:
     answer = httpx2.get(
-        f"{in_production.address}/none", headers={"Accept": "text/html, */*;q=0.8"}, timeout=60
+        f"{in_production.address}/none", headers={"Accept": "text/html, */*;q=0.8"}, **HTTP
     )
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
@@ -279,7 +275,7 @@ def try_login(
 ) -> httpx2.Response:
     """Return what a browser of its own is answered that fills in a form."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    with httpx2.Client(base_url=site.address, headers=sent, timeout=60) as browser:
+    with httpx2.Client(base_url=site.address, headers=sent, **HTTP) as browser:
         token = browser.get(path).cookies["csrftoken"]
         # Of production's cookies a client says nothing that has no TLS itself.
         cookies = {"Cookie": f"csrftoken={token}"}
@@ -350,7 +346,7 @@ def test_who_is_logged_in_stays_so_with_another_secret(site: Server) -> None:
     ada = log_in(site, "ada")
     new = {"CHATKIT_SECRET": secrets.token_urlsafe(32), "CHATKIT_SECRET_PREVIOUS": SECRET}
     with run_server(site.database, None, **new) as changed:
-        page = httpx2.get(f"{changed.address}/accounts/login/", cookies=ada.cookies, timeout=60)
+        page = httpx2.get(f"{changed.address}/accounts/login/", cookies=ada.cookies, **HTTP)
     assert "logged in as ada" in page.text
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from conftest import NamedFailure
-from contract.chat import Json
+from contract.chat import HTTP, Json
 from contract.serving import Server, empty_database, run_server
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
@@ -38,9 +38,9 @@ def test_what_fails_is_said_in_words(
 
 
 def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -> None:
-    assert httpx2.get(f"{server.address}/docs", timeout=60).status_code == 200
+    assert httpx2.get(f"{server.address}/docs", **HTTP).status_code == 200
     with run_server(database, APP_ENV="production") as production:
-        assert httpx2.get(f"{production.address}/docs", timeout=60).status_code == 404
+        assert httpx2.get(f"{production.address}/docs", **HTTP).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from conftest import NamedFailure
+from contract.chat import HTTP
 from contract.serving import Server, empty_database, run_server
 from litestar import Litestar, get, post
 from litestar.di import NamedDependency, Provide
@@ -38,9 +39,9 @@ def test_what_fails_is_said_in_words(
 
 
 def test_the_page_of_the_api_is_for_development(server: Server, database: URL) -> None:
-    assert httpx2.get(f"{server.address}/schema", timeout=60).status_code == 200
+    assert httpx2.get(f"{server.address}/schema", **HTTP).status_code == 200
     with run_server(database, APP_ENV="production") as production:
-        assert httpx2.get(f"{production.address}/schema", timeout=60).status_code == 404
+        assert httpx2.get(f"{production.address}/schema", **HTTP).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ TLS = ssl.create_default_context()
 """Made once, though nothing is encrypted here: httpx2 loads all certificates for each request,
 which takes longer than most answers."""
 
+HTTP: dict[str, Any] = {"verify": TLS, "timeout": 30}
+"""The options of a request. By itself httpx2 gives up after 5 seconds: a slow machine needs longer
+for an upload."""
+
 LIFE_SECONDS = 300
 """The longest that is believed."""
 
@@ -66,11 +70,7 @@ class Chat:
     def post(self, kind: str, /, **params: Any) -> httpx2.Response:
         """Send a request and return the whole response."""
         return httpx2.post(
-            self.url,
-            json={"type": kind, "params": params},
-            headers=self.headers,
-            timeout=30,
-            verify=TLS,
+            self.url, json={"type": kind, "params": params}, headers=self.headers, **HTTP
         )
 
     def upload(
@@ -81,14 +81,13 @@ class Chat:
             self.file_url(attachment_id),
             files={"file": (name, content, mime_type)},
             headers=self.headers,
-            timeout=30,
-            verify=TLS,
+            **HTTP,
         )
 
     def download(self, attachment_id: str) -> httpx2.Response:
         """Return the response with a file."""
         url = self.file_url(attachment_id)
-        return httpx2.get(url, headers=self.headers, timeout=30, verify=TLS)
+        return httpx2.get(url, headers=self.headers, **HTTP)
 
     def file_url(self, attachment_id: str | None = None) -> str:
         """Return where files are, beside the conversations."""
@@ -107,12 +106,7 @@ class Chat:
     def stream(self, kind: str, /, **params: Any) -> Iterator[Iterator[Json]]:
         """Open a stream; leaving it early is what Stop does."""
         with httpx2.stream(
-            "POST",
-            self.url,
-            json={"type": kind, "params": params},
-            headers=self.headers,
-            timeout=30,
-            verify=TLS,
+            "POST", self.url, json={"type": kind, "params": params}, headers=self.headers, **HTTP
         ) as response:
             assert response.status_code == 200, response.read()
             assert response.headers["content-type"].startswith("text/event-stream")

@@ -213,7 +213,7 @@ def run_program(command: Sequence[str], **options: Any) -> Iterator[subprocess.P
 def answers(is_alive: bool, address: str) -> bool:
     assert is_alive, "the server ended"
     try:
-        httpx2.get(address, verify=TLS)
+        httpx2.get(address, verify=TLS, timeout=5)
     except httpx2.TransportError:
         return False
     return True

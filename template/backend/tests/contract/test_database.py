@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from contract.chat import Chat, text_of
+from contract.chat import HTTP, Chat, text_of
 from contract.serving import (
     Server,
     alembic,
@@ -149,13 +149,13 @@ def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
 def test_migrations_not_run_before_both_sides_start(empty: URL) -> None:
     succeeds(prepare_database(environment(empty)))
     with run_server(empty) as server:
-        assert httpx2.get(f"{server.address}/health", timeout=30).json() == {"status": "ok"}
+        assert httpx2.get(f"{server.address}/health", **HTTP).json() == {"status": "ok"}
         assert server.chat().say("Hello")[-1]["type"] == "thread.item.done"
 
 
 def test_migrations_not_run(empty: URL) -> None:
     with run_server(empty) as server:
-        health = httpx2.get(f"{server.address}/health", timeout=30)
+        health = httpx2.get(f"{server.address}/health", **HTTP)
         assert health.status_code == 503
         assert "alembic upgrade head" in health.json()["message"]
         chat = server.chat()
@@ -164,7 +164,7 @@ def test_migrations_not_run(empty: URL) -> None:
         assert error["type"] == "error"
         assert "not migrated" in error["message"]
         succeeds(alembic("upgrade", "head", env=environment(empty)))
-        assert httpx2.get(f"{server.address}/health", timeout=30).json() == {"status": "ok"}
+        assert httpx2.get(f"{server.address}/health", **HTTP).json() == {"status": "ok"}
         assert chat.say("Hello")[-1]["type"] == "thread.item.done"
         assert server.sql("SELECT title FROM conversations") == [("Hello",)]
         assert len(server.sql("SELECT type FROM messages")) == 2

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from contract.chat import Chat, message, text_of
+from contract.chat import HTTP, Chat, message, text_of
 from contract.serving import Server, attachments_folder
 
 
@@ -95,7 +95,7 @@ def test_a_file_in_two_phases(chat: Chat, name: str, mime_type: str) -> None:
     assert chat.download(announced["id"]).status_code == 404
 
     form = {"file": (name, content, mime_type)}
-    response = httpx2.post(descriptor["url"], files=form, headers=chat.headers, timeout=30)
+    response = httpx2.post(descriptor["url"], files=form, headers=chat.headers, **HTTP)
     assert response.status_code == 200
     assert "upload_descriptor" not in response.json()
     assert chat.download(announced["id"]).content == content

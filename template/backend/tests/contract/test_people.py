@@ -11,7 +11,7 @@ import jwt
 import pytest
 from sqlalchemy.engine import URL
 
-from contract.chat import Chat, message, sign
+from contract.chat import HTTP, Chat, message, sign
 from contract.serving import SECRET, Server, run_server
 
 ANOTHER_SECRET = "another secret of 32 characters, or more"
@@ -219,7 +219,7 @@ def test_the_log_has_nothing_that_people_write(strict: Server, log: Path) -> Non
     person.upload("rhubarb.txt", b"rhubarb", "text/plain")
     person.upload("rhubarb.png", b"rhubarb", "image/png")
     httpx2.post(
-        person.url, content=b"rhubarb", headers={"content-type": "application/json"}, timeout=30
+        person.url, content=b"rhubarb", headers={"content-type": "application/json"}, **HTTP
     )
     text = log.read_text()
     assert "rhubarb" not in text

@@ -14,7 +14,7 @@ from chatkit.types import NonStreamingReq, StreamingReq
 from sqlalchemy.engine import URL
 
 from contract.assistant import BEGUN, ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
-from contract.chat import TLS, Chat, Json, is_delta, message, text_of
+from contract.chat import HTTP, Chat, Json, is_delta, message, text_of
 from contract.serving import Server, migrated_database, run_server
 from kit.database.engine import database_url
 
@@ -79,7 +79,7 @@ def test_not_found_is_500(chat: Chat, kind: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"{}", b'{"type": "x"}', b"\xff"])
 def test_wrong_request_field(chat: Chat, body: bytes) -> None:
     headers = {**chat.headers, "content-type": "application/json"}
-    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30)
+    response = httpx2.post(chat.url, content=body, headers=headers, **HTTP)
     assert response.status_code == 400
     assert '{"type": "threads.list", "params": {}}' in response.json()["message"]
 
@@ -88,7 +88,7 @@ def test_what_is_not_json_is_refused(chat: Chat) -> None:
     """A form of another site's page would be sent with the person's cookies."""
     body = '{"type": "threads.list", "params": {}}'
     headers = {**chat.headers, "content-type": "text/plain"}
-    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30)
+    response = httpx2.post(chat.url, content=body, headers=headers, **HTTP)
     assert response.status_code == 415
     assert "application/json" in response.json()["message"]
 
@@ -127,7 +127,7 @@ HOSTILE = {
 def test_json_that_takes_long_to_parse_is_refused(chat: Chat, body: str, words: str) -> None:
     """Slug: one-request-blocks-all. What is in a string takes no longer, whatever it is."""
     headers = {**chat.headers, "content-type": "application/json"}
-    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30, verify=TLS)
+    response = httpx2.post(chat.url, content=body, headers=headers, **HTTP)
     assert response.status_code == 413
     assert words in response.json()["message"]
     assert chat.post("threads.get_by_id", thread_id='[]{},:\\"' * 20_000).status_code == 404
@@ -269,7 +269,7 @@ def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:
     nowhere = database_url().set(database=str(tmp_path / "secret-place" / "chat.db"))
     log = tmp_path / "log"
     with run_server(nowhere, log, APP_ENV="production", **SECRET) as server:
-        health = httpx2.get(f"{server.address}/health", timeout=30)
+        health = httpx2.get(f"{server.address}/health", **HTTP)
     assert health.status_code == 503
     assert health.json()["message"] == "The database does not answer."
     assert "The database does not answer. It says: " in log.read_text()

@@ -23,7 +23,7 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
 )
-from contract.chat import Chat, message, wait_until
+from contract.chat import HTTP, Chat, message, wait_until
 from contract.serving import Server, attachments_folder, run_server
 from contract.test_files import FILES, attach, bytes_of, picture
 from PIL import Image
@@ -119,7 +119,7 @@ def test_a_form_that_is_none_is_refused(
     chat: Chat, headers: dict[str, str], content: bytes, status: int
 ) -> None:
     response = httpx2.post(
-        chat.file_url(), content=content, headers={**chat.headers, **headers}, timeout=30
+        chat.file_url(), content=content, headers={**chat.headers, **headers}, **HTTP
     )
     assert response.status_code == status
     assert response.json()["message"]
@@ -143,13 +143,11 @@ SLOW_FORMS = {
 def test_a_form_that_takes_long_to_read_is_refused(chat: Chat, form: bytes) -> None:
     """Slug: one-request-blocks-all. Each took seconds at the size that a file may have."""
     headers = {**chat.headers, "content-type": "multipart/form-data; boundary=x"}
-    response = httpx2.post(chat.file_url(), content=form, headers=headers, timeout=30)
+    response = httpx2.post(chat.file_url(), content=form, headers=headers, **HTTP)
     assert response.status_code == 413
     assert "The form has more than" in response.json()["message"]
     whole = FIELD + b"1\r\n" + PART + b"text\r\n--x--\r\n"
-    assert (
-        httpx2.post(chat.file_url(), content=whole, headers=headers, timeout=30).status_code == 200
-    )
+    assert httpx2.post(chat.file_url(), content=whole, headers=headers, **HTTP).status_code == 200
 
 
 def test_names_cannot_lead_out_of_the_folder(chat: Chat) -> None:
@@ -159,7 +157,7 @@ def test_names_cannot_lead_out_of_the_folder(chat: Chat) -> None:
     assert bytes_of(uploaded["id"]).read_bytes() == b"Hello"
     for path in ("..%2F..%2Fetc%2Fpasswd", "%2e%2e", "atc_none", "a%00b"):
         url = f"{chat.file_url()}/{path}"
-        response = httpx2.get(url, headers=chat.headers, follow_redirects=True, timeout=60)
+        response = httpx2.get(url, headers=chat.headers, follow_redirects=True, **HTTP)
         assert response.status_code == 404
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from contract.chat import TLS, is_delta, wait_until
+from contract.chat import HTTP, TLS, is_delta, wait_until
 from contract.serving import Server, run_server
 from sqlalchemy.engine import URL
 
@@ -48,7 +48,7 @@ def connection(backend: Server) -> Iterator[http.client.HTTPConnection]:
 @pytest.mark.parametrize("path", ["/", "/chatkit/threads", "/attachments/a/b", "/static/a"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_address_is_said(backend: Server, method: str, path: str) -> None:
-    response = httpx2.request(method, f"{backend.address}{path}", verify=TLS, timeout=60)
+    response = httpx2.request(method, f"{backend.address}{path}", **HTTP)
     assert response.status_code == 404
     assert response.json() == {"message": "There is nothing at this address."}
 
@@ -58,7 +58,7 @@ def test_an_unknown_address_is_said(backend: Server, method: str, path: str) -> 
     [("GET", "/chatkit"), ("GET", "/attachments"), ("PUT", "/attachments/a"), ("PUT", "/health")],
 )
 def test_a_wrong_method_is_said(backend: Server, method: str, path: str) -> None:
-    response = httpx2.request(method, f"{backend.address}{path}", verify=TLS, timeout=60)
+    response = httpx2.request(method, f"{backend.address}{path}", **HTTP)
     assert response.status_code == 405
     assert response.json() == {"message": "This address does not take this method."}
     assert response.headers["allow"]
@@ -67,9 +67,7 @@ def test_a_wrong_method_is_said(backend: Server, method: str, path: str) -> None
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/chatkit", "/attachments", "/attachments/a", "/health", "/none"])
 def test_a_method_that_is_seldom_used_does_no_harm(backend: Server, method: str, path: str) -> None:
-    assert (
-        httpx2.request(method, f"{backend.address}{path}", verify=TLS, timeout=60).status_code < 500
-    )
+    assert httpx2.request(method, f"{backend.address}{path}", **HTTP).status_code < 500
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "%00", "%ff", "%", "a%20b", "x" * 5000])
@@ -172,7 +170,7 @@ def test_a_connection_that_breaks_off_leaves_a_line_in_the_log(
         return log.read_text().splitlines()[before:]
 
     wait_until(lambda: any(f": {kind} 4" in line for line in lines()))
-    assert httpx2.get(f"{backend.address}/health", timeout=60).json() == {"status": "ok"}
+    assert httpx2.get(f"{backend.address}/health", **HTTP).json() == {"status": "ok"}
 
 
 def test_an_answer_comes_word_by_word(backend: Server) -> None:

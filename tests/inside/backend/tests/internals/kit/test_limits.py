@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from contract.chat import Chat, Json, message, wait_until
+from contract.chat import HTTP, Chat, Json, message, wait_until
 from contract.serving import DEMO, Server, alembic, empty_database, environment, run_server
 from contract.test_people import GUESTS, MB, announce, assert_refused, guest
 from sqlalchemy.engine import URL
@@ -82,9 +82,7 @@ def test_the_limits_of_the_chat_count_no_route_of_yours(database: URL) -> None:
             thread_id = next(events)["thread"]["id"]
             assert ada.post("threads.list").status_code == 429
             url = f"{server.address}/conversations/{thread_id}/count"
-            statuses = {
-                httpx2.get(url, headers=ada.headers, timeout=60).status_code for _ in range(5)
-            }
+            statuses = {httpx2.get(url, headers=ada.headers, **HTTP).status_code for _ in range(5)}
     assert statuses == {200}
 
 

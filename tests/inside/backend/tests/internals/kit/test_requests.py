@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
-from contract.chat import TLS, Chat, Json, is_delta, message, wait_until
+from contract.chat import HTTP, Chat, Json, is_delta, message, wait_until
 from contract.serving import Server
 
 
@@ -14,7 +14,7 @@ def test_json_with_many_strings_is_soon_answered(chat: Chat, rest: str) -> None:
     """Slug: one-request-blocks-all. Whatever comes behind them, or does not."""
     body = '{"type": "x", "a": [' + '"a",' * 4_000 + rest
     headers = {**chat.headers, "content-type": "application/json"}
-    response = httpx2.post(chat.url, content=body, headers=headers, timeout=30, verify=TLS)
+    response = httpx2.post(chat.url, content=body, headers=headers, **HTTP)
     assert response.status_code == 400
 
 
@@ -87,7 +87,7 @@ def test_a_part_that_chatkit_does_not_know_is_refused(chat: Chat, part: object) 
 
 
 def test_wrong_request_field(server: Server) -> None:
-    response = httpx2.post(f"{server.address}/chatkit", json={"method": "threads.list"}, timeout=60)
+    response = httpx2.post(f"{server.address}/chatkit", json={"method": "threads.list"}, **HTTP)
     assert response.status_code == 400
     assert '{"type": "threads.list", "params": {}}' in response.json()["message"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from contract.chat import wait_until
+from contract.chat import HTTP, wait_until
 from contract.serving import answers, environment, free_port, run_program
 from sqlalchemy.engine import URL
 
@@ -77,7 +77,7 @@ def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
         wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"), 60)
         address = ("127.0.0.1", port)
         connections = [socket.create_connection(address, timeout=60) for _ in range(300)]
-        response = httpx2.get(f"http://127.0.0.1:{port}/health", timeout=60)
+        response = httpx2.get(f"http://127.0.0.1:{port}/health", **HTTP)
         assert response.status_code == 200
         for connection in connections:
             connection.close()

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
-from contract.chat import TLS, Json, SignedHeaders
+from contract.chat import HTTP, Json, SignedHeaders
 
 DOCUMENT = "<!DOCTYPE html><html><body><openai-chatkit></openai-chatkit></body></html>"
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             self._send_document()
         elif self.path == "/health":
-            answer = httpx2.get(f"{self.server.backend}/health", verify=TLS, timeout=60)
+            answer = httpx2.get(f"{self.server.backend}/health", **HTTP)
             self._send(answer.status_code, answer.json())
         elif self.path == "/api/status" and self.server.status:
             self._send(*self.server.status)
@@ -84,14 +84,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"Content-Type": self.headers["Content-Type"]} | self._authorization()
         if self.path.endswith("/attachments"):
             url = f"{self.server.backend}/attachments"
-            answer = httpx2.post(url, content=body, headers=headers, verify=TLS, timeout=60)
+            answer = httpx2.post(url, content=body, headers=headers, **HTTP)
             self._send(answer.status_code, self.server.change_file(answer.json()))
             return
         request: Json = json.loads(body)
         url = f"{self.server.backend}/chatkit"
-        with httpx2.stream(
-            "POST", url, content=body, headers=headers, timeout=60, verify=TLS
-        ) as answer:
+        with httpx2.stream("POST", url, content=body, headers=headers, **HTTP) as answer:
             status = self.server.change_status(request, answer.status_code)
             if answer.headers["content-type"].startswith("text/event-stream"):
                 self._hand_on(answer)
