@@ -69,7 +69,7 @@ def backend(project: Project, database_url: str | None = None) -> Iterator[Serve
         "APP_ENV": "production",
         "CHATKIT_SECRET": SECRET,
         "DATABASE_URL": database_url or migrate(project, project.path / "measured.db"),
-        "OPENAI_API_KEY": "none, since our assistant asks no model",
+        "ASSISTANT": "own",
         "PYTHONPATH": str(IN_PROJECT),
         **UNLIMITED,
     }

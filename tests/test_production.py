@@ -26,7 +26,7 @@ def test_it_converses_and_forgets_nothing(
     backend, page = (f"http://127.0.0.1:{port}" for port in (backend_port, page_port))
     secret = {"CHATKIT_SECRET": secrets.token_urlsafe(32), "APP_ENV": "production"}
     of_page = {**secret, "BACKEND_URL": backend, "PORT": str(page_port), "HOSTNAME": "a-container"}
-    of_backend = {**secret, "BACKEND_PORT": str(backend_port), "OPENAI_API_KEY": ""}
+    of_backend = {**secret, "BACKEND_PORT": str(backend_port), "ASSISTANT": "demo"}
     start = partial(
         serving, project, command_of_backend, "backend", of_backend, f"{backend}/health"
     )

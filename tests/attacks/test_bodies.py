@@ -51,7 +51,7 @@ def backend(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> I
         "CHATKIT_SECRET": SECRET,
         "DATABASE_URL": migrate(project, folder / "chat.db"),
         "ATTACHMENTS_URL": str(folder / "attachments"),
-        "OPENAI_API_KEY": "",
+        "ASSISTANT": "demo",
     }
     with run_backend(project, folder / "log", **UNLIMITED, **production) as running:
         yield running

@@ -127,7 +127,7 @@ def test_tables_that_are_missing_are_named_in_the_log_only(
         "APP_ENV": "production",
         "BACKEND_PORT": str(port),
         "DATABASE_URL": f"sqlite:///{database}",
-        "OPENAI_API_KEY": "",
+        "ASSISTANT": "demo",
     }
     migrate(site.project, env)
     with (

@@ -106,7 +106,7 @@ def test_a_secret_is_changed_half_by_half(built: Installed, tmp_path: Path) -> N
         "BACKEND_PORT": str(backend_port),
         "DATABASE_URL": f"sqlite:///{tmp_path}/chat.db",
         "ATTACHMENTS_URL": str(tmp_path / "attachments"),
-        "OPENAI_API_KEY": "",
+        "ASSISTANT": "demo",
     }
     of_page = {"BACKEND_URL": backend_url, "PORT": str(page_port)}
 

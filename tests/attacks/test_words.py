@@ -75,6 +75,7 @@ def site(
     built: Installed, model: Model, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployed]:
     settings = {
+        "ASSISTANT": "own",
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": f"http://gateway:s3cret@{model.address}/v1?key=k3y",
         "OPENAI_MODEL": "inner-model",

@@ -148,7 +148,7 @@ def deployed(
             "BACKEND_PORT": str(backend_port),
             "DATABASE_URL": stack.enter_context(production_database(project)),
             "ATTACHMENTS_URL": str(folder / "attachments"),
-            "OPENAI_API_KEY": "",
+            "ASSISTANT": "demo",
             **(backend or {}),
         }
         of_page = {

@@ -1,7 +1,8 @@
 """Your assistant: this file is yours to change.
 
 Here is what it is told, what it can do, and what happens when somebody uses one of its widgets.
-While backend/.env.local has no OPENAI_API_KEY, the demo assistant answers.
+While backend/.env.local has no OPENAI_API_KEY, the demo assistant answers. With ASSISTANT=own this
+file answers without a key of OpenAI, with any library.
 """
 
 from collections.abc import AsyncIterator

@@ -52,7 +52,7 @@ from kit.http.streaming import TurnStream
 from kit.llm import transcribe
 from kit.people.identity import Headers, Identify, RequestContext, check_secret
 from kit.people.limits import count_turn, count_upload, in_line, running_turn_of
-from kit.settings import get_settings
+from kit.settings import check_assistant, get_settings
 
 FAREWELL_SECONDS = 5.0
 
@@ -81,7 +81,7 @@ class Backend:
         """Create the backend.
 
         Args:
-            assistant: answers messages. If no model is configured, the demo assistant replaces it.
+            assistant: answers messages, unless the settings choose the demo assistant.
             identify: returns the sender of a request from its headers.
             title_of: makes the title of a conversation from its first message.
 
@@ -238,7 +238,9 @@ def check_settings() -> None:
     Raises:
         StartupError: a setting is missing or wrong.
     """
-    check_secret(get_settings())
+    settings = get_settings()
+    check_secret(settings)
+    check_assistant(settings)
     get_file_store()
     get_engine()
 

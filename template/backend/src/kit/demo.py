@@ -70,7 +70,8 @@ again:
     OPENAI_API_KEY=…
 
 or `OPENAI_BASE_URL` and `OPENAI_MODEL` for Ollama, vLLM, LM Studio or OpenRouter. Then make the \
-assistant yours in `backend/src/app/assistant.py`."""
+assistant yours in `backend/src/app/assistant.py`. If it answers with another library, set \
+`ASSISTANT=own` instead."""
 """The part of the greeting for people who run the app. It is shown in development only."""
 
 OFFER = """

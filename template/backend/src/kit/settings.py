@@ -94,6 +94,13 @@ class Settings(BaseSettings):
     chatkit_secret_previous: SecretStr | None = None
     """The previous secret, which is accepted, too. Both sides have it during a change."""
 
+    assistant: Literal["demo", "own"] | None = None
+    """Who answers: the demo assistant, or your own in app/assistant.py, with any library.
+
+    By default your own if OPENAI_API_KEY or OPENAI_BASE_URL is set. Otherwise the demo answers in
+    development, and production does not start.
+    """
+
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     """Another server with OpenAI's API, such as Ollama, vLLM, LM Studio or OpenRouter."""
@@ -233,9 +240,31 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def has_openai(self) -> bool:
+        """Whether OpenAI, or another server with its API, is set."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @property
     def is_demo(self) -> bool:
-        """Whether no model is configured, so that the demo assistant answers."""
-        return self.openai_api_key is None and self.openai_base_url is None
+        """Whether the demo assistant answers."""
+        if self.assistant is None:
+            return self.app_env == "development" and not self.has_openai
+        return self.assistant == "demo"
+
+
+def check_assistant(settings: Settings) -> None:
+    """Check that somebody answers, because production never falls back to the demo.
+
+    Raises:
+        StartupError: no setting says who answers. The message names the ones that do.
+    """
+    if settings.assistant is None and not settings.has_openai and not settings.is_demo:
+        raise StartupError(
+            "No setting says who answers. Set OPENAI_API_KEY, or OPENAI_BASE_URL and OPENAI_MODEL "
+            "for another server with OpenAI's API. If backend/src/app/assistant.py answers without "
+            "either, set ASSISTANT=own. For the demo assistant, set ASSISTANT=demo. Set it here in "
+            f"the environment or in {ENV_FILE}."
+        )
 
 
 S = TypeVar("S", bound=Settings)

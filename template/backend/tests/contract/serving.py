@@ -39,11 +39,11 @@ SECRET = secrets.token_urlsafe(32)
 ASSISTANT = "TEST_ASSISTANT"
 """The variable that names a module of the tests which answers in place of app.assistant."""
 
-MODEL = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_API")
+MODEL = ("ASSISTANT", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_API")
 DEMO = dict.fromkeys((*MODEL, ASSISTANT), "")
-"""The settings of a server that has no key: the demo answers."""
+"""The settings of a server that has no key: in development the demo answers."""
 
-SCRIPTED = DEMO | {"OPENAI_API_KEY": "unused", ASSISTANT: "contract.assistant"}
+SCRIPTED = DEMO | {"ASSISTANT": "own", ASSISTANT: "contract.assistant"}
 """Those of a server at which the tests' own assistant answers."""
 
 

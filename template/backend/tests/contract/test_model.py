@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,16 @@ from sqlalchemy.engine import URL
 
 from contract.chat import Chat, Json, is_delta, message, text_of, wait_until
 from contract.fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
-from contract.serving import Server, answers, environment, free_port, run_program, run_server
+from contract.serving import (
+    DEMO,
+    SCRIPTED,
+    Server,
+    answers,
+    environment,
+    free_port,
+    run_program,
+    run_server,
+)
 
 TOOL = "get_weather"
 """The tool of the tests' assistant."""
@@ -46,6 +56,29 @@ def ask(server: Server, **differently: Any) -> list[Json]:
 
 def deltas(events: Iterator[Json]) -> Iterator[str]:
     return (event["update"]["delta"] for event in events if is_delta(event))
+
+
+@pytest.mark.parametrize("app_env", ["development", "production"])
+def test_demo_in_place_of_mine(database: URL, app_env: str) -> None:
+    """Your own assistant answers without any of OpenAI's settings."""
+    with run_server(database, None, **SCRIPTED, APP_ENV=app_env) as server:
+        answer = server.someone().say("Hello")[-1]["item"]
+    assert text_of(answer) == "You said: “Hello”."
+
+
+def test_production_does_not_start_without_an_assistant(database: URL) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "kit.serve"],
+        env=environment(database, **DEMO, APP_ENV="production"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("No setting says who answers.")
+    assert "ASSISTANT=own" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_second_turn_fails(asking: Server, model: FakeModel) -> None:

@@ -140,7 +140,7 @@ def _start_compiling(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
 def _ready(page: str) -> str:
     lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
     if get_settings().is_demo:
-        lines.append("  The demo assistant answers until backend/.env.local has OPENAI_API_KEY.")
+        lines.append("  The demo assistant answers. ASSISTANT in backend/.env.local changes that.")
     return "\n".join([*lines, ""])
 
 

@@ -1,6 +1,7 @@
 """The backend, asked without the page in between, and the model that it asks."""
 
 import ipaddress
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx2
@@ -24,7 +25,7 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
-from tools.settings import SHELL, in_files, value_of
+from tools.settings import SHELL, in_files, lines_of, place_of, value_of
 
 SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}
 """The pitfalls by the status that `GET /health` tells."""
@@ -180,8 +181,20 @@ def _url() -> str:
 def model() -> Finding:
     """Ask the model's server for its models, which costs nothing and needs a valid key."""
     settings = get_settings()
+    chosen = place_of("backend", "ASSISTANT")
     if settings.is_demo:
-        return passed(f"the demo assistant answers until {ENV_FILE} has OPENAI_API_KEY")
+        other = next(_other_keys(), None)
+        if other and settings.assistant is None:
+            return warned(
+                f"the demo assistant answers, though {ENV_FILE} has {other}",
+                tried=f"a search for keys in {ENV_FILE}",
+                source=chosen,
+                command=f"ASSISTANT=own in {ENV_FILE}, then uv run dev",
+                slug="demo-in-place-of-mine",
+            )
+        return passed(f"the demo assistant answers. ASSISTANT in {ENV_FILE} changes that")
+    if not settings.has_openai:
+        return passed("your own assistant answers, without OpenAI's API", source=chosen)
     base = (settings.openai_base_url or OPENAI_URL).rstrip("/")
     key = settings.openai_api_key
     tried = f"GET {base}/models"
@@ -205,6 +218,13 @@ def model() -> Finding:
             slug="error-without-words",
         )
     return _model_known(settings, answer, base, tried)
+
+
+def _other_keys() -> Iterator[str]:
+    """Return the names of keys that the kit does not know, such as ANTHROPIC_API_KEY."""
+    for name, line in lines_of(ENV_FILE).items():
+        if name.endswith("_API_KEY") and line.value and name.lower() not in Settings.model_fields:
+            yield name
 
 
 def _unreachable(base: str, cause: str, tried: str) -> Finding:

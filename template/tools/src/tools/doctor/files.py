@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kit.env_files import PREVIOUS, SECRET, complete_env_files
 from kit.people.identity import SECRET_CHARACTERS, check_secret
-from kit.settings import get_settings
+from kit.settings import check_assistant, get_settings
 from tools import ROOT
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, warned
 from tools.settings import (
@@ -61,8 +61,9 @@ def _find_env_file(side: str) -> Finding:
 
 def settings() -> Finding:
     """Read the settings of the backend as it does when it starts."""
-    environment = get_settings().app_env
-    return passed(f"valid, for {environment}", source=place_of("backend", "APP_ENV"))
+    read = get_settings()
+    check_assistant(read)
+    return passed(f"valid, for {read.app_env}", source=place_of("backend", "APP_ENV"))
 
 
 def secrets() -> Finding:

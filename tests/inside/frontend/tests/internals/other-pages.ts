@@ -85,7 +85,7 @@ async function startOrphan(): Promise<Running<Orphan>> {
 }
 
 async function startDemo(): Promise<Running<string>> {
-  const backend = await startBackend({ OPENAI_API_KEY: "", TEST_ASSISTANT: "" });
+  const backend = await startBackend({ ASSISTANT: "demo", TEST_ASSISTANT: "" });
   const page = await startPage(backend.at);
   const stop = async () => {
     await page.stop();

@@ -31,11 +31,11 @@ def test_an_empty_variable_means_the_default_and_wins_over_the_file(
     file = tmp_path / ".env.local"
     file.write_text("OPENAI_API_KEY=from-the-file\nAPP_ENV=\n")
     monkeypatch.setitem(Settings.model_config, "env_file", file)
-    assert not get_settings().is_demo
+    assert get_settings().has_openai
     assert get_settings().app_env == "production"
     monkeypatch.setenv("OPENAI_API_KEY", "")
     get_settings.cache_clear()
-    assert get_settings().is_demo
+    assert not get_settings().has_openai
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,23 @@ def test_a_world_that_cannot_be_reached_is_unknown(patient: Patient) -> None:
     examination = patient.examine("model")
     assert examination["model.key"]["outcome"] == "UNKNOWN"
     assert examination.status == 2
+
+
+def test_demo_in_place_of_mine_the_key_of_another_provider_is_named(patient: Patient) -> None:
+    patient.set("backend", "ANTHROPIC_API_KEY", "sk-of-another-provider")
+    found = warns(patient.examine("model"), "model.key", "demo-in-place-of-mine")
+    assert "ANTHROPIC_API_KEY" in found["words"]
+    assert found["command"].startswith("ASSISTANT=own")
+
+
+def test_your_own_assistant_needs_no_key_of_openai(patient: Patient) -> None:
+    patient.set("backend", "ASSISTANT", "own")
+    examination = patient.examine("model")
+    assert examination.status == 0
+    assert "your own assistant" in examination["model.key"]["words"]
+
+
+def test_production_without_an_assistant_is_named(patient: Patient) -> None:
+    patient.set("backend", "APP_ENV", "production")
+    found = fails(patient.examine("model"), "files.settings", "")
+    assert "No setting says who answers" in found["words"]

@@ -84,7 +84,8 @@ def test_a_500_in_place_of_words_is_named(
 
 
 def test_production_shows_nothing_to_a_bare_curl(healthy: Patient) -> None:
-    with run_server(healthy.url, None, **DEMO, APP_ENV="production") as server:
+    settings = DEMO | {"ASSISTANT": "demo", "APP_ENV": "production"}
+    with run_server(healthy.url, None, **settings) as server:
         examination = healthy.examine("backend", BACKEND_PORT=server.port)
     assert examination.status == 0
     assert "is refused" in examination["backend.whose-history"]["words"]

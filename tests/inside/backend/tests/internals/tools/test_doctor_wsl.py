@@ -66,11 +66,10 @@ def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
 def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
     """It is not at 127.0.0.1; with the address that the doctor tells it is reached."""
     env = in_wsl(patient, tmp_path, "nat", gateway=None)
+    settings = DEMO | {"ASSISTANT": "demo", "APP_ENV": "production"}
     with (
         behind_nat(tmp_path / "wsl") as nat,
-        run_server(
-            patient.url, None, **DEMO, BACKEND_HOST=nat.windows, APP_ENV="production"
-        ) as server,
+        run_server(patient.url, None, **settings, BACKEND_HOST=nat.windows) as server,
     ):
         examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
         found = fails(examination, "network.wsl", "wsl-two-worlds")
