@@ -56,7 +56,7 @@ from chatkit.types import (
     WorkflowTaskAdded,
     WorkflowTaskUpdated,
 )
-from chatkit.widgets import DynamicWidgetComponent, WidgetRoot
+from chatkit.widgets import DynamicWidgetComponent, DynamicWidgetRoot, WidgetRoot
 from pydantic import TypeAdapter
 
 from kit.chat.turns import Turn
@@ -116,6 +116,10 @@ async def act(turn: Turn, action: Action[str, Any], widget: WidgetItem | None) -
         answer = run_agent(agent, turn, note=f"The person used a widget: {action!r}")
     elif widget and action.type == "demo.switch":
         answer = switched(widget)
+    elif widget and action.type == "demo.again":
+        answer = shown_again(turn, widget)
+    elif widget and action.type == "demo.order":
+        answer = ordered(turn, widget, **(action.payload or {}))
     elif action.type.split()[0] in ERRORS:
         answer = fail(turn, action.type)
     else:
@@ -346,6 +350,48 @@ async def switched(item: WidgetItem) -> Events:
     yield ThreadItemReplacedEvent(item=item.model_copy(update={"widget": card("Switched")}))
 
 
+def novelty() -> WidgetRoot:
+    """Return a card with what the classes of ChatKit do not know, as a template can make it."""
+    row = {"type": "Row", "shiny": True, "children": [{"type": "Text", "value": "Ü", "zoom": 1}]}
+    deep = {"type": "Orbit", "radius": 2.5, "center": {"type": "Text", "value": "Sun", "glow": 1}}
+    chart = {"type": "Chart", "data": [{"z": 1, "a": None}, {"z": 2, "a": []}], "depth": "3d"}
+    button = {"type": "Button", "label": "Go", "size": "huge", "iconEnd": None}
+    return DynamicWidgetRoot.model_validate(
+        {
+            "type": "Card",
+            "border": 2,
+            "padding": True,
+            "children": [row, deep, chart, button, {"type": "Orbit", "children": deep}],
+        }
+    )
+
+
+async def new_widget(turn: Turn) -> Events:
+    yield ThreadItemDoneEvent(item=WidgetItem(**of(turn), widget=novelty()))
+
+
+async def shown_again(turn: Turn, item: WidgetItem) -> Events:
+    """Save the widget as it was loaded, and show another one like it."""
+    yield ThreadItemReplacedEvent(item=item)
+    yield ThreadItemDoneEvent(item=item.model_copy(update=of(turn)))
+
+
+async def ordered(turn: Turn, item: WidgetItem, fail: str | None = None) -> Events:
+    """Say on the widget that the order is being made, make it, and say that it is."""
+    yield ThreadItemReplacedEvent(item=item.model_copy(update={"widget": card("Ordering")}))
+    note = AssistantMessageItem(**of(turn), content=[AssistantMessageContent(text="One moment")])
+    yield ThreadItemDoneEvent(item=note)
+    turn.thread.title = "An order"
+    if fail:
+        raise ERRORS[fail]
+    yield ThreadItemReplacedEvent(item=item.model_copy(update={"widget": card("Ordered")}))
+    yield ThreadItemRemovedEvent(item_id=note.id)
+    thanks = [AssistantMessageContent(text="Thank you")]
+    receipt = AssistantMessageItem(**of(turn), content=thanks)
+    yield ThreadItemDoneEvent(item=receipt)
+    yield ThreadItemReplacedEvent(item=receipt)
+
+
 async def growing_widget(turn: Turn) -> Events:
     """Show a card whose text grows, whose badge changes, and which then becomes another one."""
 
@@ -372,6 +418,7 @@ async def growing_widget(turn: Turn) -> Events:
 
 SCRIPTS: dict[str, Callable[[Turn], Events]] = {
     "growing widget": growing_widget,
+    "new widget": new_widget,
     "widget": widget,
     "client tool": client_tool,
     "late form": late_form,

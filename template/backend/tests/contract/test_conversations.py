@@ -362,6 +362,61 @@ def test_a_widget_changes_without_a_message(chat: Chat) -> None:
         assert (refused.status_code, refused.json()["message"]) == (400, "The action has no type.")
 
 
+def test_widget_props_vanish(chat: Chat) -> None:
+    """The same JSON comes back from the history, and to the assistant whose widget is used."""
+    shown = chat.say("Show a new widget")
+    thread_id, sent = shown[0]["thread"]["id"], shown[-1]["item"]
+    assert sent["widget"]["border"] == 2
+    chat.say("Show a card in another widget", thread_id)
+    before = chat.items(thread_id)
+    assert before[1] == sent
+    with chat.stream(
+        "threads.retry_after_item", thread_id=thread_id, item_id=before[2]["id"]
+    ) as events:
+        list(events)
+    assert chat.items(thread_id)[1] == sent
+    used = {"thread_id": thread_id, "item_id": sent["id"], "action": {"type": "demo.again"}}
+    with chat.stream("threads.custom_action", **used) as events:
+        saved, like_it = [event["item"] for event in events if "item" in event]
+    assert saved == sent
+    assert like_it["widget"] == sent["widget"]
+    assert chat.ask("threads.sync_custom_action", **used)["updated_item"] == sent
+    items = chat.items(thread_id)
+    assert chat.ask("threads.get_by_id", thread_id=thread_id)["items"]["data"] == items
+    assert [one["widget"] for one in (items[1], *items[-2:])] == [sent["widget"]] * 3
+
+
+def test_sync_action_stops_half_way(chat: Chat) -> None:
+    """The widget that was used is returned, and everything that its action does is stored."""
+    thread_id = chat.say("Show me a widget")[0]["thread"]["id"]
+    *before, card = chat.items(thread_id)
+    used = {"thread_id": thread_id, "item_id": card["id"]}
+    order = {"type": "demo.order"}
+    done = chat.ask("threads.sync_custom_action", **used, action=order)["updated_item"]
+    assert done["id"] == card["id"]
+    assert "Ordered" in str(done["widget"])
+    *items, thanks = chat.items(thread_id)
+    assert items == [*before, done]
+    assert text_of(thanks) == "Thank you"
+    assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "An order"
+
+
+@pytest.mark.parametrize(("name", "status"), [("RefusedError", 409), ("KeyError", 500)])
+def test_what_an_action_did_before_it_failed_is_stored(chat: Chat, name: str, status: int) -> None:
+    thread_id = chat.say("Show me a widget")[0]["thread"]["id"]
+    *_, card = chat.items(thread_id)
+    order = {"type": "demo.order", "payload": {"fail": name}}
+    refused = chat.post(
+        "threads.sync_custom_action", thread_id=thread_id, item_id=card["id"], action=order
+    )
+    assert refused.status_code == status
+    assert refused.json()["message"]
+    *_, changed, note = chat.items(thread_id)
+    assert "Ordering" in str(changed["widget"])
+    assert text_of(note) == "One moment"
+    assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "An order"
+
+
 def test_a_changed_item_keeps_its_place(chat: Chat) -> None:
     thread_id = chat.say("Show me a widget")[0]["thread"]["id"]
     chat.say("And then?", thread_id)

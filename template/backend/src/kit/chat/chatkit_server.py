@@ -30,6 +30,7 @@ from chatkit.types import (
     ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
     ThreadItemReplacedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
@@ -273,26 +274,48 @@ class ChatKitServer(BaseServer[RequestContext]):
         sender: WidgetItem | None,
         context: RequestContext,
     ) -> SyncCustomActionResponse:
-        """Answer an action of a widget without a stream.
+        """Answer an action of a widget without a stream. Everything is stored as in a stream.
 
         Returns:
-            The item that replaces the widget, if the assistant replaces it.
+            The widget, if the assistant has replaced it; otherwise the last item that it replaced.
 
         Raises:
-            kit.errors.RefusedError: the assistant refused, or failed with a message for the person.
+            kit.errors.RefusedError: the assistant refused, or failed with a message for the person;
+                or what it made could not be stored.
             kit.chat.turns.AssistantError: the assistant failed otherwise.
         """
         turn = Turn(thread, None, context, self.store)
-        try:
-            async for event in shielded(lambda: self._assistant.act(turn, action, sender)):
-                if isinstance(event, ThreadItemReplacedEvent):
-                    await self.store.save_item(thread.id, event.item, context)
-                    return SyncCustomActionResponse(updated_item=event.item)
-                if isinstance(event, ThreadItemDoneEvent):
-                    await self.store.add_thread_item(thread.id, event.item, context)
-        except CustomStreamError as error:
-            raise RefusedError(502, error.message) from None
-        return SyncCustomActionResponse()
+        failures: list[Exception] = []
+
+        async def answer() -> AsyncIterator[ThreadStreamEvent]:
+            # A stream would report a failure as an event, which cannot say its status.
+            try:
+                async for event in keep_half_answers(
+                    lambda: shielded(lambda: self._assistant.act(turn, action, sender))
+                ):
+                    yield event
+            except CustomStreamError as error:
+                failures.append(RefusedError(502, error.message))
+            except Exception as error:
+                failures.append(error)
+
+        replaced: dict[str, ThreadItem] = {}
+        with running_turn(thread.id):
+            async for event in self._process_events(thread, context, answer):
+                match event:
+                    case ThreadItemReplacedEvent(item=item):
+                        replaced.pop(item.id, None)  # so that the last one is the newest
+                        replaced[item.id] = item
+                    case ThreadItemRemovedEvent(item_id=item_id):
+                        replaced.pop(item_id, None)
+                    case ErrorEvent():
+                        failures.append(await self._refusal_of(event, thread.id, context))
+        if failures:
+            raise failures[0]
+        newest = next(reversed(replaced.values()), None)
+        return SyncCustomActionResponse(
+            updated_item=replaced.get(sender.id, newest) if sender else newest
+        )
 
     async def add_feedback(
         self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestContext
@@ -442,6 +465,13 @@ class ChatKitServer(BaseServer[RequestContext]):
         # If the event has no message, ChatKit's page only says that the turn failed.
         message = naming_request(error.message or went_wrong(), context.request_id)
         return ErrorEvent(message=message, allow_retry=error.allow_retry)
+
+    async def _refusal_of(
+        self, error: ErrorEvent, thread_id: str, context: RequestContext
+    ) -> RefusedError:
+        if await self._is_deleted(thread_id, context):
+            return RefusedError(404, DELETED)
+        return RefusedError(502, error.message or went_wrong())
 
     async def _is_deleted(self, thread_id: str, context: RequestContext) -> bool:
         try:

@@ -4,6 +4,7 @@ Every method that takes a `RequestContext` only accesses records of its owner. R
 owners are treated exactly like records that do not exist.
 """
 
+import json
 import secrets
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
     UserMessageItem,
+    WidgetItem,
 )
+from chatkit.widgets import DynamicWidgetRoot
 from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import (
     ColumnElement,
@@ -696,7 +699,14 @@ def _to_thread(document: str) -> ThreadMetadata:
 
 
 def _to_item(document: str) -> ThreadItem:
-    return _ITEM.validate_json(document)
+    item = _ITEM.validate_json(document)
+    if isinstance(item, WidgetItem):
+        stored = json.loads(document)["widget"]
+        # ChatKit's named classes, such as `Card`, drop the props that they do not know. They are
+        # kept where they lose nothing, for code that reads their attributes.
+        if json.dumps(item.widget.model_dump(mode="json")) != json.dumps(stored):
+            item.widget = DynamicWidgetRoot.model_validate(stored)
+    return item
 
 
 def _columns_of_thread(thread: ThreadMetadata) -> dict[str, Any]:
