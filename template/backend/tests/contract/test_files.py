@@ -64,6 +64,42 @@ def test_a_file_comes_back_as_it_was_sent(chat: Chat, name: str) -> None:
     assert downloaded.headers["cache-control"] == "private, no-store"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "called", "mime_type"),
+    [
+        ("table.csv", b"a,b\n1,2\n", "application/vnd.ms-excel", "text/csv"),
+        ("TABLE.CSV", b"\xef\xbb\xbfa;b\n", "application/octet-stream", "text/csv"),
+        ("photo.jpg", picture("JPEG"), "image/jpg", "image/jpeg"),
+        ("photo.jpg", picture("JPEG"), "IMAGE/PJPEG", "image/jpeg"),
+        ("notes.md", b"# Notes", "text/x-markdown", "text/markdown"),
+        ("notes.md", b"# Notes", "", "text/markdown"),
+        ("notes.txt", b"Notes", "Text/Plain; charset=utf-8", "text/plain"),
+        ("paper.pdf", b"%PDF-1.7\n...", "application/x-pdf", "application/pdf"),
+        ("paper.pdf", b"\xef\xbb\xbf\r\n%PDF-1.7\n...", "application/pdf", "application/pdf"),
+        ("photo.webp", picture("WEBP"), "application/octet-stream", "image/webp"),
+    ],
+)
+def test_csv_of_excel(chat: Chat, name: str, content: bytes, called: str, mime_type: str) -> None:
+    """A type by another name is taken, in one phase and in two, and stored by its own."""
+    announced = chat.ask("attachments.create", name=name, size=len(content), mime_type=called)
+    for attachment_id in (None, announced["id"]):
+        response = chat.upload(name, content, called, attachment_id)
+        assert response.status_code == 200, response.text
+        assert response.json()["mime_type"] == mime_type
+        downloaded = chat.download(response.json()["id"])
+        assert downloaded.content == content
+        assert downloaded.headers["content-type"].partition(";")[0] == mime_type
+
+
+@pytest.mark.parametrize("start", [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04"])
+@pytest.mark.parametrize("called", ["application/vnd.ms-excel", "text/csv", ""])
+def test_csv_of_excel_is_no_workbook(chat: Chat, start: bytes, called: str) -> None:
+    """What Excel keeps for itself is refused with what to do."""
+    refused = chat.upload("table.xls", start + b"\0" * 600, called or "application/octet-stream")
+    assert refused.status_code == 415
+    assert "CSV UTF-8" in refused.json()["message"]
+
+
 def test_image_preview_http(chat: Chat) -> None:
     """The preview needs no address and no cookie, so ChatKit's frame shows it on localhost too."""
     url = chat.upload("photo.png", picture(), "image/png").json()["preview_url"]

@@ -15,6 +15,7 @@ export type StudioExport = Omit<ChatKitOptions, "api" | "onClientTool" | "widget
 
 type OnAction = NonNullable<WidgetsOption["onAction"]>;
 type Chat = Omit<UseChatKitReturn, "control">;
+type Composer = NonNullable<ChatKitOptions["composer"]>;
 
 /** How the chat looks, and what the browser does for the server. */
 export type OwnerProps = {
@@ -117,6 +118,7 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
   const chat = useChatKit({
     initialThread,
     ...config,
+    ...(config.composer && { composer: withAliases(config.composer) }),
     theme,
     api: {
       url: "/api/chatkit",
@@ -159,6 +161,35 @@ function useFrameWatch(element: RefObject<OpenAIChatKit | null>, onGone: () => v
     });
     observer.current.observe(root, { childList: true });
   };
+}
+
+/** Other names that systems have for types of files. The backend knows them too, in `kit/attachments/content.py`. */
+export const TYPE_ALIASES: Record<string, string[]> = {
+  "application/json": ["text/json"],
+  "application/pdf": ["application/x-pdf"],
+  "image/jpeg": ["image/jpg", "image/pjpeg"],
+  "image/png": ["image/x-png"],
+  "text/csv": [
+    "application/csv",
+    "application/vnd.ms-excel",
+    "application/x-csv",
+    "text/comma-separated-values",
+    "text/x-csv",
+  ],
+  "text/markdown": ["text/x-markdown"],
+};
+
+/** Lets files through whose type the sender's system calls by another name, or does not know. */
+export function withAliases(composer: Composer): Composer {
+  const { attachments } = composer;
+  if (!attachments?.accept) return composer;
+  const accept = { ...attachments.accept };
+  for (const [type, endings] of Object.entries(attachments.accept)) {
+    for (const alias of [...(TYPE_ALIASES[type] ?? []), "application/octet-stream"]) {
+      accept[alias] = [...new Set([...(accept[alias] ?? []), ...endings])];
+    }
+  }
+  return { ...composer, attachments: { ...attachments, accept } };
 }
 
 const DARK = "(prefers-color-scheme: dark)";

@@ -22,7 +22,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import AnyUrl
 
 from kit.attachments import file_store
-from kit.attachments.content import NO_PREVIEW, ImageChecks, check_document, is_image
+from kit.attachments.content import NO_PREVIEW, ImageChecks, check_document, is_image, type_of
 from kit.attachments.retention import remove
 from kit.database.chatkit_store import ChatKitStore, generate_id
 from kit.errors import RefusedError
@@ -65,11 +65,12 @@ class AttachmentStore(BaseStore[RequestContext]):
             RefusedError: the size is negative (400), the type is not accepted (415), the file is
                 too large (413), or a limit on the total size is reached (429).
         """
+        mime_type = type_of(input.name, input.mime_type)
         allowed = get_settings().attachment_types
-        if input.mime_type not in allowed:
+        if mime_type not in allowed:
             raise RefusedError(
                 415,
-                f"Files of the type {input.mime_type} are not accepted, only {', '.join(allowed)}.",
+                f"Files of the type {mime_type} are not accepted, only {', '.join(allowed)}.",
             )
         if input.size < 0:
             raise RefusedError(400, "The size of a file cannot be negative.")
@@ -78,13 +79,13 @@ class AttachmentStore(BaseStore[RequestContext]):
                 413, f"The file is larger than {get_settings().attachment_max_mb} MB."
             )
         await self._room.check(input.size, context)
-        attachment_id = self.generate_attachment_id(input.mime_type, context)
-        kind = ImageAttachment if is_image(input.mime_type) else FileAttachment
+        attachment_id = self.generate_attachment_id(mime_type, context)
+        kind = ImageAttachment if is_image(mime_type) else FileAttachment
         attachment = kind.model_validate(
             {
                 "id": attachment_id,
                 "name": _clean(input.name),
-                "mime_type": input.mime_type,
+                "mime_type": mime_type,
                 "preview_url": NO_PREVIEW,
                 "upload_descriptor": AttachmentUploadDescriptor(
                     url=AnyUrl(f"{context.attachments_url}/{attachment_id}"),

@@ -1,4 +1,4 @@
-"""Checks of a file's content. The content decides on its type, not the name that the sender gives.
+"""Checks of a file's type and content. The content decides, not what the sender calls it.
 
 Images are checked in separate processes with limits of time and memory. At most two images are
 checked at a time, and one per sender, so that a costly image delays its sender first.
@@ -9,6 +9,7 @@ import base64
 import codecs
 import io
 import logging
+import mimetypes
 import os
 import subprocess
 import sys
@@ -27,6 +28,44 @@ IMAGE_FORMATS = {
     "image/webp": "WEBP",
 }
 """Pillow's names of the formats."""
+
+CSV, JPEG, MARKDOWN, PDF = "text/csv", "image/jpeg", "text/markdown", "application/pdf"
+
+ALIASES = {
+    "application/csv": CSV,
+    "application/vnd.ms-excel": CSV,  # with Excel installed, Windows calls .csv so
+    "application/x-csv": CSV,
+    "text/comma-separated-values": CSV,
+    "text/x-csv": CSV,
+    "image/jpg": JPEG,
+    "image/pjpeg": JPEG,
+    "image/x-png": "image/png",
+    "text/x-markdown": MARKDOWN,
+    "application/x-pdf": PDF,
+    "text/json": "application/json",
+}
+"""Other names of the types, which browsers get from their systems.
+
+`frontend/src/kit/chat.tsx` has the same names.
+"""
+
+UNKNOWN_TYPES = ("", "application/octet-stream", "binary/octet-stream")
+"""What a file is called whose type the sender's system does not know, such as Markdown."""
+
+ENDINGS = mimetypes.MimeTypes()
+"""The types of names' endings, the same on every system."""
+
+# Older versions of Python do not know it.
+ENDINGS.add_type(MARKDOWN, ".md")
+ENDINGS.add_type(MARKDOWN, ".markdown")
+
+PDF_START_BYTES = 1024
+"""In how many bytes a PDF begins. Readers skip a byte order mark and whitespace before it."""
+
+BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)
+
+WORKBOOK_STARTS = (b"\xd0\xcf\x11\xe0", b"PK\x03\x04")
+"""How .xls and .xlsx begin."""
 
 AT_ONCE = 2
 RUN_SECONDS = 20.0
@@ -51,6 +90,17 @@ def is_image(mime_type: str) -> bool:
     return mime_type in IMAGE_FORMATS
 
 
+def type_of(name: str, mime_type: str) -> str:
+    """Return the one name of a file's type, without parameters.
+
+    If the sender does not know the type, the ending of the name decides.
+    """
+    plain = mime_type.partition(";")[0].strip().lower()
+    if plain in UNKNOWN_TYPES:
+        plain = ENDINGS.guess_type(name, strict=False)[0] or "application/octet-stream"
+    return ALIASES.get(plain, plain)
+
+
 def check_document(mime_type: str, content: BinaryIO) -> None:
     """Check that a file other than an image has the content of its type.
 
@@ -63,9 +113,15 @@ def check_document(mime_type: str, content: BinaryIO) -> None:
     """
     content.seek(0)
     try:
-        if mime_type == "application/pdf":
-            if content.read(5) != b"%PDF-":
+        start = content.read(PDF_START_BYTES)
+        content.seek(0)
+        if mime_type == PDF:
+            if not _is_pdf(start):
                 raise is_something_else(mime_type)
+        elif mime_type == CSV and start.startswith(WORKBOOK_STARTS):
+            raise RefusedError(
+                415, "The file is a workbook of Excel. Save it as CSV UTF-8, and send that file."
+            )
         elif not _is_text(content):
             raise is_something_else(
                 f"{mime_type} in UTF-8. If it is text, save it as UTF-8: in Excel the type is "
@@ -73,6 +129,12 @@ def check_document(mime_type: str, content: BinaryIO) -> None:
             )
     finally:
         content.seek(0)
+
+
+def _is_pdf(start: bytes) -> bool:
+    for mark in BYTE_ORDER_MARKS:
+        start = start.removeprefix(mark)
+    return start.lstrip().startswith(b"%PDF-")
 
 
 def _is_text(content: BinaryIO) -> bool:

@@ -1,6 +1,5 @@
 """`/attachments`, independent of the framework: it takes bytes and returns a reply."""
 
-import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ FORM_BYTES = 64 * 1024
 
 MAX_PARTS = 20
 """The limit for fields in the form. A delimiter of fields inside the file counts, too."""
-
-UNKNOWN_TYPES = ("", "application/octet-stream")
 
 # A browser must never run a file as a page of this site, whatever type it guesses.
 DOWNLOAD_HEADERS = {
@@ -109,6 +106,7 @@ class ReceivedFile:
 
     name: str
     mime_type: str
+    """What the sender calls the type; empty if it does not say."""
     size: int
     """In bytes."""
     content: BinaryIO
@@ -191,12 +189,7 @@ class _Form:
         if file is None or not self._is_whole:
             raise RefusedError(400, "The form has no field named file.")
         name = (file.file_name or b"").decode(errors="replace")
-        mime_type = (file.content_type or "").partition(";")[0].strip().lower()
-        if mime_type in UNKNOWN_TYPES:
-            # Not every system knows the type of Markdown, for example. The content is checked
-            # later in any case.
-            mime_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return ReceivedFile(name, mime_type, file.size, file.file_object)
+        return ReceivedFile(name, file.content_type or "", file.size, file.file_object)
 
     def close(self) -> None:
         """Delete the file."""

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { chatkitConfig } from "@/chatkit.config";
-import type { StudioExport } from "@/kit/chat";
+import { type StudioExport, withAliases } from "@/kit/chat";
 
 // The form in which ChatKit Studio exports: what matters is that the compiler takes it.
 const exported: StudioExport = {
@@ -54,4 +54,14 @@ const exported: StudioExport = {
 test("studio-config-not-applied: an export is taken as it is, and the server's address is not in it", () => {
   expect(exported.api).toEqual({});
   expect(chatkitConfig).not.toHaveProperty("api.url");
+});
+
+test("csv-of-excel: what a system calls by another name, or does not know, is let through", () => {
+  const { accept } =
+    withAliases({ attachments: { enabled: true, accept: { "text/csv": [".csv"] } } }).attachments ?? {};
+  expect(accept?.["text/csv"]).toEqual([".csv"]);
+  expect(accept?.["application/vnd.ms-excel"]).toEqual([".csv"]);
+  expect(accept?.["application/octet-stream"]).toEqual([".csv"]);
+  expect(accept).not.toHaveProperty("image/jpg");
+  expect(withAliases({ placeholder: "Write" })).toEqual({ placeholder: "Write" });
 });
