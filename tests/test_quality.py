@@ -76,6 +76,7 @@ OF_NEITHER = {
     "internals/kit/test_checkout.py",
     "internals/kit/test_demo.py",
     "internals/kit/test_env_files.py",
+    "internals/kit/test_fake_model.py",
     "internals/kit/test_kit_doc.py",
     "internals/kit/test_model.py",
     "internals/kit/test_model_files.py",

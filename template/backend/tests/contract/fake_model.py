@@ -2,9 +2,9 @@
 
 import io
 import json
-import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,17 @@ from typing import Any
 from python_multipart.multipart import Field, File, parse_form
 
 from contract.chat import Json
+from contract.model_script import (
+    Events,
+    Finish,
+    Part,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    Words,
+    chat_completions,
+    responses,
+)
 
 KEY = "sk-a-key-that-nobody-may-see"
 APIS = {"/v1/chat/completions": "chat_completions", "/v1/responses": "responses"}
@@ -40,6 +51,22 @@ class Answer:
     """With another one it refuses, and repeats the key; with 0 it hangs up without a word."""
     code: str | None = None
     """Which refusal it is."""
+    body: Json | None = None
+    """What it refuses with instead."""
+
+
+Step = Part | Sequence[Part] | Events | Answer
+"""The answer to one request. A list has several parts, such as tool calls in parallel."""
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    """What the model was told that a tool returned, and to which call."""
+
+    name: str
+    arguments: Json | str
+    """A `str` where the model wrote no JSON."""
+    output: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +77,9 @@ class Request:
     """As OPENAI_API names it."""
     body: Json
 
+    def __str__(self) -> str:
+        return "; ".join(f"{role}: {text}" for role, text in self.said)
+
     @property
     def said(self) -> list[tuple[str, str]]:
         """Who said what, oldest first, without the instructions and the calls of tools."""
@@ -59,6 +89,39 @@ class Request:
             for entry in entries
         ]
         return [(role, text) for role, text in said if text and role != "system"]
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return str(self.body["model"])
+
+    @property
+    def instructions(self) -> str:
+        """What the assistant is told to be."""
+        messages = self.body.get("messages", [])
+        system = [_text(one["content"]) for one in messages if one["role"] == "system"]
+        return "\n".join(system) or self.body.get("instructions") or ""
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that the model may call."""
+        return [(one.get("function") or one)["name"] for one in self.body.get("tools") or []]
+
+    @property
+    def outputs(self) -> list[ToolOutput]:
+        """What the tools returned, oldest first."""
+        calls: dict[str | None, Json] = {}
+        outputs = []
+        for entry in self.body.get("messages") or self.body["input"]:
+            for call in entry.get("tool_calls") or []:
+                calls[call["id"]] = call["function"]
+            if entry.get("type") == "function_call":
+                calls[entry["call_id"]] = entry
+            if entry.get("role") == "tool" or entry.get("type") == "function_call_output":
+                call = calls[entry.get("tool_call_id", entry.get("call_id"))]
+                output = _text(entry.get("content") or entry.get("output"))
+                outputs.append(ToolOutput(call["name"], _parsed(call["arguments"]), output))
+        return outputs
 
 
 @dataclass(frozen=True)
@@ -83,6 +146,10 @@ class FakeModel:
     """Set when somebody leaves before the end of an answer."""
     elsewhere: list[str] = field(default_factory=list)
     """The hosts that it was asked for in its second job, that of a proxy."""
+    script: deque[Step] | None = None
+    """What it will say, if that is written down."""
+    unexpected: list[Request] = field(default_factory=list)
+    """What it was asked after the end of the script."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -104,6 +171,44 @@ class FakeModel:
             yield
         finally:
             self.answer = Answer()
+
+    @contextmanager
+    def playing(self, *steps: Step) -> Iterator[None]:
+        """Answer each request until the end of the block with one step of a script.
+
+        Raises:
+            AssertionError: the model was asked more often than the script has steps, or less often.
+        """
+        self.script = deque(steps)
+        self.unexpected.clear()
+        self.hung_up.clear()
+        try:
+            yield
+        except Exception as error:
+            # Why it failed, in most cases.
+            for problem in self._problems():
+                error.add_note(problem)
+            raise
+        else:
+            problems = self._problems()
+            assert not problems, " ".join(problems)
+        finally:
+            self.script = None
+
+    def next_step(self, request: Request) -> Step | None:
+        """Return the answer to a request, or None after the end of the script."""
+        self.requests.append(request)
+        if self.script is None:
+            return self.answer
+        try:
+            return self.script.popleft()
+        except IndexError:
+            self.unexpected.append(request)
+            return None
+
+    def _problems(self) -> list[str]:
+        asked = [f"The script has ended, but the model is asked: {one}" for one in self.unexpected]
+        return asked + [f"The model is not asked for: {one}" for one in self.script or ()]
 
 
 @contextmanager
@@ -133,21 +238,43 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self._model.answer
         if self.path not in (*APIS, EARS):
             self.do_CONNECT()
-        elif answer.status != 200:
-            self._refuse(answer)
-        elif self.path == EARS:
+        elif self.path == EARS and answer.status == 200:
             self._hear(body, answer)
+        elif self.path == EARS:
+            self._refuse(answer)
         else:
-            self._stream(Request(APIS[self.path], json.loads(body)), answer)
+            self._answer(Request(APIS[self.path], json.loads(body)))
         self.close_connection = True
 
-    def _refuse(self, answer: Answer) -> None:
+    def _answer(self, request: Request) -> None:
+        match self._model.next_step(request):
+            case None:
+                # The test is told why, at once: without a second try of the client.
+                self._refuse(Answer(status=500, code="end_of_script"), {"X-Should-Retry": "false"})
+            case Answer(status=status) as answer if status != 200:
+                self._refuse(answer)
+            case Answer() as answer:
+                number = [role for role, _ in request.said].count("assistant") + 1
+                words = answer.words() if answer.words else ("Answer ", str(number))
+                tool = answer.tool if request.said[-1][0] != "tool" else None
+                self._say(request, [ToolCall(tool) if tool else Words(words)])
+            case Events() as events:
+                self._stream(events.of(request.api))
+            case str() | Words() | Refusal() | Reasoning() | ToolCall() | Finish() as part:
+                self._say(request, [part])
+            case parts:
+                self._say(request, parts)
+
+    def _refuse(self, answer: Answer, more_headers: Mapping[str, str] | None = None) -> None:
         if not answer.status:
             return
         message = f"Not with {self.headers['Authorization']}"
-        self._begin(answer.status, {"Content-Type": "application/json", "Retry-After-Ms": "1"})
-        error = {"error": {"message": message, "code": answer.code}}
-        self.wfile.write(json.dumps(error).encode())
+        headers = {"Content-Type": "application/json", "Retry-After-Ms": "1"} | dict(
+            more_headers or {}
+        )
+        self._begin(answer.status, headers)
+        body = answer.body or {"error": {"message": message, "code": answer.code}}
+        self.wfile.write(json.dumps(body).encode())
 
     def _hear(self, body: bytes, answer: Answer) -> None:
         fields: list[Field] = []
@@ -170,15 +297,14 @@ class _Handler(BaseHTTPRequestHandler):
         text = "".join(answer.words()) if answer.words else "What was said"
         self.wfile.write(json.dumps({"text": text}).encode())
 
-    def _stream(self, request: Request, answer: Answer) -> None:
-        self._model.requests.append(request)
-        number = [role for role, _ in request.said].count("assistant") + 1
-        words = answer.words() if answer.words else ("Answer ", str(number))
-        tool = answer.tool if request.said[-1][0] != "tool" else None
+    def _say(self, request: Request, parts: Sequence[Part]) -> None:
         spell = responses if request.api == "responses" else chat_completions
+        self._stream(spell(parts, request.body))
+
+    def _stream(self, events: Iterable[Json | str]) -> None:
         self._begin(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
         try:
-            for event in spell(words, tool):
+            for event in events:
                 self._send(event)
         except FailureError as failure:
             self._send({"error": {"message": str(failure), "code": "server_error"}})
@@ -195,57 +321,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _send(self, event: Json) -> None:
-        data = f"data: {json.dumps(event)}\n\n".encode()
+    def _send(self, event: Json | str) -> None:
+        data = (event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n").encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
+def _parsed(arguments: str) -> Json | str:
+    try:
+        parsed: Json = json.loads(arguments)
+    except ValueError:
+        return arguments
+    return parsed
+
+
 def _text(content: str | list[Json] | None) -> str:
     if isinstance(content, list):
         return "".join(part.get("text", "") for part in content)
     return content or ""
-
-
-def chat_completions(words: Iterable[str], tool: str | None) -> Iterator[Json]:
-    """Return the events of an answer, or of the call of a tool, over Chat Completions."""
-
-    def chunk(delta: Json, finish_reason: str | None = None) -> Json:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return {"id": "chatcmpl", "object": "chat.completion.chunk", "choices": [choice]}
-
-    if tool:
-        function = {"name": tool, "arguments": "{}"}
-        call = {"index": 0, "id": _id("call"), "type": "function", "function": function}
-        yield chunk({"tool_calls": [call]}, "tool_calls")
-        return
-    for word in words:
-        yield chunk({"content": word})
-    yield chunk({}, "stop")
-
-
-def responses(words: Iterable[str], tool: str | None) -> Iterator[Json]:
-    """Return the events of an answer, or of the call of a tool, over Responses."""
-    if tool:
-        item: Json = {"type": "function_call", "id": _id("fc"), "call_id": _id("call")}
-        item |= {"name": tool, "arguments": "{}"}
-    else:
-        part: Json = {"type": "output_text", "text": "", "annotations": []}
-        item = {"type": "message", "id": _id("msg"), "role": "assistant", "content": []}
-        where = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-        yield {"type": "response.output_item.added", "output_index": 0, "item": item}
-        yield {"type": "response.content_part.added", **where, "part": part}
-        for word in words:
-            part["text"] += word
-            yield {"type": "response.output_text.delta", **where, "delta": word}
-        yield {"type": "response.output_text.done", **where, "text": part["text"]}
-        item["content"] = [part]
-    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
-    response = {"id": _id("resp"), "object": "response", "output": [item]}
-    yield {"type": "response.completed", "response": response}
-
-
-def _id(prefix: str) -> str:
-    return f"{prefix}_{secrets.token_hex(16)}"
