@@ -264,14 +264,16 @@ def _model_known(settings: Settings, answer: httpx2.Response, base: str, tried: 
     wanted = settings.openai_model
     if wanted and names and wanted not in names:
         return warned(
-            f"{base} takes the key and does not list the model {wanted}",
+            f"{base} answers and does not list the model {wanted}",
             tried=tried,
             source=f"OPENAI_MODEL in {value_of('backend', 'OPENAI_MODEL').source}",
             command=f"another OPENAI_MODEL in {ENV_FILE}, such as {names[0]}",
             slug="error-without-words",
         )
-    source = value_of("backend", "OPENAI_API_KEY").source
-    return passed(f"{base} takes the key", source=f"OPENAI_API_KEY in {source}")
+    if settings.openai_api_key is None:
+        source = place_of("backend", "OPENAI_BASE_URL")
+        return passed(f"{base} answers without a key", source=source)
+    return passed(f"{base} takes the key", source=place_of("backend", "OPENAI_API_KEY"))
 
 
 def _is_here(base: str) -> bool:
