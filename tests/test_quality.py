@@ -73,6 +73,7 @@ OF_DATABASES = {
 OF_DJANGO = {"test_django.py"}
 OF_NEITHER = {
     "contract/test_model.py",
+    "internals/kit/test_any_library.py",
     "internals/kit/test_checkout.py",
     "internals/kit/test_demo.py",
     "internals/kit/test_env_files.py",

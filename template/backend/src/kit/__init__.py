@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kit import moved
 
 if TYPE_CHECKING:
-    from kit.chat.turns import Turn
+    from kit.chat.turns import Turn, stream_text
     from kit.database.chatkit_store import generate_id
     from kit.database.engine import read, write
     from kit.database.tables import Base, Conversation, Message
@@ -35,6 +35,7 @@ _HOMES = {
     "limit_rate": "kit.people.limits",
     "read": "kit.database.engine",
     "run_agent": "kit.llm",
+    "stream_text": "kit.chat.turns",
     "write": "kit.database.engine",
 }
 
@@ -53,6 +54,7 @@ __all__ = [
     "limit_rate",
     "read",
     "run_agent",
+    "stream_text",
     "write",
 ]
 

@@ -13,10 +13,6 @@ from chatkit.store import StoreItemType
 from chatkit.types import (
     Annotation,
     AssistantMessageContent,
-    AssistantMessageContentPartAdded,
-    AssistantMessageContentPartAnnotationAdded,
-    AssistantMessageContentPartDone,
-    AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
     ClientEffectEvent,
     ClientToolCallItem,
@@ -58,7 +54,7 @@ from chatkit.types import (
 from chatkit.widgets import DynamicWidgetComponent, WidgetRoot
 from pydantic import TypeAdapter
 
-from kit.chat.turns import Turn
+from kit.chat.turns import Turn, stream_text
 from kit.database.chatkit_store import generate_id
 from kit.disclosure import in_development
 
@@ -134,31 +130,15 @@ def of(turn: Turn, kind: StoreItemType = "message") -> dict[str, Any]:
 
 
 async def say(turn: Turn, text: str, annotations: Sequence[Annotation] = ()) -> Events:
-    """Stream a message word by word. ChatKit stores it on the last event."""
-    item = AssistantMessageItem(**of(turn), content=[])
-    yield ThreadItemAddedEvent(item=item)
-    empty = AssistantMessageContent(text="")
-    full = AssistantMessageContent(text=text, annotations=list(annotations))
-    yield ThreadItemUpdatedEvent(
-        item_id=item.id, update=AssistantMessageContentPartAdded(content_index=0, content=empty)
-    )
+    """Stream a message word by word."""
+    async for event in stream_text(turn, _words(text), annotations):
+        yield event
+
+
+async def _words(text: str) -> AsyncIterator[str]:
     for word in re.findall(r"\S+\s*|\s+", text):
         await asyncio.sleep(SECONDS_A_WORD)
-        yield ThreadItemUpdatedEvent(
-            item_id=item.id,
-            update=AssistantMessageContentPartTextDelta(content_index=0, delta=word),
-        )
-    for index, annotation in enumerate(annotations):
-        yield ThreadItemUpdatedEvent(
-            item_id=item.id,
-            update=AssistantMessageContentPartAnnotationAdded(
-                content_index=0, annotation_index=index, annotation=annotation
-            ),
-        )
-    yield ThreadItemUpdatedEvent(
-        item_id=item.id, update=AssistantMessageContentPartDone(content_index=0, content=full)
-    )
-    yield ThreadItemDoneEvent(item=item.model_copy(update={"content": [full]}))
+        yield word
 
 
 async def progress(turn: Turn) -> Events:

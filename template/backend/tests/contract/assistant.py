@@ -6,7 +6,7 @@ Where the server has the address of a model it asks that, with a tool of its own
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,6 @@ from chatkit.store import NotFoundError, StoreItemType
 from chatkit.types import (
     Annotation,
     AssistantMessageContent,
-    AssistantMessageContentPartAdded,
-    AssistantMessageContentPartAnnotationAdded,
     AssistantMessageContentPartDone,
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
@@ -59,7 +57,7 @@ from chatkit.types import (
 from chatkit.widgets import DynamicWidgetComponent, DynamicWidgetRoot, WidgetRoot
 from pydantic import TypeAdapter
 
-from kit.chat.turns import Turn
+from kit.chat.turns import Turn, stream_text
 from kit.errors import RefusedError
 from kit.llm import run_agent
 
@@ -144,28 +142,16 @@ def of(turn: Turn, kind: StoreItemType = "message") -> dict[str, Any]:
     return {"id": item_id, "thread_id": turn.thread.id, "created_at": datetime.now()}
 
 
-async def say(turn: Turn, text: str, annotations: Iterable[Annotation] = ()) -> Events:
+async def say(turn: Turn, text: str, annotations: Sequence[Annotation] = ()) -> Events:
     """Say something word by word."""
-    item = AssistantMessageItem(**of(turn), content=[])
-    part = AssistantMessageContent(text=text, annotations=list(annotations))
+    async for event in stream_text(turn, words_of(text), annotations):
+        yield event
 
-    def updated(update: ThreadItemUpdate) -> ThreadItemUpdatedEvent:
-        return ThreadItemUpdatedEvent(item_id=item.id, update=update)
 
-    yield ThreadItemAddedEvent(item=item)
-    empty = AssistantMessageContent(text="")
-    yield updated(AssistantMessageContentPartAdded(content_index=0, content=empty))
+async def words_of(text: str) -> AsyncIterator[str]:
     for word in re.findall(r"\S+\s*", text):
         await asyncio.sleep(0.01)
-        yield updated(AssistantMessageContentPartTextDelta(content_index=0, delta=word))
-    for index, one in enumerate(part.annotations):
-        yield updated(
-            AssistantMessageContentPartAnnotationAdded(
-                content_index=0, annotation_index=index, annotation=one
-            )
-        )
-    yield updated(AssistantMessageContentPartDone(content_index=0, content=part))
-    yield ThreadItemDoneEvent(item=item.model_copy(update={"content": [part]}))
+        yield word
 
 
 async def greet(turn: Turn) -> Events:

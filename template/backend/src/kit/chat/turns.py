@@ -1,15 +1,19 @@
 """A turn of a conversation: the assistant that answers, and the items that it makes."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from itertools import dropwhile
+from typing import Any, Literal, Protocol
 
 from chatkit.actions import Action
 from chatkit.errors import BaseStreamError, CustomStreamError
 from chatkit.store import Store
 from chatkit.types import (
+    Annotation,
     AssistantMessageContent,
     AssistantMessageContentPartAdded,
     AssistantMessageContentPartAnnotationAdded,
@@ -17,6 +21,8 @@ from chatkit.types import (
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
     ClientToolCallItem,
+    HiddenContextItem,
+    StructuredInputItem,
     ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
@@ -35,6 +41,9 @@ from kit.database.chatkit_store import generate_id
 from kit.disclosure import disclosed
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
+from kit.settings import get_settings
+
+Role = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,49 @@ class Turn:
             self.thread.id, after=None, limit=limit, order="desc", context=self.context
         )
         return page.data[::-1]
+
+    async def messages(self, limit: int | None = None) -> list[tuple[Role, str]]:
+        """Return the conversation as plain text, oldest first, for a library of your choice.
+
+        It begins with a message of the user. Files are only named, and what is neither said nor
+        answered, such as a widget, is left out.
+
+        Args:
+            limit: how many of the newest items are looked at. The default is HISTORY_ITEMS.
+        """
+        items = await self.history(limit or get_settings().history_items)
+        said = [(_role_of(item), text) for item in items if (text := _plain_text(item).strip())]
+        return list(dropwhile(lambda message: message[0] == "assistant", said))
+
+
+def _role_of(item: ThreadItem) -> Role:
+    return "assistant" if isinstance(item, AssistantMessageItem) else "user"
+
+
+def _plain_text(item: ThreadItem) -> str:
+    match item:
+        case UserMessageItem():
+            lines = [f"> {item.quoted_text}"] if item.quoted_text else []
+            lines.append("".join(part.text for part in item.content))
+            return "\n".join(lines + [f"(attached: {file.name})" for file in item.attachments])
+        case AssistantMessageItem():
+            return "".join(part.text for part in item.content)
+        case ClientToolCallItem(status="completed"):
+            return f"The page's {item.name} answered: {_as_text(item.output)}"
+        case StructuredInputItem(status="answered" | "skipped"):
+            values = [question.answer.values if question.answer else [] for question in item.inputs]
+            return "\n".join(
+                f"{question.question} {', '.join(answer) or '(skipped)'}"
+                for question, answer in zip(item.inputs, values, strict=True)
+            )
+        case HiddenContextItem():
+            return _as_text(item.content)
+        case _:
+            return ""
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 _turns = Counter[str]()
@@ -144,6 +196,59 @@ async def shielded_in_stream(answer: Callable[[], Events]) -> Events:
     except RefusedError as error:
         message = disclosed(str(error), error.inside)
         raise CustomStreamError(message, allow_retry=error.retry_after is not None) from error
+
+
+async def stream_text(
+    turn: Turn, texts: AsyncIterator[str] | str, annotations: Sequence[Annotation] = ()
+) -> Events:
+    """Answer with a text while it is written. An answer without any makes no message.
+
+    If the turn is stopped or fails, what was said until then is kept.
+
+    Args:
+        turn: the turn that is answered.
+        texts: the pieces of the text. When the turn ends, for any reason, they are closed.
+        annotations: the sources of the text. It may grow until the text ends.
+    """
+    item = AssistantMessageItem(
+        id=generate_id("message"), thread_id=turn.thread.id, created_at=datetime.now(), content=[]
+    )
+    pieces = _one(texts) if isinstance(texts, str) else texts
+    said = unsaid = ""
+
+    def updated(update: ThreadItemUpdate) -> ThreadItemUpdatedEvent:
+        return ThreadItemUpdatedEvent(item_id=item.id, update=update)
+
+    try:
+        async for piece in pieces:
+            unsaid += piece
+            if not unsaid or not (said or unsaid.strip()):
+                continue
+            if not said:
+                yield ThreadItemAddedEvent(item=item)
+                empty = AssistantMessageContent(text="")
+                yield updated(AssistantMessageContentPartAdded(content_index=0, content=empty))
+            said += unsaid
+            yield updated(AssistantMessageContentPartTextDelta(content_index=0, delta=unsaid))
+            unsaid = ""
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
+    if not said:
+        return
+    for index, annotation in enumerate(annotations):
+        yield updated(
+            AssistantMessageContentPartAnnotationAdded(
+                content_index=0, annotation_index=index, annotation=annotation
+            )
+        )
+    full = AssistantMessageContent(text=said, annotations=list(annotations))
+    yield updated(AssistantMessageContentPartDone(content_index=0, content=full))
+    yield ThreadItemDoneEvent(item=item.model_copy(update={"content": [full]}))
+
+
+async def _one(text: str) -> AsyncIterator[str]:
+    yield text
 
 
 Parts = defaultdict[int, AssistantMessageContent]

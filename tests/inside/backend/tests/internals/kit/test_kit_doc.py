@@ -89,7 +89,7 @@ def test_an_assistant_with_a_model(database: URL, model: FakeModel) -> None:
 def test_an_assistant_without_one(database: URL) -> None:
     with run_server(database, None, **{ASSISTANT: "without_one"}) as server:
         events = server.chat().say("Rhubarb")
-    assert text_of(events[-1]["item"]) == "Rhubarb? That is item 1."
+    assert text_of(events[-1]["item"]) == "Rhubarb? That is message 1."
 
 
 def test_what_is_stored(database: URL, run: Run) -> None:
@@ -106,7 +106,7 @@ def test_what_is_stored(database: URL, run: Run) -> None:
         await storing.add_note(ada, thread_id, "Buy rhubarb.")
         with pytest.raises(ValueError, match="not enough values"):
             await storing.add_note(bob, thread_id, "Buy all of it.")
-        assert await storing.count_own(ada) == (1, 2)
+        assert await storing.count_own(ada) == (1, 3)
         assert await storing.count_own(bob) == (0, 0)
         async with engine.begin() as connection:
             await connection.run_sync(storing.Note.__table__.drop)
