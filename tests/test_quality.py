@@ -75,6 +75,7 @@ OF_NEITHER = {
     "contract/test_model.py",
     "internals/kit/test_any_library.py",
     "internals/kit/test_checkout.py",
+    "internals/kit/test_conversation.py",
     "internals/kit/test_demo.py",
     "internals/kit/test_env_files.py",
     "internals/kit/test_fake_model.py",

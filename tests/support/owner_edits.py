@@ -180,6 +180,11 @@ def remove_examples(project: Project) -> Project:
     text, stops = re.subn(r"    # [^\n]*\n    tool_use_behavior=[^\n]*\n", "", text)
     assert (tools, stops, "function_tool" in text.partition("agent =")[2]) == (1, 1, False)
     assistant.write_text(text)
+    tests = project.path / "backend" / "tests" / "test_assistant.py"
+    of_tools = r"(?s)def test_it_(looks_at_the_clock|asks_the_browser)\(.*?\n\n\n(?=def )"
+    text, removed = re.subn(of_tools, "", tests.read_text())
+    assert removed == 2
+    tests.write_text(text)
     for name, (function, entries) in EXAMPLES_OF_THE_PAGE.items():
         file = project.path / "frontend" / "src" / "components" / "chat" / name
         text, functions = re.subn(rf"(?s)\nfunction {function}\(.*?\n}}\n", "", file.read_text())

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 from contract.chat import Chat, Json
+from contract.conversation import Conversation
 from contract.fake_model import KEY, FakeModel, run_fake_model
-from contract.serving import Server, migrated_database, run_page, run_server
+from contract.serving import ASSISTANT, Server, migrated_database, run_page, run_server
 from sqlalchemy.engine import URL
 
 from kit.http.request_log import RequestIdFilter
@@ -87,3 +88,20 @@ def asking(
     with run_server(database, log, **model.settings, OPENAI_API=api) as running:
         yield running
     assert KEY not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def assistant(api: str, model: FakeModel, database: URL) -> Iterator[Server]:
+    """A server on which backend/src/app/assistant.py answers, and asks the model."""
+    settings = {**model.settings, ASSISTANT: "", "OPENAI_API": api}
+    with run_server(database, None, **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def conversation(
+    assistant: Server, model: FakeModel, request: pytest.FixtureRequest
+) -> Conversation:
+    """A conversation of a new person with your assistant."""
+    recording = request.path.parent / "transcripts" / f"{request.function.__name__}.md"
+    return Conversation(assistant.someone(), model, recording)

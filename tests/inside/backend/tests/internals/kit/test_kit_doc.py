@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from contract.chat import text_of
+from contract.conversation import Conversation
 from contract.fake_model import FakeModel
 from contract.serving import ASSISTANT, run_server
 from sqlalchemy.engine import URL
@@ -28,6 +29,7 @@ EXAMPLES = {
     "storing": "Store something",
     "refusing": "Say who asks, and refuse",
     "limiting": "Routes of your own",
+    "testing": "Test your assistant",
 }
 """The sections of the page that have an example, and the modules that they become."""
 
@@ -66,7 +68,7 @@ def test_the_examples_have_types_and_good_style(examples: Path) -> None:
     ruff = ("ruff", "check", "--config", config, "--ignore", "D", str(examples))
     mypy = ("mypy", "--config-file", config, *files)
     for command in (ruff, mypy):
-        environment = os.environ | {"MYPYPATH": "src"}
+        environment = os.environ | {"MYPYPATH": os.pathsep.join(["src", "tests"])}
         result = subprocess.run(
             [sys.executable, "-m", *command],
             cwd=BACKEND,
@@ -146,3 +148,11 @@ def test_what_a_route_limits(run: Run) -> None:
         await make_report("bob")
 
     run(work())
+
+
+def test_a_test_of_the_assistant(
+    conversation: Conversation, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation.recording = tmp_path / "transcript.md"
+    monkeypatch.setenv("RECORD", "1")
+    import_module("testing").test_it_tells_the_time(conversation, model)
