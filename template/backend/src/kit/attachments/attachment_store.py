@@ -1,11 +1,12 @@
 """ChatKit's store of attachments: it keeps their records and bytes, and limits their size."""
 
 import asyncio
+import io
 import math
 import re
 import time
 from io import SEEK_END
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from chatkit.store import AttachmentStore as BaseStore
 from chatkit.store import NotFoundError
@@ -14,7 +15,9 @@ from chatkit.types import (
     AttachmentCreateParams,
     AttachmentUploadDescriptor,
     FileAttachment,
+    GeneratedImage,
     ImageAttachment,
+    ThreadMetadata,
 )
 from limits import RateLimitItemPerDay
 from limits.aio.storage import MemoryStorage
@@ -22,13 +25,22 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import AnyUrl
 
 from kit.attachments import file_store
-from kit.attachments.content import NO_PREVIEW, ImageChecks, check_document, is_image, type_of
+from kit.attachments.content import (
+    NO_PREVIEW,
+    ImageChecks,
+    PreviewKind,
+    check_document,
+    is_image,
+    named_as,
+    type_of,
+    type_of_made,
+)
 from kit.attachments.retention import remove
-from kit.database.chatkit_store import ChatKitStore, generate_id
+from kit.database.chatkit_store import CLAIMED, ChatKitStore, generate_id
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
 from kit.people.limits import seconds_left, sender_of
-from kit.settings import MB, get_settings
+from kit.settings import CHECKED_TYPES, MB, get_settings
 
 MAX_NAME = 255
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
@@ -39,6 +51,9 @@ A_WHILE = 60
 """For how many seconds the total size of all files is cached, and the Retry-After of refusals."""
 
 HOUR = 3600
+
+STORED = {"upload_descriptor": None, "metadata": None}
+"""What changes in a record when the bytes are there."""
 
 
 class AttachmentStore(BaseStore[RequestContext]):
@@ -74,25 +89,9 @@ class AttachmentStore(BaseStore[RequestContext]):
             )
         if input.size < 0:
             raise RefusedError(400, "The size of a file cannot be negative.")
-        if input.size > max_bytes():
-            raise RefusedError(
-                413, f"The file is larger than {get_settings().attachment_max_mb} MB."
-            )
+        _check_size(input.size)
         await self._room.check(input.size, context)
-        attachment_id = self.generate_attachment_id(mime_type, context)
-        kind = ImageAttachment if is_image(mime_type) else FileAttachment
-        attachment = kind.model_validate(
-            {
-                "id": attachment_id,
-                "name": _clean(input.name),
-                "mime_type": mime_type,
-                "preview_url": NO_PREVIEW,
-                "upload_descriptor": AttachmentUploadDescriptor(
-                    url=AnyUrl(f"{context.attachments_url}/{attachment_id}"),
-                    method="POST",
-                ),
-            }
-        )
+        attachment = self._announced(input.name, mime_type, context)
         # The record comes before the bytes: the sweep could not find bytes without a record.
         await self.records.add_attachment(attachment, input.size, context)
         # Counted after the record is stored. Before, several simultaneous uploads could each pass.
@@ -101,9 +100,26 @@ class AttachmentStore(BaseStore[RequestContext]):
         try:
             await self._room.check_share(context)
         except RefusedError:
-            await self.records.delete_attachment(attachment_id, context)
+            await self.records.delete_attachment(attachment.id, context)
             raise
         return attachment
+
+    def _announced(self, name: str, mime_type: str, context: RequestContext) -> Attachment:
+        """Return the new record of a file whose bytes are not stored yet."""
+        attachment_id = self.generate_attachment_id(mime_type, context)
+        kind = ImageAttachment if is_image(mime_type) else FileAttachment
+        return kind.model_validate(
+            {
+                "id": attachment_id,
+                "name": _clean(name),
+                "mime_type": mime_type,
+                "preview_url": NO_PREVIEW,
+                "upload_descriptor": AttachmentUploadDescriptor(
+                    url=AnyUrl(f"{context.attachments_url}/{attachment_id}"),
+                    method="POST",
+                ),
+            }
+        )
 
     async def receive(
         self, attachment: Attachment, content: BinaryIO, context: RequestContext
@@ -141,14 +157,90 @@ class AttachmentStore(BaseStore[RequestContext]):
             raise
         return received
 
+    async def keep_made_file(
+        self,
+        thread: ThreadMetadata,
+        name: str,
+        mime_type: str,
+        content: bytes,
+        context: RequestContext,
+    ) -> Attachment:
+        """Store a file that the assistant made, such as an image of a model or of a tool.
+
+        The file is in the conversation at once and is deleted together with it. It is checked and
+        counted as an upload is; only ATTACHMENT_TYPES does not apply. If a retry deletes the last
+        item whose document has the id of the file, the retention sweep removes the file.
+
+        Args:
+            thread: the conversation.
+            name: the name of the file. If it has no ending of the type, it gets one.
+            mime_type: what the maker calls the type. An image may be of another format.
+            content: the bytes.
+            context: names the owner.
+
+        Returns:
+            The record. The `preview_url` of an image is a `data:` URL of 100 kB at most, to be
+            shown in a `GeneratedImage`. The stored record is without it.
+
+        Raises:
+            RefusedError: the type is unknown or not that of the content (415), the file is too
+                large (413), an image cannot be opened (413 or 422), or a limit is reached (429).
+            NotFoundError: the conversation was deleted.
+        """
+        mime_type = type_of_made(name, mime_type, content)
+        if mime_type not in CHECKED_TYPES:
+            raise RefusedError(415, f"Files of the type {mime_type} cannot be checked.")
+        size, file = len(content), io.BytesIO(content)
+        _check_size(size)
+        await self._room.check(size, context)
+        announced = self._announced(named_as(name, mime_type), mime_type, context)
+        announced.thread_id = thread.id
+        announced.metadata = CLAIMED
+        made = await self._check(announced, file, context, "picture")
+        stored = announced.model_copy(update=STORED)
+        # From here on the record is there before the bytes, and is kept if it is unclear whether
+        # these have arrived: what deletes the conversation finds both.
+        await self.records.add_attachment(announced, size, context)
+        try:
+            await self._room.take(size, context)
+            await self._room.check_share(context)
+        except RefusedError:
+            await self.records.delete_attachment(announced.id, context)
+            raise
+        await file_store.save(announced.id, file)
+        try:
+            await self.records.update_attachment(stored, context)
+        except NotFoundError:
+            await file_store.delete(announced.id)
+            raise
+        return made
+
+    async def keep_made_image(
+        self, thread: ThreadMetadata, name: str, content: bytes, context: RequestContext
+    ) -> GeneratedImage:
+        """Store an image as `keep_made_file` does, and return what the item that shows it has.
+
+        Its `id` is that of the file, its `url` the preview.
+
+        Raises:
+            RefusedError: as in `keep_made_file`.
+            NotFoundError: the conversation was deleted.
+        """
+        made = await self.keep_made_file(thread, name, "image/png", content, context)
+        return GeneratedImage(id=made.id, url=str(cast(ImageAttachment, made).preview_url))
+
     async def _check(
-        self, attachment: Attachment, content: BinaryIO, context: RequestContext
+        self,
+        attachment: Attachment,
+        content: BinaryIO,
+        context: RequestContext,
+        kind: PreviewKind = "thumbnail",
     ) -> Attachment:
         """Check the content of a file; return its new record, with a preview if it is an image."""
-        received = attachment.model_copy(update={"upload_descriptor": None})
+        received = attachment.model_copy(update=STORED)
         if isinstance(received, ImageAttachment):
             sender = sender_of(context)
-            preview = await self._images.make_preview(attachment.mime_type, content, sender)
+            preview = await self._images.make_preview(attachment.mime_type, content, sender, kind)
             received.preview_url = AnyUrl(preview)
         else:
             await asyncio.to_thread(check_document, attachment.mime_type, content)
@@ -181,6 +273,11 @@ def _clean(name: str) -> str:
     """Return the name of a file without folders and control characters."""
     base = name.replace("\\", "/").rpartition("/")[2]
     return CONTROL_CHARACTERS.sub("", base)[-MAX_NAME:] or "file"
+
+
+def _check_size(size: int) -> None:
+    if size > max_bytes():
+        raise RefusedError(413, f"The file is larger than {get_settings().attachment_max_mb} MB.")
 
 
 def max_bytes() -> int:

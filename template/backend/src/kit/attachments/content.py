@@ -13,7 +13,7 @@ import mimetypes
 import os
 import subprocess
 import sys
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from kit.attachments import preview
 from kit.errors import RefusedError
@@ -28,6 +28,16 @@ IMAGE_FORMATS = {
     "image/webp": "WEBP",
 }
 """Pillow's names of the formats."""
+
+IMAGE_STARTS = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
+"""How images begin."""
+
+PreviewKind = Literal["thumbnail", "picture"]
 
 CSV, JPEG, MARKDOWN, PDF = "text/csv", "image/jpeg", "text/markdown", "application/pdf"
 
@@ -101,6 +111,26 @@ def type_of(name: str, mime_type: str) -> str:
     return ALIASES.get(plain, plain)
 
 
+def type_of_made(name: str, mime_type: str, content: bytes) -> str:
+    """Return the type of a file that the assistant made.
+
+    Of an image the content tells: models and tools call each image a PNG, whatever they make.
+    """
+    said = type_of(name, mime_type)
+    if said.startswith("image/"):
+        for start, found in IMAGE_STARTS.items():
+            if content.startswith(start):
+                return found
+    return said
+
+
+def named_as(name: str, mime_type: str) -> str:
+    """Return a name whose ending is one of the type."""
+    if type_of(name, "") == mime_type:
+        return name
+    return f"{name}{ENDINGS.guess_extension(mime_type, strict=False) or ''}"
+
+
 def check_document(mime_type: str, content: BinaryIO) -> None:
     """Check that a file other than an image has the content of its type.
 
@@ -162,13 +192,16 @@ class ImageChecks:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._lines = Lines(1)
 
-    async def make_preview(self, mime_type: str, content: BinaryIO, sender: str) -> str:
+    async def make_preview(
+        self, mime_type: str, content: BinaryIO, sender: str, kind: PreviewKind = "thumbnail"
+    ) -> str:
         """Check that a file is an image of its type, and make its preview.
 
         Args:
             mime_type: a type for which `is_image` is true.
             content: a BytesIO or a file, which is read from the beginning and rewound afterwards.
             sender: the images of one sender are checked one after the other.
+            kind: a thumbnail has at most 16 kB, a picture 72 kB, a third more as a URL.
 
         Returns:
             The preview as a `data:` URL. ChatKit's frame loads no `http:` URLs, and its requests do
@@ -182,7 +215,7 @@ class ImageChecks:
         try:
             async with asyncio.timeout(WAIT_SECONDS) as waiting, own_turn, self._turn:
                 waiting.reschedule(None)
-                return await self._run(mime_type, content)
+                return await self._run(mime_type, content, kind)
         except TimeoutError:
             raise RefusedError(
                 429,
@@ -190,9 +223,9 @@ class ImageChecks:
                 RETRY_AFTER_SECONDS,
             ) from None
 
-    async def _run(self, mime_type: str, content: BinaryIO) -> str:
+    async def _run(self, mime_type: str, content: BinaryIO, kind: PreviewKind) -> str:
         content.seek(0)
-        process, in_memory = _start(IMAGE_FORMATS[mime_type], content)
+        process, in_memory = _start(IMAGE_FORMATS[mime_type], content, kind)
         try:
             made = await asyncio.to_thread(_finish, process, in_memory)
         finally:
@@ -218,7 +251,9 @@ class ImageChecks:
                 )
 
 
-def _start(image_format: str, content: BinaryIO) -> tuple[subprocess.Popen[bytes], bytes | None]:
+def _start(
+    image_format: str, content: BinaryIO, kind: PreviewKind
+) -> tuple[subprocess.Popen[bytes], bytes | None]:
     """Start a check.
 
     asyncio's subprocesses do not work on every event loop that the app supports.
@@ -228,7 +263,7 @@ def _start(image_format: str, content: BinaryIO) -> tuple[subprocess.Popen[bytes
     """
     in_memory = content.getvalue() if isinstance(content, io.BytesIO) else None
     process = subprocess.Popen(
-        [sys.executable, "-I", preview.__file__, image_format],
+        [sys.executable, "-I", preview.__file__, image_format, kind],
         stdin=content if in_memory is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

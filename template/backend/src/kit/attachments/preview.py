@@ -4,8 +4,8 @@ Even a small file can take unlimited time and memory to decode, and Pillow decod
 So this process has limits that the server itself cannot have. It imports nothing of the app, to
 start fast.
 
-The argument is the format of the image. The image is read from stdin, and the preview is written
-to stdout.
+The arguments are the format of the image and the kind of the preview. The image is read from stdin,
+and the preview is written to stdout.
 """
 
 import io
@@ -13,13 +13,22 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-PREVIEW_BYTES = 16 * 1024
-"""The maximum size of a preview, which is stored in each message that has the file."""
 
-PREVIEWS = ((320, 70), (320, 40), (160, 40), (80, 20))
-"""Sizes in pixels and qualities, tried in order. The first fits most photos, the last any noise."""
+class Preview(NamedTuple):
+    """A kind of preview."""
+
+    most_bytes: int
+    tries: tuple[tuple[int, int], ...]
+    """Sizes in pixels and qualities, tried in order. The last fits any noise."""
+
+
+PREVIEWS = {
+    "thumbnail": Preview(16 * 1024, ((320, 70), (320, 40), (160, 40), (80, 20))),
+    "picture": Preview(72 * 1024, ((1024, 80), (1024, 60), (1024, 40), (640, 40), (320, 20))),
+}
+"""The first is stored in each message with the file, the second in the item of a made image."""
 
 MAX_PIXELS = 50_000_000
 MEMORY_BYTES = 1024 * 1024 * 1024
@@ -46,7 +55,9 @@ def main() -> int:
     content = sys.stdin.buffer
     try:
         preview = make_preview(
-            sys.argv[1], content if content.seekable() else io.BytesIO(content.read())
+            sys.argv[1],
+            content if content.seekable() else io.BytesIO(content.read()),
+            PREVIEWS[sys.argv[2]],
         )
     except Image.DecompressionBombError:
         return HAS_TOO_MANY_PIXELS
@@ -58,7 +69,7 @@ def main() -> int:
     return 0
 
 
-def make_preview(image_format: str, content: BinaryIO) -> bytes:
+def make_preview(image_format: str, content: BinaryIO, kind: Preview) -> bytes:
     """Return a small WebP of the first frame, rotated as the EXIF data says."""
     from PIL import Image, ImageOps
 
@@ -66,15 +77,16 @@ def make_preview(image_format: str, content: BinaryIO) -> bytes:
         image: Image.Image = opened
         if image.mode == "I;16":  # Pillow does not scale or convert this mode correctly
             image = image.point(lambda value: value / 256).convert("L")
-        image.thumbnail((PREVIEWS[0][0], PREVIEWS[0][0]))
+        largest = kind.tries[0][0]
+        image.thumbnail((largest, largest))
         with suppress(Exception):  # many cameras and editors write invalid EXIF
             image = ImageOps.exif_transpose(image)
         image = image.convert("RGBA")
-    for pixels, quality in PREVIEWS:
+    for pixels, quality in kind.tries:
         image.thumbnail((pixels, pixels))
         small = io.BytesIO()
         image.save(small, "WEBP", quality=quality, alpha_quality=quality)
-        if small.tell() <= PREVIEW_BYTES:
+        if small.tell() <= kind.most_bytes:
             break
     return small.getvalue()
 

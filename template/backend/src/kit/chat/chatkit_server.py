@@ -247,7 +247,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a message, or, with no message, the output of a client tool or a form."""
-        turn = Turn(thread, input_user_message, context, self.store)
+        turn = Turn(thread, input_user_message, context, self.store, self.files)
         async for event in keep_half_answers(
             lambda: shielded_in_stream(lambda: self._assistant.respond(turn))
         ):
@@ -261,7 +261,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer an action of a widget."""
-        turn = Turn(thread, None, context, self.store)
+        turn = Turn(thread, None, context, self.store, self.files)
         async for event in keep_half_answers(
             lambda: shielded_in_stream(lambda: self._assistant.act(turn, action, sender))
         ):
@@ -284,7 +284,7 @@ class ChatKitServer(BaseServer[RequestContext]):
                 or what it made could not be stored.
             kit.chat.turns.AssistantError: the assistant failed otherwise.
         """
-        turn = Turn(thread, None, context, self.store)
+        turn = Turn(thread, None, context, self.store, self.files)
         failures: list[Exception] = []
 
         async def answer() -> AsyncIterator[ThreadStreamEvent]:

@@ -37,6 +37,7 @@ from chatkit.types import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+from kit.attachments.attachment_store import AttachmentStore
 from kit.database.chatkit_store import generate_id
 from kit.disclosure import disclosed
 from kit.errors import RefusedError
@@ -56,6 +57,8 @@ class Turn:
     """What the person wrote. None if the turn answers a client tool, a form or an action."""
     context: RequestContext
     store: Store[RequestContext]
+    files: AttachmentStore
+    """`keep_made_file` stores a file that the assistant makes."""
 
     @property
     def message_text(self) -> str:

@@ -361,8 +361,8 @@ class ChatKitStore(Store[RequestContext]):
     ) -> None:
         """Delete an item. Do nothing if it does not exist.
 
-        The retention sweep later removes the item's files, except files that another message of
-        the thread has, too.
+        The retention sweep later removes the item's files, except files that another item of the
+        thread has, too. An item has a file if its document has the file's id.
         """
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
@@ -370,17 +370,16 @@ class ChatKitStore(Store[RequestContext]):
             row = await session.get(tables.Message, (thread_id, item_id))
             if row is None:
                 return
-            item = _to_item(row.document)
             await session.delete(row)
-            for attachment in item.attachments if isinstance(item, UserMessageItem) else []:
-                if await session.scalar(_message_with(attachment.id, thread_id)) is None:
+            table = tables.Attachment
+            for attachment_id in await session.scalars(
+                select(table.id).where(table.conversation_id == thread_id)
+            ):
+                if attachment_id not in row.document:
+                    continue
+                if await session.scalar(_item_with(attachment_id, thread_id)) is None:
                     await session.execute(
-                        update(tables.Attachment)
-                        .where(
-                            tables.Attachment.id == attachment.id,
-                            tables.Attachment.owner == context.owner,
-                        )
-                        .values(conversation_id=None)
+                        update(table).where(table.id == attachment_id).values(conversation_id=None)
                     )
 
     async def save_feedback(
@@ -409,9 +408,16 @@ class ChatKitStore(Store[RequestContext]):
     async def add_attachment(
         self, attachment: Attachment, size: int, context: RequestContext
     ) -> None:
-        """Store the record of a new attachment; `size` is its announced size in bytes."""
+        """Store the record of a new attachment; `size` is its announced size in bytes.
+
+        Raises:
+            NotFoundError: the attachment's thread does not exist, or belongs to another owner.
+        """
         async with write() as session:
-            session.add(_new_attachment(attachment, size, None, context))
+            thread_id = await _lock_thread(session, attachment.thread_id, context)
+            if thread_id != attachment.thread_id:
+                raise NotFoundError(f"Thread {attachment.thread_id} not found.")
+            session.add(_new_attachment(attachment, size, thread_id, context))
 
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the record of a new or changed attachment.
@@ -551,12 +557,10 @@ def _conversation(thread_id: str, context: RequestContext) -> Select[tables.Conv
     )
 
 
-def _message_with(attachment_id: str, thread_id: str) -> Select[str]:
+def _item_with(attachment_id: str, thread_id: str) -> Select[str]:
     table = tables.Message
-    its_messages = select(table.id).where(
-        table.conversation_id == thread_id, table.type == "user_message"
-    )
-    return its_messages.where(table.document.contains(attachment_id, autoescape=True)).limit(1)
+    its_items = select(table.id).where(table.conversation_id == thread_id)
+    return its_items.where(table.document.contains(attachment_id, autoescape=True)).limit(1)
 
 
 async def _changed_thread(

@@ -20,6 +20,7 @@ from chatkit.types import (
     Attachment,
     AttachmentCreateParams,
     FileAttachment,
+    HiddenContextItem,
     ThreadItem,
     ThreadMetadata,
 )
@@ -43,6 +44,7 @@ from kit.database import tables as models
 from kit.database.chatkit_store import ChatKitStore, generate_id
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
+from kit.settings import get_settings
 
 
 def test_the_page_is_told_where_it_is_itself(server: Server) -> None:
@@ -768,3 +770,180 @@ def test_a_file_that_an_earlier_message_has_too_outlives_a_retry(
     retry(chat, thread_id)
     query = f"SELECT conversation_id FROM attachments WHERE id = '{uploaded}'"
     assert server.sql(query) == [(thread_id,)], "the file is an orphan and will be swept away"
+
+
+def noise(pixels: int) -> bytes:
+    """Return a PNG that no format makes smaller."""
+    rgb = random.Random(1).randbytes(pixels * pixels * 3)
+    return saved(Image.frombytes("RGB", (pixels, pixels), rgb), "PNG")
+
+
+async def thread_of(server: ChatKitServer, owner: RequestContext) -> ThreadMetadata:
+    """Begin a conversation and return it."""
+    return await server.store.load_thread(await begun_thread(server, owner), owner)
+
+
+async def delete_thread(server: ChatKitServer, thread_id: str, owner: RequestContext) -> None:
+    """Delete a conversation as the page does."""
+    delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
+    await server.handle(parse_request(json.dumps(delete)), owner)
+
+
+def test_a_made_file_is_in_its_conversation_and_goes_with_it(run: Run) -> None:
+    """It is counted, it is nobody else's, and it never waits to be sent."""
+    owner, server, content = RequestContext("somebody-with-a-painter"), new_server(), noise(1200)
+
+    async def work() -> None:
+        thread = await thread_of(server, owner)
+        image = await server.files.keep_made_image(thread, "picture", content, owner)
+        assert len(image.url) < 100_000
+        with Image.open(io.BytesIO(base64.b64decode(image.url.split(",", 1)[1]))) as preview:
+            assert preview.format == "WEBP"
+        record = await server.store.load_attachment(image.id, owner)
+        assert (record.name, record.mime_type) == ("picture.png", "image/png")
+        assert record.thread_id == thread.id
+        assert len(record.model_dump_json()) < 1000
+        assert bytes_of(image.id).read_bytes() == content
+        assert await server.store.size_of_attachments(owner) == len(content)
+        assert await server.store.list_unsent_attachments(owner) == []
+        with pytest.raises(NotFoundError):
+            await server.store.load_attachment(image.id, RequestContext("bob"))
+        with pytest.raises(RefusedError, match="in a conversation"):
+            await server.files.delete_attachment(image.id, owner)
+        await sweep(ChatKitStore(), TOMORROW)
+        assert bytes_of(image.id).exists()
+        await delete_thread(server, thread.id, owner)
+        assert not bytes_of(image.id).exists()
+        assert await server.store.size_of_attachments(owner) == 0
+
+    run(work())
+
+
+def test_the_picture_of_a_photo_is_large_enough_to_look_at(run: Run) -> None:
+    owner, server = RequestContext("somebody-with-good-eyes"), new_server()
+    photo = Image.effect_mandelbrot((1536, 1024), (-2.5, -1.5, 1.5, 1.5), 100)
+
+    async def work() -> None:
+        thread = await thread_of(server, owner)
+        made = saved(photo, "PNG")
+        image = await server.files.keep_made_image(thread, "picture.png", made, owner)
+        with Image.open(io.BytesIO(base64.b64decode(image.url.split(",", 1)[1]))) as preview:
+            assert preview.size == (1024, 683)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "content", "stored"),
+    [
+        ("picture", "image/png", picture("WEBP"), ("picture.webp", "image/webp")),
+        ("picture.png", "image/png", picture(), ("picture.png", "image/png")),
+        ("chart.jpeg", "image/jpg", picture("JPEG"), ("chart.jpeg", "image/jpeg")),
+        ("table", "text/csv; charset=utf-8", b"a,b", ("table.csv", "text/csv")),
+        ("../report.pdf", "", b"%PDF-1.7", ("report.pdf", "application/pdf")),
+    ],
+)
+def test_a_made_file_is_what_its_content_is(
+    run: Run, name: str, called: str, content: bytes, stored: tuple[str, str]
+) -> None:
+    owner, server = RequestContext("somebody-with-tools"), new_server()
+
+    async def work() -> None:
+        thread = await thread_of(server, owner)
+        made = await server.files.keep_made_file(thread, name, called, content, owner)
+        assert (made.name, made.mime_type) == stored
+        assert bytes_of(made.id).read_bytes() == content
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("settings", "called", "content", "status"),
+    [
+        ({}, "image/png", b"<script>", 415),
+        ({}, "text/csv", b"\0", 415),
+        ({}, "audio/wav", b"RIFF", 415),
+        ({"ATTACHMENT_MAX_MB": "1"}, "text/plain", b"a" * 1_100_000, 413),
+        ({"ATTACHMENTS_MAX_MB_PERSON": "1"}, "text/plain", b"a" * 1_100_000, 429),
+        ({"ATTACHMENTS_MAX_MB_ALL": "1"}, "text/plain", b"a" * 1_100_000, 429),
+        ({"ATTACHMENTS_MAX_MB_ADDRESS": "1"}, "text/plain", b"a" * 1_100_000, 429),
+    ],
+)
+def test_a_made_file_that_is_refused_leaves_nothing(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    called: str,
+    content: bytes,
+    status: int,
+) -> None:
+    owner, server = RequestContext("guest_who-wants-more", address="192.0.2.1"), new_server()
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+
+    async def work() -> None:
+        thread = await thread_of(server, owner)
+        before = set(attachments_folder().iterdir())
+        with pytest.raises(RefusedError) as refused:
+            await server.files.keep_made_file(thread, "a", called, content, owner)
+        assert refused.value.status == status
+        assert set(attachments_folder().iterdir()) == before
+        assert await server.store.size_of_attachments(owner) == 0
+
+    run(work())
+
+
+def test_a_made_file_of_a_conversation_that_is_deleted_meanwhile(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, server, save = RequestContext("somebody-who-tidies"), new_server(), files.save
+
+    async def work() -> None:
+        thread = await thread_of(server, owner)
+        before = set(attachments_folder().iterdir())
+
+        async def save_too_late(attachment_id: str, content: BinaryIO) -> None:
+            await delete_thread(server, thread.id, owner)
+            await save(attachment_id, content)
+
+        monkeypatch.setattr(files, "save", save_too_late)
+        for _ in range(2):
+            with pytest.raises(NotFoundError):
+                await server.files.keep_made_file(thread, "a", "text/plain", b"Hello", owner)
+        assert set(attachments_folder().iterdir()) == before
+        await sweep(ChatKitStore(), TOMORROW)
+        assert await server.store.size_of_attachments(owner) == 0
+
+    run(work())
+
+
+def test_the_last_item_with_a_made_file_takes_it_along(run: Run) -> None:
+    """So does a retry, which deletes the items after a message."""
+    owner, server = RequestContext("somebody-who-retries"), new_server()
+
+    def item_with(thread: ThreadMetadata, content: str) -> HiddenContextItem:
+        return HiddenContextItem(
+            id=generate_id("message"),
+            thread_id=thread.id,
+            created_at=datetime.now(),
+            content=content,
+        )
+
+    async def work() -> None:
+        thread = await thread_of(server, owner)
+        both, one = [
+            await server.files.keep_made_file(thread, "a", "text/plain", b"Hello", owner)
+            for _ in range(2)
+        ]
+        items = [item_with(thread, f"{both.id} {one.id}"), item_with(thread, both.id)]
+        for item in items:
+            await server.store.add_thread_item(thread.id, item, owner)
+        await server.store.delete_thread_item(thread.id, items[0].id, owner)
+        await sweep(ChatKitStore(), TOMORROW)
+        assert [bytes_of(made.id).exists() for made in (both, one)] == [True, False]
+        await server.store.delete_thread_item(thread.id, items[1].id, owner)
+        await sweep(ChatKitStore(), TOMORROW)
+        assert not bytes_of(both.id).exists()
+
+    run(work())

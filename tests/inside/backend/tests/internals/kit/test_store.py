@@ -36,6 +36,7 @@ from contract.serving import run_sql
 from sqlalchemy.engine import URL
 
 from internals.conftest import Run, new_server
+from kit.attachments.attachment_store import AttachmentStore
 from kit.chat.chatkit_server import ChatKitServer, ServedStore
 from kit.chat.request_checks import parse_request
 from kit.chat.turns import Turn
@@ -282,7 +283,7 @@ def test_oldest_twenty(run: Run) -> None:
         stored = [user_message(thread) for _ in range(30)]
         for item in stored:
             await STORE.add_thread_item(thread.id, item, ADA)
-        turn = Turn(thread, stored[-1], ADA, STORE)
+        turn = Turn(thread, stored[-1], ADA, STORE, AttachmentStore(STORE))
         assert await turn.history(20) == stored[-20:]
 
     run(work())
