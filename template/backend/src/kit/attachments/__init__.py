@@ -1,1 +1,1 @@
-"""Files that people attach to their messages."""
+"""Files that people attach to their messages, or that the assistant makes."""

@@ -126,7 +126,7 @@ class Feedback(Base):
 
 
 class Attachment(Base):
-    """The record of an uploaded file. ATTACHMENTS_URL says where its bytes are stored."""
+    """The record of an uploaded or made file. ATTACHMENTS_URL says where its bytes are stored."""
 
     __tablename__ = "attachments"
     __table_args__ = (
@@ -140,7 +140,7 @@ class Attachment(Base):
     conversation_id: Mapped[str | None] = mapped_column(
         ForeignKey("conversations.id", ondelete="SET NULL")
     )
-    """The conversation in which the file was sent. A file without one is removed after a day."""
+    """The conversation that the file is in. A file without one is removed after a day."""
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     size: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """The size in bytes: the announced size until the upload, then the real size."""

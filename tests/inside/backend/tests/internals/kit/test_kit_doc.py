@@ -26,6 +26,7 @@ PAGE = (BACKEND.parent / "docs" / "kit.md").read_text()
 EXAMPLES = {
     "with_a_model": "Answer with a model",
     "without_one": "Answer without one",
+    "showing": "Show an image",
     "storing": "Store something",
     "refusing": "Say who asks, and refuse",
     "limiting": "Routes of your own",
@@ -92,6 +93,23 @@ def test_an_assistant_without_one(database: URL) -> None:
     with run_server(database, None, **{ASSISTANT: "without_one"}) as server:
         events = server.chat().say("Rhubarb")
     assert text_of(events[-1]["item"]) == "Rhubarb? That is message 1."
+
+
+def test_an_image_is_a_file_of_its_owner(database: URL) -> None:
+    """What is stored in the conversation is a small picture of it."""
+    with run_server(database, None, **{ASSISTANT: "showing"}) as server:
+        ada, bob = server.someone(), server.someone()
+        events = ada.say("Draw")
+        thread_id = events[0]["thread"]["id"]
+        [_, shown] = ada.items(thread_id)
+        assert shown["image"] == events[-1]["item"]["image"]
+        assert shown["image"]["url"].startswith("data:image/webp;base64,")
+        downloaded = ada.download(shown["image"]["id"])
+        assert downloaded.content.startswith(b"\x89PNG")
+        assert downloaded.headers["content-disposition"].endswith("picture.png")
+        assert bob.download(shown["image"]["id"]).status_code == 404
+        ada.ask("threads.delete", thread_id=thread_id)
+        assert ada.download(shown["image"]["id"]).status_code == 404
 
 
 def test_what_is_stored(database: URL, run: Run) -> None:
