@@ -4,6 +4,7 @@ Where the server has the address of a model it asks that, with a tool of its own
 """
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -191,6 +192,12 @@ async def fail(turn: Turn, text: str) -> Events:
         async for event in say(turn, "So far"):
             yield event
     raise ERRORS[name]
+
+
+async def page_context(turn: Turn) -> Events:
+    seen = {"language": turn.context.language, "page": dict(turn.context.page)}
+    async for event in say(turn, json.dumps(seen)):
+        yield event
 
 
 async def long_answer(turn: Turn) -> Events:
@@ -417,6 +424,7 @@ SCRIPTS: dict[str, Callable[[Turn], Events]] = {
     "effect": effect,
     "correction": correction,
     "hidden note": hidden_note,
+    "page context": page_context,
     "lock": lock,
     "close": close,
     "an error": error,

@@ -3,6 +3,7 @@
 The requests are written against the protocol: what they ask holds for any ChatKit server.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,6 +237,41 @@ def test_owner_words_reach_visitors(
         lines = [line for line in log.splitlines() if found[2] in line]
         assert any(INSIDE in line for line in lines) == (name != "CustomStreamError")
         assert any("Traceback" in line for line in lines) != is_meant
+
+
+@pytest.mark.parametrize(
+    ("sent", "language"),
+    [
+        ("de-CH, de;q=0.9, en;q=0.8", "de-CH"),
+        ("fr;q=0.3, en;q=0.8, *;q=0.5, es;q=0.8", "en"),
+        ("*", None),
+        ("en;q=0", None),
+        ("; drop=table, , q=1", None),
+        ("", None),
+    ],
+)
+def test_the_language_of_a_person_reaches_the_assistant(
+    chat: Chat, sent: str, language: str | None
+) -> None:
+    assert context_of(chat, {"Accept-Language": sent})["language"] == language
+
+
+def test_what_the_page_says_about_itself_reaches_the_assistant(chat: Chat) -> None:
+    """What else a browser sends does not."""
+    headers = {"X-Page-Context": "article=a%2F17+%C3%BC&empty=", "X-Role": "admin"}
+    assert context_of(chat, headers)["page"] == {"article": "a/17 ü", "empty": ""}
+    assert context_of(chat, {})["page"] == {}
+    too_long = Chat(chat.url, {**chat.headers, "X-Page-Context": f"path={'a' * 2000}"})
+    refused = too_long.post("threads.list")
+    assert refused.status_code == 431
+    assert refused.json()["message"] == "The page's context is longer than 2000 characters."
+
+
+def context_of(chat: Chat, headers: dict[str, str]) -> Json:
+    """Return what an assistant is told with these headers."""
+    events = Chat(chat.url, {**chat.headers, **headers}).say("What is the page context?")
+    told: Json = json.loads(text_of(events[-1]["item"]))
+    return told
 
 
 def test_what_fails_when_all_is_said_ends_the_stream_in_words(

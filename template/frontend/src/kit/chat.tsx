@@ -5,7 +5,7 @@ import { preload } from "react-dom";
 import { CAUSES, type Cause, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { type Advice, Panel } from "@/kit/panel";
-import { CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS } from "@/kit/settings";
+import { CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS, PAGE_CONTEXT } from "@/kit/settings";
 
 /**
  * The object that ChatKit Studio exports. Its `api` is only a placeholder, because the kit knows
@@ -20,6 +20,8 @@ type Composer = NonNullable<ChatKitOptions["composer"]>;
 /** How the chat looks, and what the browser does for the server. */
 export type OwnerProps = {
   config: StudioExport;
+  /** What the assistant is told about the page with each request. */
+  pageContext?: () => Record<string, string>;
   runClientTool: NonNullable<ChatKitOptions["onClientTool"]>;
   runEffect: (effect: { name: string; data?: Record<string, unknown> }) => void;
   runWidgetAction: (...asked: [...Parameters<OnAction>, chat: Chat]) => Promise<void>;
@@ -123,6 +125,7 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
     api: {
       url: "/api/chatkit",
       domainKey,
+      fetch: fetchWith(config.locale, handlers.pageContext),
       uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
     },
     onClientTool: handlers.runClientTool,
@@ -143,6 +146,18 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
     },
   });
   return <ChatKit ref={element} control={chat.control} className={styles.element} />;
+}
+
+/** A `fetch` that tells the server the chat's language, and what the owner says about the page. */
+function fetchWith(locale: string | undefined, pageContext: OwnerProps["pageContext"]): typeof fetch {
+  return (address, options) => {
+    const headers = new Headers(options?.headers ?? (address instanceof Request ? address.headers : {}));
+    // Without a locale ChatKit speaks the browser's language, which the browser itself sends.
+    if (locale) headers.set("accept-language", locale);
+    const context = new URLSearchParams(pageContext?.()).toString();
+    if (context) headers.set(PAGE_CONTEXT, context);
+    return fetch(address, { ...options, headers });
+  };
 }
 
 /**

@@ -38,6 +38,9 @@ export const CHATKIT_SCRIPT = "https://cdn.platform.openai.com/deployments/chatk
 
 export const CHATKIT_ORIGIN = new URL(CHATKIT_SCRIPT).origin;
 
+/** The header in which the page tells about itself, written like the query of an address. */
+export const PAGE_CONTEXT = "x-page-context";
+
 /** OpenAI's placeholder. ChatKit accepts it only on localhost. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from http.client import responses
 from io import BytesIO
+from urllib.parse import parse_qsl
 
 from chatkit.store import NotFoundError
 from chatkit.types import ErrorEvent
@@ -25,6 +26,17 @@ from kit.people.limits import running_request_of
 logger = logging.getLogger("app.request")
 
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
+LANGUAGE = re.compile(
+    r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?"
+)
+"""An entry of `Accept-Language`: a tag, and how much it is preferred."""
+
+LANGUAGE_CHARACTERS = 1000
+"""How much of `Accept-Language` is read."""
+
+PAGE_CHARACTERS = 2000
+"""How long the header with the page's context may be. The page's server has the same limit."""
+
 CLOSED = 499
 """The status in the log if the client closed the connection before the answer, as in nginx."""
 
@@ -152,7 +164,14 @@ async def _answer(
     try:
         identity = await who(headers)
         url = _attachments_url(identity, headers)
-        context = RequestContext(identity.owner, request_id, url, identity.address)
+        context = RequestContext(
+            identity.owner,
+            request_id,
+            url,
+            identity.address,
+            _language(headers),
+            _page(headers),
+        )
         running.enter_context(running_request_of(context))
         return await work(context)
     except Exception as error:
@@ -188,6 +207,24 @@ def _attachments_url(identity: Identity, headers: Headers) -> str:
     forwarded = (headers.get("x-forwarded-proto") or "").partition(",")[0].strip()
     scheme = "https" if forwarded == "https" else "http"
     return f"{scheme}://{host}/attachments"
+
+
+def _language(headers: Headers) -> str | None:
+    """Return the tag that the person prefers; of equal ones, the first."""
+    entries = (headers.get("accept-language") or "")[:LANGUAGE_CHARACTERS].split(",")
+    found = (LANGUAGE.fullmatch(entry) for entry in entries)
+    preferred = [(float(one[2] or 1), one[1]) for one in found if one]
+    weight, tag = max(preferred, key=lambda one: one[0], default=(0.0, None))
+    return tag if weight > 0 else None
+
+
+def _page(headers: Headers) -> dict[str, str]:
+    """Return what the page says about itself, which is written like the query of an address."""
+    written = headers.get("x-page-context") or ""
+    if len(written) > PAGE_CHARACTERS:
+        message = f"The page's context is longer than {PAGE_CHARACTERS} characters."
+        raise RefusedError(431, message)
+    return dict(parse_qsl(written, keep_blank_values=True))
 
 
 def failure_outside(headers: Headers, error: Exception) -> Reply:

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -90,6 +90,13 @@ class RequestContext:
     """The URL to which the person's browser uploads files."""
     address: str | None = None
     """The network address of the browser, if known. See `Identity.address`."""
+    language: str | None = None
+    """The person's language as a tag such as `de-CH`, if known. Anybody can write any tag."""
+    page: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the page says about itself, such as which article it shows. Anybody can write any text.
+
+    The names are those in `frontend/src/components/chat/page-context.ts`.
+    """
 
 
 def check_secret(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import { chatkitConfig } from "@/chatkit.config";
 import { ChatFrame, type ServerProps } from "@/kit/chat";
 import { runClientTool } from "./client-tools";
 import { runEffect } from "./effects";
+import { pageContext } from "./page-context";
 import { runWidgetAction } from "./widget-actions";
 
 /** The chat in the browser. Its look and its tools are yours, everything else is the kit's. */
@@ -12,6 +13,7 @@ export function ChatClient(page: ServerProps) {
     <ChatFrame
       {...page}
       config={chatkitConfig}
+      pageContext={pageContext}
       runClientTool={runClientTool}
       runEffect={runEffect}
       runWidgetAction={runWidgetAction}

@@ -189,7 +189,8 @@ function backendToken({ owner, address }: Sender, origin: string): Promise<strin
     .sign(sharedSecret());
 }
 
-function passedOn(request: NextRequest): Record<string, string> {
+/** The headers of a request that pass to every endpoint. */
+export function passedOn(request: NextRequest): Record<string, string> {
   const sent = REQUEST_HEADERS.map((name) => [name, request.headers.get(name)] as const);
   return Object.fromEntries(sent.filter((header): header is [string, string] => header[1] !== null));
 }

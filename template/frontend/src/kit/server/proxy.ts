@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
 import { isDevelopment, type Slug } from "@/kit/causes";
-import { type BackendResponse, expectJson, handOn } from "@/kit/server/backend";
+import { type BackendResponse, expectJson, handOn, passedOn } from "@/kit/server/backend";
 import {
   Failure,
   messageResponse,
@@ -23,6 +23,7 @@ import {
   uploads,
 } from "@/kit/server/limits";
 import { type Access, senderOf } from "@/kit/server/sender";
+import { PAGE_CONTEXT } from "@/kit/settings";
 
 // Above this size the backend accepts only speech, and parsing 10 MB of brackets would delay
 // everybody.
@@ -44,8 +45,14 @@ const NOBODY: Sender = { owner: "nobody", address: null };
  * arrives.
  *
  * It never throws: an error becomes an answer with a message that a person can act on.
+ *
+ * @param pageNames What the page may say about itself.
  */
-export function handleChatKit(request: NextRequest, access: Access): Promise<Response> {
+export function handleChatKit(
+  request: NextRequest,
+  access: Access,
+  pageNames: readonly string[] = [],
+): Promise<Response> {
   return respond(request, async () => {
     const sender = await senderOf(request, access).catch(ours);
     const { body, held } = await readBody(request, sender instanceof Failure ? NOBODY : sender);
@@ -53,7 +60,9 @@ export function handleChatKit(request: NextRequest, access: Access): Promise<Res
       request,
       async () => {
         if (sender instanceof Failure) throw sender;
-        return chatKitResponse(await handOn(request, sender, "/chatkit", { body }), body, requestId(request));
+        const headers = { ...passedOn(request), ...pageContext(request, pageNames) };
+        const backend = await handOn(request, sender, "/chatkit", { body, headers });
+        return chatKitResponse(backend, body, requestId(request));
       },
       (message, slug) => failureResponse(body, message, slug),
     ).finally(held.giveBack);
@@ -64,6 +73,20 @@ export function handleChatKit(request: NextRequest, access: Access): Promise<Res
 function ours(error: unknown): Failure {
   if (error instanceof Failure && error.status >= 500) return error;
   throw error;
+}
+
+// The backend has the same limit.
+const PAGE_CHARACTERS = 2000;
+
+/** The header with what the page says about itself, without what is not listed. */
+function pageContext(request: NextRequest, names: readonly string[]): Record<string, string> {
+  const written = request.headers.get(PAGE_CONTEXT) ?? "";
+  if (written.length > PAGE_CHARACTERS) {
+    throw new Failure(`The page's context is longer than ${PAGE_CHARACTERS} characters.`, 431);
+  }
+  const said = new URLSearchParams(written);
+  const listed = new URLSearchParams([...said].filter(([name]) => names.includes(name))).toString();
+  return listed ? { [PAGE_CONTEXT]: listed } : {};
 }
 
 async function chatKitResponse(backend: BackendResponse, body: Buffer, id: string): Promise<Response> {

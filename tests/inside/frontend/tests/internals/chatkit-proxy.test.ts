@@ -4,6 +4,9 @@ import { POST } from "@/app/api/chatkit/route";
 import { backendAddress } from "@/kit/server/backend";
 import { guestCookie } from "@/kit/server/guest";
 import { BODY_LIMIT } from "@/kit/server/limits";
+import { handleChatKit } from "@/kit/server/proxy";
+import { PAGE_CONTEXT } from "@/kit/settings";
+import * as access from "@/lib/identity";
 import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
 import { claimsOf, eventsOf, file, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
@@ -65,6 +68,28 @@ describe("proxy-forwards-everything", () => {
       "host",
       "x-request-id",
     ]);
+  });
+
+  test("of what the page says about itself, only what is listed reaches the backend", async () => {
+    const backend = await fakeBackend();
+    const said = new URLSearchParams({ article: "a/17 ü", role: "admin", path: "/news" });
+    await post(LIST, { headers: { [PAGE_CONTEXT]: said.toString() } });
+    expect(backend.received[0]?.request.headers[PAGE_CONTEXT]).toBe("path=%2Fnews");
+    const request = await pageRequest("/api/chatkit", {
+      method: "POST",
+      headers: { [PAGE_CONTEXT]: said.toString() },
+      body: JSON.stringify(LIST),
+    });
+    await handleChatKit(request, access, ["article", "missing"]);
+    expect(backend.received[1]?.request.headers[PAGE_CONTEXT]).toBe("article=a%2F17+%C3%BC");
+  });
+
+  test("a page that says too much about itself is told so", async () => {
+    const backend = await fakeBackend();
+    const response = await post(CREATE, { headers: { [PAGE_CONTEXT]: `path=${"a".repeat(2000)}` } });
+    expect(response.status).toBe(431);
+    expect(await messageOf(response)).toBe("The page's context is longer than 2000 characters.");
+    expect(backend.received).toEqual([]);
   });
 
   test("only listed response headers reach the browser", async () => {

@@ -61,3 +61,13 @@ for (const name of Object.keys(FAILURES) as (keyof Failures)[]) {
     expect(happened).toEqual({ heard: expected, stays: !leaves });
   });
 }
+
+test.describe("in a browser of Swiss German", () => {
+  test.use({ locale: "de-CH" });
+
+  test("the assistant knows the language, and what the page says about itself", async ({ person }) => {
+    await person.say("What is the page context?");
+    await person.waitForEnd();
+    await expect(person.answers).toContainText('{"language": "de-CH", "page": {"path": "/"}}');
+  });
+});

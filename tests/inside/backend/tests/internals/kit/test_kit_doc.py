@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.chat import text_of
+from contract.chat import Chat, text_of
 from contract.conversation import Conversation
 from contract.fake_model import FakeModel
 from contract.serving import ASSISTANT, run_server
@@ -27,6 +27,8 @@ EXAMPLES = {
     "with_a_model": "Answer with a model",
     "without_one": "Answer without one",
     "showing": "Show an image",
+    "acting": "Answer a widget",
+    "seeing_the_page": "Know what the page shows",
     "storing": "Store something",
     "refusing": "Say who asks, and refuse",
     "limiting": "Routes of your own",
@@ -110,6 +112,32 @@ def test_an_image_is_a_file_of_its_owner(database: URL) -> None:
         assert bob.download(shown["image"]["id"]).status_code == 404
         ada.ask("threads.delete", thread_id=thread_id)
         assert ada.download(shown["image"]["id"]).status_code == 404
+
+
+def test_an_assistant_whose_widget_is_used(database: URL) -> None:
+    with run_server(database, None, **{ASSISTANT: "acting"}) as server:
+        chat = server.chat()
+        events = chat.say("What can I order?")
+        thread_id, shown = events[0]["thread"]["id"], events[-1]["item"]
+        assert shown["widget"]["border"] == 2
+        action = shown["widget"]["children"][0]["onClickAction"]
+        used = {"thread_id": thread_id, "item_id": shown["id"], "action": action}
+        changed = chat.ask("threads.sync_custom_action", **used)["updated_item"]
+        assert changed["widget"]["children"][0]["label"] == "Ordered"
+        assert chat.items(thread_id)[-1] == changed
+        assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "Your order"
+        with chat.stream("threads.custom_action", **used) as answer:
+            assert {"type": "thread.item.replaced", "item": changed} in answer
+
+
+def test_an_assistant_that_knows_what_the_page_shows(database: URL, model: FakeModel) -> None:
+    settings = {**model.settings, ASSISTANT: "seeing_the_page"}
+    with run_server(database, None, **settings) as server:
+        chat = server.chat()
+        said = {"X-Page-Context": "article=17", "Accept-Language": "de-CH, en;q=0.5"}
+        Chat(chat.url, {**chat.headers, **said}).say("What is this about?")
+    asked = str(model.requests[-1].said)
+    assert "The person reads article 17. Their language is de-CH." in asked
 
 
 def test_what_is_stored(database: URL, run: Run) -> None:
