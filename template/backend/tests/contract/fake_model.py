@@ -24,6 +24,7 @@ from contract.model_script import (
     Words,
     chat_completions,
     responses,
+    whole,
 )
 
 KEY = "sk-a-key-that-nobody-may-see"
@@ -148,6 +149,8 @@ class FakeModel:
     """The hosts that it was asked for in its second job, that of a proxy."""
     script: deque[Step] | None = None
     """What it will say, if that is written down."""
+    besides: Callable[[Request], Step | None] | None = None
+    """What it says to requests that are no part of the script."""
     unexpected: list[Request] = field(default_factory=list)
     """What it was asked after the end of the script."""
 
@@ -173,13 +176,20 @@ class FakeModel:
             self.answer = Answer()
 
     @contextmanager
-    def playing(self, *steps: Step) -> Iterator[None]:
+    def playing(
+        self, *steps: Step, besides: Callable[[Request], Step | None] | None = None
+    ) -> Iterator[None]:
         """Answer each request until the end of the block with one step of a script.
+
+        Args:
+            steps: the script.
+            besides: returns the answer to a request that may come at any time, such as that for a
+                title, and None to those of the script.
 
         Raises:
             AssertionError: the model was asked more often than the script has steps, or less often.
         """
-        self.script = deque(steps)
+        self.script, self.besides = deque(steps), besides
         self.unexpected.clear()
         self.hung_up.clear()
         try:
@@ -193,13 +203,15 @@ class FakeModel:
             problems = self._problems()
             assert not problems, " ".join(problems)
         finally:
-            self.script = None
+            self.script = self.besides = None
 
     def next_step(self, request: Request) -> Step | None:
         """Return the answer to a request, or None after the end of the script."""
         self.requests.append(request)
         if self.script is None:
             return self.answer
+        if self.besides and (step := self.besides(request)):
+            return step
         try:
             return self.script.popleft()
         except IndexError:
@@ -299,7 +311,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self, request: Request, parts: Sequence[Part]) -> None:
         spell = responses if request.api == "responses" else chat_completions
-        self._stream(spell(parts, request.body))
+        events = spell(parts, request.body)
+        if request.body.get("stream"):
+            self._stream(events)
+        else:
+            answer = whole(request.api, events)
+            self._begin(200, {"Content-Type": "application/json"})
+            self.wfile.write(json.dumps(answer).encode())
 
     def _stream(self, events: Iterable[Json | str]) -> None:
         self._begin(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})

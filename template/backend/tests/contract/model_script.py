@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+
 from contract.chat import Json
 
 
@@ -140,6 +143,19 @@ def chat_completions(parts: Sequence[Part], request: Json) -> Iterator[Json | st
             "usage": usage | {"total_tokens": INPUT_TOKENS + OUTPUT_TOKENS},
         }
     yield "data: [DONE]\n\n"
+
+
+def whole(api: str, events: Iterable[Json | str]) -> Json:
+    """Return an answer as it is without a stream."""
+    chunks = [event for event in events if not isinstance(event, str)]
+    if api == "responses":
+        response: Json = chunks[-1]["response"]
+        return response
+    state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
+    for chunk in chunks:
+        state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+    completion = state.current_completion_snapshot.to_dict(mode="json")
+    return completion | {"object": "chat.completion"}
 
 
 def _pieces(call: ToolCall, position: int) -> Iterator[Json]:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 from contract.chat import HTTP, Json
-from contract.fake_model import Answer, FakeModel, Request, ToolOutput
+from contract.fake_model import Answer, FakeModel, Request, Step, ToolOutput
 from contract.model_script import ABSENT, Events, Finish, Part, Reasoning, Refusal, ToolCall
 from openai import OpenAI
 from openai.types.chat import ChatCompletionChunk
@@ -95,6 +95,30 @@ def test_a_client_of_chat_completions_gets_the_whole_answer(
     spelled = [(one.id, one.function.arguments) for one in choice.message.tool_calls or []]
     assert spelled[0] == ("call_7", '{"id": 7}')
     assert spelled[1][1] == "{}"
+
+
+def test_an_answer_comes_whole_to_who_wants_no_stream(client: OpenAI, model: FakeModel) -> None:
+    parts: list[Part] = ["Let me look.", ToolCall("get_order", {"id": 7}), ToolCall("get_weather")]
+    with model.playing(parts, parts):
+        completion = client.chat.completions.create(
+            model="fake-model", messages=[{"role": "user", "content": "Hello"}]
+        )
+        response = client.responses.create(model="fake-model", input="Hello")
+    message = completion.choices[0].message
+    assert message.content == response.output_text == "Let me look."
+    called = [call.function for call in message.tool_calls or [] if call.type == "function"]
+    assert [(one.name, one.arguments) for one in called] == [
+        (one.name, one.arguments) for one in response.output if one.type == "function_call"
+    ]
+
+
+def test_what_is_asked_besides_a_script_takes_no_step(model: FakeModel, api: str) -> None:
+    """As a title does, which is asked for while the answer is written."""
+    titles: list[Step | None] = ["Greetings", None, "Farewells"]
+    with model.playing("It rains.", besides=lambda _: titles.pop(0)):
+        answers = [ask(model, api) for _ in range(3)]
+    for answer, word in zip(answers, ("Greetings", "rains", "Farewells"), strict=True):
+        assert word in answer
 
 
 @pytest.mark.parametrize(("call_id", "spelled"), [("", '""'), (None, "null")])
