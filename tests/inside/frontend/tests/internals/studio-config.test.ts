@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { chatkitConfig } from "@/chatkit.config";
-import { type StudioExport, withAliases } from "@/kit/chat";
+import { type StudioExport, TYPE_ALIASES, withAliases } from "@/kit/chat";
 
 // The form in which ChatKit Studio exports: what matters is that the compiler takes it.
 const exported: StudioExport = {
@@ -64,4 +65,11 @@ test("csv-of-excel: what a system calls by another name, or does not know, is le
   expect(accept?.["application/octet-stream"]).toEqual([".csv"]);
   expect(accept).not.toHaveProperty("image/jpg");
   expect(withAliases({ placeholder: "Write" })).toEqual({ placeholder: "Write" });
+});
+
+test("csv-of-excel: the backend knows the same names", () => {
+  const source = readFileSync("../backend/src/kit/attachments/content.py", "utf8");
+  const table = source.split("ALIASES = {")[1]?.split("}")[0] ?? "";
+  const known = [...table.matchAll(/"([^"]+)":/g)].map(([, name]) => name);
+  expect(Object.values(TYPE_ALIASES).flat().sort()).toEqual(known.sort());
 });
