@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from dotenv import dotenv_values
 
 from kit.errors import StartupError
 from kit.http.request_log import log_config
@@ -26,6 +27,7 @@ def main() -> None:
     prepare_process()
     try:
         config = make_config(timeout_graceful_shutdown=SHUTDOWN_SECONDS)
+        share_env_file()
         from kit.backend import check_settings  # slow to import
 
         check_settings()
@@ -55,6 +57,21 @@ def prepare_process() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):  # macOS reports no hard limit, but has one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def share_env_file() -> None:
+    """Set the variables of backend/.env.local in the environment, as Next.js does with its file.
+
+    Libraries look for their keys there. What the environment has already stays as it is. Empty
+    values are left out, because many libraries do not take them for the default.
+
+    Raises:
+        StartupError: the file cannot be read, or a setting is wrong.
+    """
+    get_settings()
+    for name, value in dotenv_values(ENV_FILE).items():
+        if value:
+            os.environ.setdefault(name, value)
 
 
 def make_config(**options: Any) -> uvicorn.Config:

@@ -72,17 +72,19 @@ class Turn:
         )
         return page.data[::-1]
 
-    async def messages(self, limit: int | None = None) -> list[tuple[Role, str]]:
+    async def messages(self, note: str | None = None) -> list[tuple[Role, str]]:
         """Return the conversation as plain text, oldest first, for a library of your choice.
 
-        It begins with a message of the user. Files are only named, and what is neither said nor
-        answered, such as a widget, is left out.
+        It is made from the newest HISTORY_ITEMS items, and begins with a message of the user. Files
+        are only named. What is neither said nor answered, such as a widget, is left out.
 
         Args:
-            limit: how many of the newest items are looked at. The default is HISTORY_ITEMS.
+            note: an additional message at the end, for this turn only.
         """
-        items = await self.history(limit or get_settings().history_items)
+        items = await self.history(get_settings().history_items)
         said = [(_role_of(item), text) for item in items if (text := _plain_text(item).strip())]
+        if note:
+            said.append(("user", note))
         return list(dropwhile(lambda message: message[0] == "assistant", said))
 
 

@@ -14,7 +14,7 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 from watchfiles import watch
 
 from kit.errors import StartupError
-from kit.serve import make_config, prepare_process
+from kit.serve import make_config, prepare_process, share_env_file
 from kit.settings import BACKEND
 
 LOOK_AFTER_CHILD_MS = 500
@@ -106,6 +106,7 @@ class _Server(uvicorn.Server):
         from kit.backend import check_settings  # slow to import, and not needed to reload
 
         try:
+            share_env_file()
             check_settings()
             super().run(sockets)
         except StartupError as error:
