@@ -149,7 +149,7 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
 }
 
 /** A `fetch` that tells the server the chat's language, and what the owner says about the page. */
-function fetchWith(locale: string | undefined, pageContext: OwnerProps["pageContext"]): typeof fetch {
+export function fetchWith(locale?: string, pageContext?: OwnerProps["pageContext"]): typeof fetch {
   return (address, options) => {
     const headers = new Headers(options?.headers ?? (address instanceof Request ? address.headers : {}));
     // Without a locale ChatKit speaks the browser's language, which the browser itself sends.

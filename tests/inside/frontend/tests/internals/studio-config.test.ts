@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { chatkitConfig } from "@/chatkit.config";
-import { type StudioExport, TYPE_ALIASES, withAliases } from "@/kit/chat";
+import { fetchWith, type StudioExport, TYPE_ALIASES, withAliases } from "@/kit/chat";
 
 // The form in which ChatKit Studio exports: what matters is that the compiler takes it.
 const exported: StudioExport = {
@@ -72,4 +72,17 @@ test("csv-of-excel: the backend knows the same names", () => {
   const table = source.split("ALIASES = {")[1]?.split("}")[0] ?? "";
   const known = [...table.matchAll(/"([^"]+)":/g)].map(([, name]) => name);
   expect(Object.values(TYPE_ALIASES).flat().sort()).toEqual(known.sort());
+});
+
+test("the locale of the config is the language that the server is told", async () => {
+  const sent = vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response());
+  const options = { method: "POST", headers: { "content-type": "application/json" } };
+  await fetchWith("de-CH", () => ({ article: "a/17" }))("/api/chatkit", options);
+  await fetchWith()("/api/chatkit", options);
+  const headers = sent.mock.calls.map(([, given]) => Object.fromEntries(new Headers(given?.headers)));
+  expect(headers).toEqual([
+    { ...options.headers, "accept-language": "de-CH", "x-page-context": "article=a%2F17" },
+    options.headers,
+  ]);
+  sent.mockRestore();
 });
