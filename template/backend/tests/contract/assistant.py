@@ -27,6 +27,7 @@ from chatkit.types import (
     CustomTask,
     EndOfTurnItem,
     EntitySource,
+    ErrorEvent,
     FileSource,
     GeneratedImage,
     GeneratedImageItem,
@@ -375,7 +376,12 @@ async def ordered(turn: Turn, item: WidgetItem, fail: str | None = None) -> Even
     note = AssistantMessageItem(**of(turn), content=[AssistantMessageContent(text="One moment")])
     yield ThreadItemDoneEvent(item=note)
     turn.thread.title = "An order"
-    if fail:
+    if fail == "ErrorEvent":
+        yield ErrorEvent(message=MEANT)
+        return
+    if fail == "deletion":
+        await turn.store.delete_thread(turn.thread.id, turn.context)
+    elif fail:
         raise ERRORS[fail]
     yield ThreadItemReplacedEvent(item=item.model_copy(update={"widget": card("Ordered")}))
     yield ThreadItemRemovedEvent(item_id=note.id)

@@ -401,7 +401,10 @@ def test_sync_action_stops_half_way(chat: Chat) -> None:
     assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "An order"
 
 
-@pytest.mark.parametrize(("name", "status"), [("RefusedError", 409), ("KeyError", 500)])
+FAILED_ACTIONS = [("RefusedError", 409), ("KeyError", 500), ("ErrorEvent", 502)]
+
+
+@pytest.mark.parametrize(("name", "status"), FAILED_ACTIONS)
 def test_what_an_action_did_before_it_failed_is_stored(chat: Chat, name: str, status: int) -> None:
     thread_id = chat.say("Show me a widget")[0]["thread"]["id"]
     *_, card = chat.items(thread_id)
@@ -415,6 +418,19 @@ def test_what_an_action_did_before_it_failed_is_stored(chat: Chat, name: str, st
     assert "Ordering" in str(changed["widget"])
     assert text_of(note) == "One moment"
     assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "An order"
+
+
+def test_an_action_ends_with_its_conversation(chat: Chat) -> None:
+    """It is deleted in another tab, for example. Nothing of it comes back."""
+    thread_id = chat.say("Show me a widget")[0]["thread"]["id"]
+    *_, card = chat.items(thread_id)
+    order = {"type": "demo.order", "payload": {"fail": "deletion"}}
+    refused = chat.post(
+        "threads.sync_custom_action", thread_id=thread_id, item_id=card["id"], action=order
+    )
+    assert refused.status_code == 404
+    assert "not found" in refused.json()["message"]
+    assert chat.items(thread_id) == []
 
 
 def test_a_changed_item_keeps_its_place(chat: Chat) -> None:
