@@ -57,6 +57,7 @@ OF_FRAMEWORKS = {
 """Those whose outcome depends on the framework alone. They speak HTTP, too."""
 
 OF_DATABASES = {
+    "contract/test_answers.py",
     "contract/test_database.py",
     "internals/kit/test_database.py",
     "internals/kit/test_database_url.py",

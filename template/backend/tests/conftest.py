@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from contract.chat import Chat, Json
@@ -80,14 +81,17 @@ def api(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def asking(
-    api: str, model: FakeModel, database: URL, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def asking_log(api: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of the server that asks the model."""
+    return tmp_path_factory.mktemp("log") / "log"
+
+
+@pytest.fixture(scope="module")
+def asking(api: str, model: FakeModel, database: URL, asking_log: Path) -> Iterator[Server]:
     """A server that asks the model."""
-    log = tmp_path_factory.mktemp("log") / "log"
-    with run_server(database, log, **model.settings, OPENAI_API=api) as running:
+    with run_server(database, asking_log, **model.settings, OPENAI_API=api) as running:
         yield running
-    assert KEY not in log.read_text()
+    assert KEY not in asking_log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -15,31 +15,39 @@ if TYPE_CHECKING:
     from kit.database.engine import read, write
     from kit.database.tables import Base, Conversation, Message
     from kit.errors import RefusedError
-    from kit.llm import ChatContext, run_agent
+    from kit.llm.agent_input import AgentInput
+    from kit.llm.agent_run import ChatContext, run_agent
+    from kit.llm.model_client import get_client, get_run_config
+    from kit.llm.model_errors import Sentences
     from kit.people.identity import Headers, Identity, RequestContext
     from kit.people.limits import limit_rate
     from kit.settings import get_settings
 
 _HOMES = {
+    "AgentInput": "kit.llm.agent_input",
     "Base": "kit.database.tables",
-    "ChatContext": "kit.llm",
+    "ChatContext": "kit.llm.agent_run",
     "Conversation": "kit.database.tables",
     "Headers": "kit.people.identity",
     "Identity": "kit.people.identity",
     "Message": "kit.database.tables",
     "RefusedError": "kit.errors",
     "RequestContext": "kit.people.identity",
+    "Sentences": "kit.llm.model_errors",
     "Turn": "kit.chat.turns",
     "generate_id": "kit.database.chatkit_store",
+    "get_client": "kit.llm.model_client",
+    "get_run_config": "kit.llm.model_client",
     "get_settings": "kit.settings",
     "limit_rate": "kit.people.limits",
     "read": "kit.database.engine",
-    "run_agent": "kit.llm",
+    "run_agent": "kit.llm.agent_run",
     "stream_text": "kit.chat.turns",
     "write": "kit.database.engine",
 }
 
 __all__ = [
+    "AgentInput",
     "Base",
     "ChatContext",
     "Conversation",
@@ -48,8 +56,11 @@ __all__ = [
     "Message",
     "RefusedError",
     "RequestContext",
+    "Sentences",
     "Turn",
     "generate_id",
+    "get_client",
+    "get_run_config",
     "get_settings",
     "limit_rate",
     "read",

@@ -49,7 +49,7 @@ from kit.http.request_handling import (
 )
 from kit.http.request_log import name_request
 from kit.http.streaming import TurnStream
-from kit.llm import transcribe
+from kit.llm.model_client import transcribe, use_for_all_runs
 from kit.people.identity import Headers, Identify, RequestContext, check_secret
 from kit.people.limits import count_turn, count_upload, in_line, running_turn_of
 from kit.settings import check_assistant, get_settings
@@ -92,6 +92,8 @@ class Backend:
             from kit import demo  # nobody else needs it
 
             assistant = demo
+        elif get_settings().has_openai:
+            use_for_all_runs()
         files = AttachmentStore(ChatKitStore())
         self.server = ChatKitServer(assistant, files, transcribe, title_of)
         self._identify = identify

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from agents import Agent, function_tool
 from chatkit.actions import Action
 from chatkit.errors import CustomStreamError
 from chatkit.store import NotFoundError, StoreItemType
@@ -59,14 +58,12 @@ from chatkit.types import (
 from chatkit.widgets import DynamicWidgetComponent, DynamicWidgetRoot, WidgetRoot
 from pydantic import TypeAdapter
 
+from contract.model_agent import INSIDE, agent
 from kit.chat.turns import Turn, stream_text
 from kit.errors import RefusedError
-from kit.llm import run_agent
+from kit.llm.agent_run import run_agent
 
 Events = AsyncIterator[ThreadStreamEvent]
-
-INSIDE = "rhubarb in /srv/app/orders.py"
-"""What only the log may have."""
 
 MEANT = "The shop is closed today."
 """What is meant for people."""
@@ -92,15 +89,6 @@ BEGUN = "Begin with a word, and fail"
 
 # So that what is sent is what comes back from the history, with all defaults.
 ROOT: TypeAdapter[WidgetRoot] = TypeAdapter(WidgetRoot)
-
-
-@function_tool
-def get_weather() -> str:
-    """Return the weather."""
-    return "It rains."
-
-
-agent = Agent[Any](name="Tester", model=os.environ.get("OPENAI_MODEL"), tools=[get_weather])
 
 
 async def respond(turn: Turn) -> Events:

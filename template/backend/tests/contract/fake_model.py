@@ -83,11 +83,15 @@ class Request:
 
     @property
     def said(self) -> list[tuple[str, str]]:
-        """Who said what, oldest first, without the instructions and the calls of tools."""
+        """Who said what, oldest first, without the instructions and the calls of tools.
+
+        A message with several parts, such as a person's with a hidden note, is told part by part.
+        """
         entries = self.body.get("messages") or self.body["input"]
         said = [
-            (entry.get("role", "tool"), _text(entry.get("content") or entry.get("output")))
+            (entry.get("role", "tool"), text)
             for entry in entries
+            for text in _texts(entry.get("content") or entry.get("output"))
         ]
         return [(role, text) for role, text in said if text and role != "system"]
 
@@ -356,6 +360,10 @@ def _parsed(arguments: str) -> Json | str:
 
 
 def _text(content: str | list[Json] | None) -> str:
+    return "".join(_texts(content))
+
+
+def _texts(content: str | list[Json] | None) -> list[str]:
     if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content)
-    return content or ""
+        return [part.get("text", "") for part in content]
+    return [content or ""]

@@ -14,8 +14,9 @@ import pytest
 from chatkit.types import NonStreamingReq, StreamingReq
 from sqlalchemy.engine import URL
 
-from contract.assistant import BEGUN, ERRORS, HALFWAY, INSIDE, MEANT, NOT_JSON
+from contract.assistant import BEGUN, ERRORS, HALFWAY, MEANT, NOT_JSON
 from contract.chat import HTTP, Chat, Json, is_delta, message, text_of
+from contract.model_agent import INSIDE
 from contract.serving import Server, migrated_database, run_server
 from kit.database.engine import database_url
 

@@ -52,6 +52,7 @@ from kit.attachments.attachment_store import AttachmentStore
 from kit.attachments.retention import remove_conversation
 from kit.chat.request_checks import audio_of, check_request, parse_request
 from kit.chat.turns import (
+    KIT,
     Assistant,
     Turn,
     keep_half_answers,
@@ -261,11 +262,22 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer an action of a widget."""
-        turn = Turn(thread, None, context, self.store, self.files)
         async for event in keep_half_answers(
-            lambda: shielded_in_stream(lambda: self._assistant.act(turn, action, sender))
+            lambda: shielded_in_stream(lambda: self._act(thread, action, sender, context))
         ):
             yield event
+
+    def _act(
+        self,
+        thread: ThreadMetadata,
+        action: Action[str, Any],
+        sender: WidgetItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        turn = Turn(thread, None, context, self.store, self.files, action)
+        if action.type.startswith(KIT):  # the widget is the kit's, and the run goes on
+            return self._assistant.respond(turn)
+        return self._assistant.act(turn, action, sender)
 
     async def sync_action(
         self,
@@ -284,14 +296,13 @@ class ChatKitServer(BaseServer[RequestContext]):
                 or what it made could not be stored.
             kit.chat.turns.AssistantError: the assistant failed otherwise.
         """
-        turn = Turn(thread, None, context, self.store, self.files)
         failures: list[Exception] = []
 
         async def answer() -> AsyncIterator[ThreadStreamEvent]:
             # A stream would report a failure as an event, which cannot say its status.
             try:
                 async for event in keep_half_answers(
-                    lambda: shielded(lambda: self._assistant.act(turn, action, sender))
+                    lambda: shielded(lambda: self._act(thread, action, sender, context))
                 ):
                     yield event
             except CustomStreamError as error:

@@ -46,6 +46,9 @@ from kit.settings import get_settings
 
 Role = Literal["user", "assistant"]
 
+KIT = "kit."
+"""How the types of actions, and the kinds of hidden items, begin that only the kit reads."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -59,6 +62,8 @@ class Turn:
     store: Store[RequestContext]
     files: AttachmentStore
     """`keep_made_file` stores a file that the assistant makes."""
+    action: Action[str, Any] | None = None
+    """What the person did in a widget, if the turn answers an action."""
 
     @property
     def message_text(self) -> str:
@@ -108,6 +113,8 @@ def _plain_text(item: ThreadItem) -> str:
                 f"{question.question} {', '.join(answer) or '(skipped)'}"
                 for question, answer in zip(item.inputs, values, strict=True)
             )
+        case HiddenContextItem(content={"kind": str(kind)}) if kind.startswith(KIT):
+            return ""
         case HiddenContextItem():
             return _as_text(item.content)
         case _:
@@ -265,7 +272,7 @@ async def keep_half_answers(
     """Return the events of a turn. If it fails, first complete the answers that it had begun.
 
     The person has already read these answers. ChatKit stores them when a turn is stopped, but
-    loses them when it fails.
+    loses them when it fails. An answer without any words is removed from the page.
 
     Raises:
         Exception: whatever the turn raised.
@@ -277,7 +284,10 @@ async def keep_half_answers(
             yield event
     except Exception:
         for item in half_answers.items():
-            yield ThreadItemDoneEvent(item=item)
+            if any(part.text.strip() for part in item.content):
+                yield ThreadItemDoneEvent(item=item)
+            else:
+                yield ThreadItemRemovedEvent(item_id=item.id)
         raise
 
 
@@ -303,11 +313,10 @@ class HalfAnswers:
                 self._answers.pop(item_id, None)
 
     def items(self) -> Iterator[AssistantMessageItem]:
-        """Return the incomplete answers that contain text."""
+        """Return the incomplete answers."""
         for item, parts in self._answers.values():
             content = [parts[index] for index in sorted(parts)]
-            if any(part.text.strip() for part in content):
-                yield item.model_copy(update={"content": content})
+            yield item.model_copy(update={"content": content})
 
 
 def _grow(parts: Parts, update: ThreadItemUpdate) -> None:

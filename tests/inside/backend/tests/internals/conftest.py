@@ -24,7 +24,7 @@ from kit.chat.chatkit_server import ChatKitServer
 from kit.database import engine as database_module
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import create_engine, loop_factory
-from kit.llm import transcribe
+from kit.llm.model_client import transcribe
 from kit.settings import get_settings
 
 Run = Callable[[Awaitable[None]], None]

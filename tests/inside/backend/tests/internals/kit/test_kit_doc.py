@@ -25,6 +25,7 @@ from kit.settings import BACKEND
 PAGE = (BACKEND.parent / "docs" / "kit.md").read_text()
 EXAMPLES = {
     "with_a_model": "Answer with a model",
+    "running": "Change how the model runs",
     "without_one": "Answer without one",
     "showing": "Show an image",
     "acting": "Answer a widget",

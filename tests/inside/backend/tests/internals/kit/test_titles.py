@@ -16,7 +16,7 @@ from kit.attachments.attachment_store import AttachmentStore
 from kit.chat.chatkit_server import ChatKitServer
 from kit.chat.request_checks import parse_request
 from kit.database.chatkit_store import ChatKitStore
-from kit.llm import transcribe
+from kit.llm.model_client import transcribe
 from kit.people.identity import RequestContext
 
 

@@ -1,0 +1,570 @@
+"""The HTTP client of the model's server. It mends answers that openai-agents cannot read.
+
+Servers that speak OpenAI's APIs differ in details: some number tool calls anew in each answer, or
+give them no id; some send a refusal, an error or the end of an answer in their own way. This client
+changes such answers into the form that OpenAI documents, so that everything above it knows one form
+only. What cannot be expressed in that form, such as the reason why an answer ended early, is noted
+in `current_ending`.
+"""
+
+import json
+import secrets
+import string
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+Json = dict[str, Any]
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+"""Addresses of this machine, which no proxy reaches."""
+
+ID_CHARACTERS = string.ascii_letters + string.digits
+ID_LENGTH = 9
+"""The form of ids that Mistral requires. All other servers accept it."""
+
+
+@dataclass
+class Ending:
+    """How the model's last answer ended, if not as usual."""
+
+    reason: Literal["", "length", "content_filter", "broken"] = ""
+    """`length`: the answer is cut. `content_filter`: the provider withholds the answer, or the rest
+    of it. `broken`: the server reports an error, or the connection is lost, after the first words.
+    """
+    error: Exception | None = None
+    """Why the answer broke off."""
+    is_refusal: bool = False
+    """Whether the answer is the model's refusal."""
+
+    def clear(self) -> None:
+        """Forget the end of the answer before."""
+        self.reason, self.error, self.is_refusal = "", None, False
+
+
+current_ending: ContextVar[Ending | None] = ContextVar("current_ending", default=None)
+"""Set by who wants to know how the answers of a run end."""
+
+
+class ModelHttpClient(openai.DefaultAsyncHttpxClient):
+    """OpenAI's default client, with mended answers and without a proxy to this machine."""
+
+    def __init__(self) -> None:
+        """Create the client."""
+        super().__init__(mounts={f"all://{host}": None for host in LOOPBACK})
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request. A successful answer of one of OpenAI's two APIs is mended."""
+        mending_type = _mending_type(request)
+        if mending_type is None:
+            return await super().send(request, **options)
+        request.headers["Accept-Encoding"] = "identity"  # compressed bytes could not be read here
+        response = await super().send(request, **options)
+        if response.status_code != 200 or response.headers.get("content-encoding"):
+            return response
+        ending = current_ending.get() or Ending()
+        ending.clear()
+        mending = mending_type(ending, request)
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            stream = response.stream
+            if isinstance(stream, httpx2.AsyncByteStream):
+                response.stream = _MendedStream(stream, mending, request)
+        elif response.is_stream_consumed:
+            return _mended_body(response, mending)
+        return response
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the client reaches a host without a proxy, as `urlsplit` writes its name."""
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+class Mending(Protocol):
+    """Mends the answers of one API. An instance mends one answer."""
+
+    is_over: bool
+    """Whether the end of the answer has been sent."""
+
+    def __init__(self, ending: Ending, request: httpx2.Request) -> None:
+        """Start with the request, whose body contains the ids of earlier tool calls."""
+
+    def mend(self, event: Json) -> Iterator[Json]:
+        """Return the events that replace an event of a stream."""
+
+    def finish(self) -> Iterator[Json]:
+        """Return the events that are missing when the server says that the stream is over."""
+
+    def break_off(self, error: openai.APIError) -> list[Json]:
+        """Return the events that end a broken answer.
+
+        An answer of which the person has seen words ends as usual, and the error is noted.
+        Otherwise the event makes OpenAI's client raise an error.
+        """
+
+    def mend_body(self, body: Json) -> None:
+        """Mend an answer that is not streamed."""
+
+
+class CallIds:
+    """Gives each tool call of an answer an id that no other call of the request has."""
+
+    def __init__(self, request: httpx2.Request) -> None:
+        """Start with the request."""
+        self._request = request.content
+        self._given = set[str]()
+
+    def unique(self, call_id: object) -> str:
+        """Return the id if it is usable, otherwise a new one."""
+        # Any string of the request counts as a used id. A needless new id does no harm.
+        usable = isinstance(call_id, str) and call_id and call_id not in self._given
+        if usable and json.dumps(call_id).encode() not in self._request:
+            unique = str(call_id)
+        else:
+            unique = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
+        self._given.add(unique)
+        return unique
+
+
+@dataclass
+class _ToolCall:
+    """A tool call of Chat Completions, collected from its chunks."""
+
+    sent_id: object
+    name: str
+    arguments: str
+    extra: Json
+    """Fields of the server's own, such as Gemini's `extra_content` with a signature."""
+    has_nameless_chunk: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        try:
+            json.loads(self.arguments or "{}")
+        except ValueError:
+            return False
+        return True
+
+
+class ChatCompletionsMending:
+    """Mends an answer of Chat Completions.
+
+    Tool calls are held back until the answer ends. Only then is it known which chunks belong to
+    which call: some servers give every call the index 0, or no index and no id.
+    """
+
+    def __init__(self, ending: Ending, request: httpx2.Request) -> None:
+        """Start with the request."""
+        self.is_over = False
+        self._request = request
+        self._ending = ending
+        self._ids = CallIds(request)
+        self._calls: list[_ToolCall] = []
+        self._by_index: dict[object, _ToolCall] = {}
+        self._last: Json = {}
+        self._has_text = False
+
+    def mend(self, event: Json) -> Iterator[Json]:
+        """Return the chunks that replace a chunk."""
+        if event.get("error"):
+            yield from self.break_off(_reported_error(event["error"], self._request))
+            return
+        choices = event.get("choices") or []
+        choice = next((one for one in choices if one.get("index") in (0, None)), None)
+        if choice is None or self.is_over:
+            yield {**event, "choices": []}  # may contain the usage
+            return
+        delta: Json = choice.get("delta") or {}
+        self._last = {key: value for key, value in event.items() if key != "usage"}
+        for call in delta.pop("tool_calls", None) or []:
+            self._collect(call)
+        _flatten(delta)
+        if refusal := delta.pop("refusal", None):
+            self._ending.is_refusal = True
+            delta["content"] = (delta.get("content") or "") + refusal
+        if delta.get("annotations"):
+            delta["annotations"] = _complete_nested(delta["annotations"])
+        self._has_text = self._has_text or bool(delta.get("content"))
+        reason = choice.get("finish_reason")
+        if reason == "error":
+            yield from self.break_off(_reported_error(None, self._request))
+            return
+        ended = {"index": 0, "delta": delta, "finish_reason": None}
+        if reason:
+            self._end(ended, reason)
+        yield {**event, "choices": [{**choice, **ended}]}
+
+    def _collect(self, delta: Json) -> None:
+        function = delta.get("function") or {}
+        index, sent_id = delta.get("index"), delta.get("id")
+        name, arguments = function.get("name") or "", function.get("arguments") or ""
+        if not isinstance(arguments, str):  # some servers send the object itself
+            arguments = json.dumps(arguments)
+        current = self._by_index.get(index) if index is not None else None
+        if index is None and self._calls:
+            current = self._calls[-1]
+        if current is None or _begins_another(current, sent_id, name, arguments):
+            current = _ToolCall(sent_id, "", "", {})
+            self._calls.append(current)
+            self._by_index[index] = current
+        current.sent_id = current.sent_id or sent_id
+        current.has_nameless_chunk = current.has_nameless_chunk or not name
+        current.name = current.name or name
+        current.arguments += arguments
+        known = ("index", "id", "type", "function")
+        current.extra |= {key: value for key, value in delta.items() if key not in known and value}
+
+    def _end(self, choice: Json, reason: str) -> None:
+        self.is_over = True
+        if reason in ("length", "content_filter"):
+            self._ending.reason = "length" if reason == "length" else "content_filter"
+        # A call that is cut cannot run.
+        calls = [call for call in self._calls if not self._ending.reason or call.is_complete]
+        if calls:
+            choice["delta"]["tool_calls"] = [
+                {
+                    **call.extra,
+                    "index": index,
+                    "id": self._ids.unique(call.sent_id),
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for index, call in enumerate(calls)
+            ]
+        choice["finish_reason"] = "tool_calls" if calls else "stop"
+
+    def finish(self) -> Iterator[Json]:
+        """Return the chunk that ends an answer if the server has not sent one."""
+        if not self.is_over and self._last:
+            choice: Json = {"index": 0, "delta": {}}
+            self._end(choice, "stop")
+            yield {**self._last, "choices": [choice]}
+
+    def break_off(self, error: openai.APIError) -> list[Json]:
+        """Return the chunk that ends a broken answer, or an error if it has no words yet."""
+        if not self._has_text:
+            return [_error_event(error)]
+        self._ending.reason, self._ending.error = "broken", error
+        self._calls.clear()  # a tool is not run for an answer that has broken off
+        return list(self.finish())
+
+    def mend_body(self, body: Json) -> None:
+        """Mend an answer that is not streamed."""
+        for choice in body.get("choices") or []:
+            message: Json = choice.get("message") or {}
+            _flatten(message)
+            if (refusal := message.get("refusal")) and not message.get("content"):
+                message |= {"content": refusal, "refusal": None}
+            for call in message.get("tool_calls") or []:
+                call["id"] = self._ids.unique(call.get("id"))
+                call["type"] = call.get("type") or "function"
+            if message.get("annotations"):
+                message["annotations"] = _complete_nested(message["annotations"])
+
+
+def _begins_another(current: _ToolCall, sent_id: object, name: str, arguments: str) -> bool:
+    """Whether a chunk for the index of a call begins another call."""
+    if not name:
+        return False
+    if sent_id and current.sent_id and sent_id != current.sent_id:
+        return True
+    if not current.is_complete:
+        return False
+    # Some servers repeat the name in each chunk of one call; others send whole calls, one a chunk.
+    repeats = not current.has_nameless_chunk and not (arguments and current.arguments)
+    return name != current.name or not repeats
+
+
+def _flatten(message: Json) -> None:
+    """Replace a list of content parts, which Mistral's reasoning models send, by its texts."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return
+    parts = [part for part in content if isinstance(part, dict)]
+    message["content"] = "".join(_texts(part) for part in parts if part.get("type") == "text")
+    if thoughts := "".join(_texts(part) for part in parts if part.get("type") == "thinking"):
+        message["reasoning_content"] = thoughts
+
+
+def _texts(part: Json) -> str:
+    text = part.get("text") or part.get("thinking") or ""
+    if isinstance(text, list):
+        return "".join(_texts(one) for one in text if isinstance(one, dict))
+    return str(text)
+
+
+def _complete_nested(annotations: list[Json]) -> list[Json]:
+    """Return the annotations of Chat Completions from which a source can be made."""
+    complete = []
+    for annotation in annotations:
+        citation = annotation.get("url_citation")
+        if annotation.get("type") == "url_citation" and isinstance(citation, dict):
+            source = _complete({"type": "url_citation", **citation})
+            if source:
+                complete.append({"type": "url_citation", "url_citation": source})
+    return complete
+
+
+def _complete(annotation: object) -> Json | None:
+    """Return an annotation with all of its required fields; None if no source can be made of it."""
+    if not isinstance(annotation, dict):
+        return None
+    match annotation.get("type"):
+        case "url_citation":
+            url = annotation.get("url")
+            if not isinstance(url, str) or not url:
+                return None
+            title = annotation.get("title") or urlsplit(url).hostname or url
+            needed: Json = {"start_index": 0, "end_index": 0, "title": title}
+        case "file_citation" if annotation.get("filename"):
+            needed = {"file_id": "", "index": 0}
+        case "container_file_citation" if annotation.get("filename"):
+            needed = {"file_id": "", "container_id": "", "start_index": 0, "end_index": 0}
+        case _:
+            return None
+    return needed | {name: value for name, value in annotation.items() if value is not None}
+
+
+class ResponsesMending:
+    """Mends an answer of the Responses API."""
+
+    def __init__(self, ending: Ending, request: httpx2.Request) -> None:
+        """Start with the request."""
+        self.is_over = False
+        self._request = request
+        self._ending = ending
+        self._ids = CallIds(request)
+        self._item_ids: dict[int, Json] = {}
+        self._open: dict[int, Json] = {}
+        self._done: dict[int, Json] = {}
+        self._response: Json = {}
+        self._has_text = False
+
+    def mend(self, event: Json) -> Iterator[Json]:
+        """Return the events that replace an event."""
+        kind = event.get("type") or ("error" if event.get("error") else "")
+        match kind:
+            case "error" | "response.failed":
+                yield from self.break_off(_reported_error(_error_of(event), self._request))
+                return
+            case "response.created" | "response.in_progress":
+                self._response = event.get("response") or {}
+            case "response.output_item.added" | "response.output_item.done":
+                self._mend_item(event.get("item") or {}, event.get("output_index", 0))
+                self._keep(event, is_done=kind.endswith("done"))
+            case "response.content_part.added" | "response.content_part.done":
+                _mend_part(event.get("part") or {}, self._ending)
+            case "response.refusal.delta":
+                self._ending.is_refusal = True
+                event = {**event, "type": "response.output_text.delta", "logprobs": []}
+            case "response.refusal.done":
+                text = event.pop("refusal", "")
+                event = {**event, "type": "response.output_text.done", "text": text, "logprobs": []}
+            case "response.output_text.annotation.added":
+                annotation = _complete(event.get("annotation"))
+                if annotation is None:
+                    return
+                event = {**event, "annotation": annotation}
+            case "response.incomplete" | "response.completed":
+                event = self._completed(event)
+        if event["type"] == "response.output_text.delta" and event.get("delta"):
+            self._has_text = True
+            self._grow(event)
+        yield event
+
+    def _mend_item(self, item: Json, output_index: int) -> None:
+        match item.get("type"):
+            case "function_call":
+                if output_index not in self._item_ids:
+                    self._item_ids[output_index] = {
+                        "id": item.get("id") or f"fc_{secrets.token_hex(16)}",
+                        "call_id": self._ids.unique(item.get("call_id")),
+                    }
+                item |= self._item_ids[output_index]
+            case "message":
+                item["id"] = item.get("id") or f"msg_{secrets.token_hex(16)}"
+                for part in item.get("content") or []:
+                    _mend_part(part, self._ending)
+
+    def _keep(self, event: Json, is_done: bool) -> None:
+        index, item = event.get("output_index", 0), event.get("item") or {}
+        if is_done:
+            self._open.pop(index, None)
+            self._done[index] = item
+        elif item.get("type") == "message":
+            self._open[index] = {**item, "content": []}
+
+    def _grow(self, event: Json) -> None:
+        """Add a delta to the message that would be shown if the answer broke off now."""
+        item = self._open.setdefault(
+            event.get("output_index", 0),
+            {"type": "message", "id": event.get("item_id"), "role": "assistant", "content": []},
+        )
+        content: list[Json] = item["content"]
+        while len(content) <= event.get("content_index", 0):
+            content.append({"type": "output_text", "text": "", "annotations": []})
+        content[event.get("content_index", 0)]["text"] += event["delta"]
+
+    def _completed(self, event: Json) -> Json:
+        """Return the last event. An incomplete answer is an answer, and its reason is noted."""
+        self.is_over = True
+        response: Json = event.get("response") or {}
+        for index, item in enumerate(response.get("output") or []):
+            self._mend_item(item, index)
+        if event["type"] == "response.incomplete" or response.get("status") == "incomplete":
+            reason = (response.get("incomplete_details") or {}).get("reason")
+            self._ending.reason = "content_filter" if reason == "content_filter" else "length"
+            output = [one for one in response.get("output") or [] if _is_whole(one)]
+            response = {**response, "status": "completed", "output": output}
+        return {**event, "type": "response.completed", "response": response}
+
+    def finish(self) -> Iterator[Json]:
+        """Return nothing: the API itself sends a last event."""
+        return iter(())
+
+    def break_off(self, error: openai.APIError) -> list[Json]:
+        """Return the events that end a broken answer, or an error if it has no words yet."""
+        if not self._has_text:
+            return [_error_event(error)]
+        self._ending.reason, self._ending.error = "broken", error
+        self.is_over = True
+        events: list[Json] = []
+        for index, item in self._open.items():
+            item["status"] = "completed"
+            self._done[index] = item
+            events.append(
+                {"type": "response.output_item.done", "output_index": index, "item": item}
+            )
+        # A tool is not run for an answer that has broken off.
+        output = [item for _, item in sorted(self._done.items()) if item["type"] == "message"]
+        response = {"id": "", "object": "response", **self._response}
+        response |= {"status": "completed", "output": output}
+        return [*events, {"type": "response.completed", "response": response}]
+
+    def mend_body(self, body: Json) -> None:
+        """Mend an answer that is not streamed."""
+        for index, item in enumerate(body.get("output") or []):
+            self._mend_item(item, index)
+
+
+def _is_whole(item: Json) -> bool:
+    """Whether an item of an incomplete answer can be used: a tool call needs all its arguments."""
+    if item.get("type") != "function_call":
+        return True
+    with suppress(ValueError):
+        json.loads(item.get("arguments") or "{}")
+        return True
+    return False
+
+
+def _mend_part(part: Json, ending: Ending) -> None:
+    """Make a refusal a text, and leave out annotations of which no source can be made."""
+    if part.get("type") == "refusal":
+        ending.is_refusal = True
+        text = part.pop("refusal", None)
+        part |= {"type": "output_text", "text": text or "", "annotations": []}
+    elif part.get("type") == "output_text":
+        annotations = map(_complete, part.get("annotations") or [])
+        part["annotations"] = [annotation for annotation in annotations if annotation]
+
+
+def _error_of(event: Json) -> object:
+    response = event.get("response") or {}
+    return event.get("error") or response.get("error") or event.get("message")
+
+
+def _reported_error(error: object, request: httpx2.Request) -> openai.APIError:
+    """Return the error that a server reports inside of a stream."""
+    body = error if isinstance(error, dict) else {"message": error and str(error)}
+    return openai.APIError(str(body.get("message") or "The model failed"), request, body=body)
+
+
+def _error_event(error: openai.APIError) -> Json:
+    """Return an event that makes OpenAI's client raise an error."""
+    return {"error": error.body or {"message": error.message}}
+
+
+def _mending_type(request: httpx2.Request) -> type[Mending] | None:
+    if request.method != "POST":
+        return None
+    if request.url.path.endswith("/chat/completions"):
+        return ChatCompletionsMending
+    if request.url.path.endswith("/responses"):
+        return ResponsesMending
+    return None
+
+
+def _mended_body(response: httpx2.Response, mending: Mending) -> httpx2.Response:
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return response
+    if not isinstance(body, dict):
+        return response
+    mending.mend_body(body)
+    headers = [
+        (name, value)
+        for name, value in response.headers.multi_items()
+        if name not in ("content-length", "transfer-encoding")
+    ]
+    mended = httpx2.Response(
+        response.status_code, headers=headers, json=body, request=response.request
+    )
+    mended.history = response.history
+    return mended
+
+
+class _MendedStream(httpx2.AsyncByteStream):
+    """The bytes of a stream of server-sent events, mended event by event."""
+
+    def __init__(
+        self, stream: httpx2.AsyncByteStream, mending: Mending, request: httpx2.Request
+    ) -> None:
+        self._stream = stream
+        self._mending = mending
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        buffered = b""
+        try:
+            async for chunk in self._stream:
+                *lines, buffered = (buffered + chunk).split(b"\n")
+                if mended := b"".join(map(self._mended, lines)):
+                    yield mended
+        except httpx2.TransportError as error:
+            cut = openai.APIConnectionError(request=self._request)
+            cut.__cause__ = error
+            yield b"".join(map(_event, self._mending.break_off(cut)))
+            return
+        yield self._mended(buffered)
+        if not self._mending.is_over:
+            early = _reported_error("The answer has no end", self._request)
+            yield b"".join(map(_event, self._mending.break_off(early)))
+
+    def _mended(self, line: bytes) -> bytes:
+        """Return the events for a line. All known servers send each event's data in one line."""
+        name, _, value = line.partition(b":")
+        value = value.strip()
+        if name != b"data":
+            return b""
+        if value == b"[DONE]":
+            return b"".join(map(_event, self._mending.finish())) + b"data: [DONE]\n\n"
+        try:
+            event = json.loads(value)
+        except ValueError:
+            return b""
+        if not isinstance(event, dict):
+            return b""
+        return b"".join(map(_event, self._mending.mend(event)))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _event(data: Json) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
