@@ -234,8 +234,10 @@ async def correction(turn: Turn) -> Events:
 async def hidden_note(turn: Turn) -> Events:
     """Remember something that the person does not see, as the next turn shows."""
     notes = [item for item in await turn.history(100) if isinstance(item, HiddenContextItem)]
-    note = HiddenContextItem(**of(turn), content={"number": len(notes) + 1})
+    note = HiddenContextItem(**of(turn), content="Counting")
     yield ThreadItemDoneEvent(item=note)
+    number = {"number": len(notes) + 1}
+    yield ThreadItemReplacedEvent(item=note.model_copy(update={"content": number}))
     async for event in say(turn, f"Before this note I had {len(notes)} that you do not see."):
         yield event
 

@@ -20,8 +20,10 @@ from chatkit.types import (
     ChatKitReq,
     ErrorEvent,
     FeedbackKind,
+    HiddenContextItem,
     InputTranscribeReq,
     Page,
+    SDKHiddenContextItem,
     StreamingReq,
     StreamOptionsEvent,
     SyncCustomActionResponse,
@@ -314,7 +316,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         with running_turn(thread.id):
             async for event in self._process_events(thread, context, answer):
                 match event:
-                    case ThreadItemReplacedEvent(item=item):
+                    case ThreadItemReplacedEvent(item=item) if not _is_hidden(event):
                         replaced.pop(item.id, None)  # so that the last one is the newest
                         replaced[item.id] = item
                     case ThreadItemRemovedEvent(item_id=item_id):
@@ -359,6 +361,8 @@ class ChatKitServer(BaseServer[RequestContext]):
         may_stop = False
         try:
             async for event in events:
+                if _is_hidden(event):
+                    continue
                 match event:
                     case ThreadCreatedEvent(thread=thread):
                         thread_id = thread.id
@@ -497,6 +501,13 @@ class ChatKitServer(BaseServer[RequestContext]):
         # ChatKit's times are naive local times of the server. A browser would read them as times
         # of its own time zone.
         return super()._serialize(with_offsets(obj))
+
+
+def _is_hidden(event: ThreadStreamEvent) -> bool:
+    """Whether an event has an item that the person must not see. ChatKit hides a new one only."""
+    return isinstance(event, ThreadItemAddedEvent | ThreadItemReplacedEvent) and isinstance(
+        event.item, HiddenContextItem | SDKHiddenContextItem
+    )
 
 
 def with_offsets(obj: BaseModel) -> BaseModel:

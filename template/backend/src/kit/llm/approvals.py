@@ -126,7 +126,9 @@ async def answered(
     call.is_allowed = decision.allow
     yield await _closed(turn, call, sentences)
     if any(one.is_allowed is None for one in pending.calls):
-        yield ThreadItemReplacedEvent(item=_hidden(turn, decision.item_id, pending))
+        # Not as an event, which the page would get.
+        hidden = _hidden(turn, decision.item_id, pending)
+        await turn.store.save_item(turn.thread.id, hidden, turn.context)
         return
     yield ThreadItemRemovedEvent(item_id=decision.item_id)
     yield pending
