@@ -23,7 +23,17 @@ WITHOUT_KEY = {"ALLOW_PLACEHOLDER_DOMAIN_KEY": "1"}
 """In the environment of a build for this machine alone."""
 OF_THE_BUILD = {"NEXT_PUBLIC_BACKEND_URL": "http://127.0.0.1:9"}
 """What only the build is told: the server, when it runs, asks there if it was baked in."""
-OURS = ("VIRTUAL_ENV", "PYTHON", "OPENAI_", "UV_", "PYTEST_", "CHATKIT_", "DATABASE_URL")
+OURS = (
+    "ANTHROPIC_",
+    "CHATKIT_",
+    "DATABASE_URL",
+    "LITELLM_",
+    "OPENAI_",
+    "PYTEST_",
+    "PYTHON",
+    "UV_",
+    "VIRTUAL_ENV",
+)
 
 
 def clean_environment() -> dict[str, str]:
