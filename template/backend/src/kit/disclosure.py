@@ -1,13 +1,19 @@
 """What an error message discloses: internal details go to the log in production."""
 
 import logging
+import os
 import re
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kit.settings import get_settings
 
 logger = logging.getLogger("app.inside")
+
+LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+"""The addresses of this machine, as httpx2's `mounts` name them. No proxy reaches them."""
 
 NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
 """The errors of SQLite, PostgreSQL and MySQL for a missing table."""
@@ -66,3 +72,18 @@ def explain_database_error(error: Exception) -> str:
         return disclosed(problem, f"It says: {cause}.")
     inside = f"It says: {cause}. DATABASE_URL says where it is."
     return disclosed("The database does not answer.", inside)
+
+
+def through_proxy(url: str) -> str:
+    """Return a sentence that names the proxy variable through which a server is asked, if any."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in ("127.0.0.1", "localhost", "::1") or proxy_bypass(host):
+        return ""
+    proxies = getproxies()
+    for scheme in (parts.scheme, "all"):
+        if scheme in proxies:
+            names = (f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
+            name = next((one for one in names if os.environ.get(one)), "the system's proxy")
+            return f" It is asked through {name}; NO_PROXY names the servers without a proxy."
+    return ""

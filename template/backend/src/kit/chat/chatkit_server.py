@@ -25,6 +25,7 @@ from chatkit.types import (
     Page,
     SDKHiddenContextItem,
     StreamingReq,
+    StreamOptions,
     StreamOptionsEvent,
     SyncCustomActionResponse,
     Thread,
@@ -329,6 +330,10 @@ class ChatKitServer(BaseServer[RequestContext]):
         return SyncCustomActionResponse(
             updated_item=replaced.get(sender.id, newest) if sender else newest
         )
+
+    def get_stream_options(self, thread: ThreadMetadata, context: RequestContext) -> StreamOptions:
+        """Return whether the page shows a Stop button: `allow_cancel` of the assistant says so."""
+        return StreamOptions(allow_cancel=getattr(self._assistant, "allow_cancel", True))
 
     async def add_feedback(
         self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: RequestContext

@@ -159,7 +159,10 @@ Events = AsyncIterator[ThreadStreamEvent]
 
 
 class Assistant(Protocol):
-    """Answers the person. A module with these functions satisfies the protocol."""
+    """Answers the person. A module with these functions satisfies the protocol.
+
+    If it has `allow_cancel = False`, the page shows no Stop button.
+    """
 
     def respond(self, turn: Turn) -> Events:
         """Answer a message, the output of a client tool, or a form."""

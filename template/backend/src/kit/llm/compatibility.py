@@ -20,10 +20,9 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-Json = dict[str, Any]
+from kit.disclosure import LOOPBACK
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-"""Addresses of this machine, which no proxy reaches."""
+Json = dict[str, Any]
 
 ID_CHARACTERS = string.ascii_letters + string.digits
 ID_LENGTH = 9
@@ -57,7 +56,7 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
 
     def __init__(self) -> None:
         """Create the client."""
-        super().__init__(mounts={f"all://{host}": None for host in LOOPBACK})
+        super().__init__(mounts=dict.fromkeys(LOOPBACK))
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request. A successful answer of one of OpenAI's two APIs is mended."""
@@ -78,11 +77,6 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
         elif response.is_stream_consumed:
             return _mended_body(response, mending)
         return response
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the client reaches a host without a proxy, as `urlsplit` writes its name."""
-    return host in ("127.0.0.1", "localhost", "::1")
 
 
 class Mending(Protocol):

@@ -1,18 +1,16 @@
 """Explanations of what goes wrong between the assistant, its tools and the model's server."""
 
 import logging
-import os
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import openai
 from agents import ToolErrorFormatterArgs
 from agents.exceptions import MaxTurnsExceeded, ModelTimeoutError
 
-from kit.disclosure import in_development
-from kit.llm.compatibility import Ending, is_loopback
+from kit.disclosure import in_development, through_proxy
+from kit.llm.compatibility import Ending
 from kit.settings import get_settings
 
 logger = logging.getLogger("app.model")
@@ -154,21 +152,6 @@ def log_tool_error(failure: ToolErrorFormatterArgs[Any]) -> None:
             type(error).__name__,
             exc_info=error if in_development() else None,
         )
-
-
-def through_proxy(url: str) -> str:
-    """Return a sentence that names the proxy variable through which a server is asked, if any."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return ""
-    proxies = getproxies()
-    for scheme in (parts.scheme, "all"):
-        if scheme in proxies:
-            names = (f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
-            name = next((one for one in names if os.environ.get(one)), "the system's proxy")
-            return f" It is asked through {name}; NO_PROXY names the servers without a proxy."
-    return ""
 
 
 def _log(error: Exception, inside: str = "") -> None:

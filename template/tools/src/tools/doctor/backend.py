@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from kit.disclosure import LOOPBACK, through_proxy
 from kit.env_files import SECRET
 from kit.people.identity import LOCAL_OWNER
 from kit.settings import Settings, get_settings
@@ -199,11 +200,11 @@ def model() -> Finding:
     key = settings.openai_api_key
     tried = f"GET {base}/models"
     try:
-        answer = httpx2.get(
-            f"{base}/models",
-            headers={"Authorization": f"Bearer {key.get_secret_value() if key else 'none'}"},
-            timeout=MODEL_SECONDS,
-        )
+        with httpx2.Client(mounts=dict.fromkeys(LOOPBACK), timeout=MODEL_SECONDS) as client:
+            answer = client.get(
+                f"{base}/models",
+                headers={"Authorization": f"Bearer {key.get_secret_value() if key else 'none'}"},
+            )
     except (httpx2.TransportError, OSError) as error:
         return _unreachable(base, str(error), tried)
     if answer.status_code in (401, 403):
@@ -238,7 +239,7 @@ def _unreachable(base: str, cause: str, tried: str) -> Finding:
             slug="error-without-words",
         )
     return unknown(
-        f"{base} cannot be reached from here ({cause})",
+        f"{base} cannot be reached from here ({cause}).{through_proxy(base)}",
         tried=tried,
         source=source,
         command=f"curl {base}/models",

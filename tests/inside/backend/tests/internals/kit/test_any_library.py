@@ -16,6 +16,8 @@ from pathlib import Path
 
 from kit import stream_text
 
+allow_cancel = False
+
 async def nothing(turn):
     yield ""
     yield "  "
@@ -122,3 +124,9 @@ def test_the_conversation_is_told_as_text(library: Server, chat: Chat) -> None:
     assert ["user", "What will you build? A boat"] in told
     assert ["user", 'The page\'s tool_of_the_tests answered: {"time": "12:34"}'] in told
     assert told[-1] == ["user", "> One\nWhat is that?"]
+
+
+def test_an_assistant_may_hide_the_stop_button(library: Server, chat: Chat) -> None:
+    for person, may_stop in ((library.chat(), False), (chat, True)):
+        told = [event for event in person.say("Hello") if event["type"] == "stream_options"]
+        assert [event["stream_options"] for event in told] == [{"allow_cancel": may_stop}]

@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
+from typing import cast
 
+import pytest
 from chatkit.types import (
     AssistantMessageContentPartTextDelta,
     AssistantMessageItem,
@@ -14,12 +18,16 @@ from chatkit.types import (
     ThreadItemUpdatedEvent,
     ThreadStreamEvent,
 )
-from contract.chat import message
+from contract.chat import message, text_of
 from contract.fake_model import FakeModel
-from contract.serving import Server
+from contract.serving import ASSISTANT, Server, run_server
 from contract.test_model import TOOL, ask
+from sqlalchemy.engine import URL
 
+from internals.conftest import Run
 from kit.chat.turns import with_fresh_ids
+from kit.database.chatkit_store import generate_id
+from kit.llm.agent_input import AgentInput
 
 
 def test_the_api_of_the_settings_is_spoken(asking: Server, model: FakeModel, api: str) -> None:
@@ -99,3 +107,50 @@ def test_two_answers_of_a_turn_have_two_ids_though_the_model_names_them_alike() 
     assert given == [first] * 3 + [second] * 3 + [last]
     assert len({first, second, last}) == 3
     assert (first[:4], second[:4], last[:3]) == ("msg_", "msg_", "tc_")
+
+
+def test_tool_call_ids_repeat_in_no_conversation_that_was_stored_before(run: Run) -> None:
+    """Until 0.1.0 the ids of the model's server were kept, which counted from one in each turn."""
+
+    async def work() -> None:
+        calls = [
+            ClientToolCallItem(
+                id=generate_id("tool_call"),
+                thread_id="thr_1",
+                created_at=datetime.now(),
+                status="completed",
+                call_id="c1",
+                name="where_are_you",
+                arguments={},
+                output={"place": place},
+            )
+            for place in ("Rome", "Oslo")
+        ]
+        sent = cast(list[dict[str, str]], await AgentInput().to_agent_input(calls))
+        ids = [one["call_id"] for one in sent]
+        assert ids[0] == ids[1] != ids[2] == ids[3]
+        assert all(re.fullmatch("[a-zA-Z0-9]{9}", one) for one in ids)  # as Mistral requires
+
+    run(work())
+
+
+SECOND_RUN = """
+from agents import Agent, Runner
+from kit import stream_text
+
+async def respond(turn):
+    named = await Runner.run(Agent(name="Namer", model="other-model"), turn.message_text)
+    async for event in stream_text(turn, f"It is named {named.final_output}"):
+        yield event
+"""
+
+
+def test_a_run_of_ones_own_has_the_model_and_its_key(
+    model: FakeModel, api: str, database: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "second_run.py").write_text(SECOND_RUN)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = {**model.settings, ASSISTANT: "second_run", "OPENAI_API": api}
+    with run_server(database, None, **settings) as server, model.playing("A Title"):
+        assert text_of(server.chat().say("Name me")[-1]["item"]) == "It is named A Title"
+    assert model.requests[-1].model == "other-model"

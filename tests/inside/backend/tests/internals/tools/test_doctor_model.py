@@ -108,3 +108,13 @@ def test_production_without_an_assistant_is_named(patient: Patient) -> None:
     patient.set("backend", "APP_ENV", "production")
     found = fails(patient.examine("model"), "files.settings", "")
     assert "No setting says who answers" in found["words"]
+
+
+def test_proxy_hides_local_model_neither_from_the_doctor(asking: Patient) -> None:
+    """And of another server that cannot be reached, the doctor names the proxy's variable."""
+    proxy = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
+    examination = asking.examine("model", **proxy)
+    assert "takes the key" in examination["model.key"]["words"]
+    asking.set("backend", "OPENAI_BASE_URL", "http://models.example/v1")
+    examination = asking.examine("model", **proxy)
+    assert "It is asked through http_proxy" in examination["model.key"]["words"]
