@@ -490,8 +490,9 @@ def test_two_tags_of_one_name_reach_the_model(talk: Talk) -> None:
 def test_the_agent_that_spoke_last_goes_on(talk: Talk) -> None:
     talk.say("My roses?", ToolCall("transfer_to_gardener"), "Water them.")
     assert talk.model.requests[-1].instructions == "You are the gardener."
-    talk.say("And my tulips?", "Them too.")
+    talk.say("And my tulips?", "Them too.", inference_options={"model": "other-model"})
     assert talk.model.requests[-1].instructions == "You are the gardener."
+    assert talk.model.requests[-1].model == "other-model"
 
 
 def test_the_page_chooses_an_agent(talk: Talk) -> None:

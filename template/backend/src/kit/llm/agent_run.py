@@ -71,9 +71,6 @@ from kit.settings import get_settings
 
 OnResult = Callable[[RunResultStreaming], Awaitable[None] | None]
 
-MAX_BLOCKED = 1000
-"""How many items that a guardrail has refused are remembered. Older ones are not sent anyway."""
-
 TRIPWIRES = (
     InputGuardrailTripwireTriggered,
     OutputGuardrailTripwireTriggered,
@@ -147,8 +144,7 @@ async def run_agent(
             yield call
             return
         history = await turn.history(get_settings().history_items)
-        first = run.choose(agent, agents or {}, _options(turn, history))
-        starting = run.last_agent(first)
+        first, starting = run.choose(agent, agents or {}, _options(turn, history))
         start: Any
         if turn.action and turn.action.type == approvals.ACTION:
             pending = None
@@ -214,7 +210,6 @@ class _Run:
         self._outputs = ToolOutputs(turn.thread.id, self._keep_file)
         self._made: list[str] = []
         self._notices: list[str] = []
-        self._has_words = False
         self._has_shown = False
         if turn.message:
             self.memory.client_tools = []
@@ -245,18 +240,36 @@ class _Run:
         agent: Agent[Context],
         agents: Mapping[str, Agent[Context]],
         options: InferenceOptions | None,
-    ) -> Agent[Context]:
-        """Return the agent with which the run starts, as the person has chosen it."""
-        choice = options.tool_choice.id if options and options.tool_choice else None
-        if options and choice is not None and choice in agents:
-            options = options.model_copy(update={"tool_choice": None})
-            return with_choices(agents[choice], options)
-        return with_choices(agent, options, may_force=self._turn.message is not None)
+    ) -> tuple[Agent[Context], Agent[Context]]:
+        """Return the agent that answers, as the person has chosen it, and the one that runs now.
 
-    def last_agent(self, first: Agent[Context]) -> Agent[Context]:
-        """Return the agent that spoke last, if it is reached from the first one by handoffs."""
-        name = self.memory.agents.get(first.name)
-        return next((one for one in _reachable(first) if one.name == name), first)
+        The latter has spoken last, or has the tool that the person chose for the message. It uses
+        the model that they chose. Only models in OPENAI_MODEL and OPENAI_MODELS are allowed, since
+        models differ in cost.
+
+        Raises:
+            CustomStreamError: the model or the tool is not available.
+        """
+        tool = options.tool_choice.id if options and options.tool_choice else None
+        if tool is not None and tool in agents:
+            agent, tool = agents[tool], None
+        known = list(_reachable(agent))
+        last = self.memory.agents.get(agent.name, agent.name)
+        known.sort(key=lambda one: one.name != last)  # the one that spoke last comes first
+        changes: dict[str, Any] = {}
+        running = known[0]
+        if tool is not None:
+            having = [one for one in known if tool in [each.name for each in one.tools]]
+            named = [one for one in known if one.name == tool]
+            if not having + named:
+                raise CustomStreamError(f"The assistant has no tool named {tool}.")
+            running = (having + named)[0]
+            # Not for the turn that answers the output of that tool.
+            if having and self._turn.message:
+                changes["model_settings"] = replace(running.model_settings, tool_choice=tool)
+        if options and options.model is not None:
+            changes["model"] = _allowed(options.model)
+        return agent, running.clone(**changes) if changes else running
 
     async def withdraw_question(self) -> AsyncIterator[ThreadStreamEvent]:
         """Close a question that the person has not answered, but written something else."""
@@ -326,7 +339,6 @@ class _Run:
         match event:
             case ThreadItemDoneEvent(item=item):
                 self._made.append(item.id)
-                self._has_words = isinstance(item, AssistantMessageItem) or self._has_words
                 is_reasoning = isinstance(item, WorkflowItem) and item.workflow.type == "reasoning"
                 self._has_shown = self._has_shown or not is_reasoning
             case _ if event.type in ("notice", "client_effect"):
@@ -363,7 +375,9 @@ class _Run:
             since.append(item.id)
             if isinstance(item, UserMessageItem):
                 break
-        self.memory.blocked = [*self.memory.blocked, *since, *self._made][-MAX_BLOCKED:]
+        # Older ones are not sent anyway.
+        most = 2 * get_settings().history_items
+        self.memory.blocked = [*self.memory.blocked, *since, *self._made][-most:]
 
     async def _keep_file(self, name: str, mime_type: str, content: bytes) -> Attachment:
         turn = self._turn
@@ -391,42 +405,13 @@ def _options(turn: Turn, history: Sequence[ThreadItem]) -> InferenceOptions | No
     return last.inference_options if last else None
 
 
-def with_choices(
-    agent: Agent[Context], options: InferenceOptions | None, may_force: bool = True
-) -> Agent[Context]:
-    """Return the agent with the model and the tool that the person chose in ChatKit's page.
-
-    The choice of a tool may name an agent, too, to which the given one hands over.
-    Only models in OPENAI_MODEL and OPENAI_MODELS are allowed, since models differ in cost.
-
-    Args:
-        agent: the agent.
-        options: what the person chose.
-        may_force: whether the model has to call the chosen tool. Not for the turn that answers the
-            output of that tool.
-
-    Raises:
-        CustomStreamError: the model or the tool is not available.
-    """
-    changes: dict[str, Any] = {}
-    if options and options.model is not None:
-        settings = get_settings()
-        if options.model not in [settings.openai_model, *settings.openai_models]:
-            raise CustomStreamError(
-                f"The model {options.model} is not offered here: OPENAI_MODELS does not name it."
-            )
-        changes["model"] = options.model
-    if options and options.tool_choice is not None:
-        tool = options.tool_choice.id
-        if tool in [known.name for known in agent.tools]:
-            if may_force:
-                changes["model_settings"] = replace(agent.model_settings, tool_choice=tool)
-        else:
-            agents = [one for one in _reachable(agent) if one.name == tool]
-            if not agents:
-                raise CustomStreamError(f"The assistant has no tool named {tool}.")
-            agent = agents[0]
-    return agent.clone(**changes) if changes else agent
+def _allowed(model: str) -> str:
+    settings = get_settings()
+    if model not in [settings.openai_model, *settings.openai_models]:
+        raise CustomStreamError(
+            f"The model {model} is not offered here: OPENAI_MODELS does not name it."
+        )
+    return model
 
 
 def _reachable(agent: Agent[Context]) -> Iterator[Agent[Context]]:
