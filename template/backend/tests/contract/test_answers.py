@@ -444,6 +444,15 @@ def test_approval_is_blank(talk: Talk, label: str, output: str) -> None:
     talk.goes_on()
 
 
+def test_a_question_comes_after_an_answer(talk: Talk) -> None:
+    """Slug: approval-is-blank."""
+    talk.say("Hello", "Good day.")
+    talk.say("Write to Ada", LETTER)
+    assert errors(talk.click(talk.items[-1], "Allow", "It is sent.")) == []
+    assert ("assistant", "Good day.") in talk.model.requests[-1].said
+    talk.goes_on()
+
+
 def test_two_tools_wait_for_two_answers(talk: Talk) -> None:
     """Slug: approval-is-blank."""
     other = ToolCall("send_letter", {"to": "Bob", "text": "Bye"})

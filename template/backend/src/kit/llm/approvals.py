@@ -153,6 +153,9 @@ async def resumed(
     pending: PendingApproval, agent: Agent[Any], context: object
 ) -> RunState[Any, Agent[Any]]:
     """Return the state from which the run goes on."""
+    for item in pending.state.get("original_input") or []:
+        if isinstance(item, dict) and item.get("role") == "assistant":
+            _make_plain(item)
     state: RunState[Any, Agent[Any]] = await RunState.from_json(
         agent, pending.state, context_override=RunContextWrapper(context)
     )
@@ -163,6 +166,17 @@ async def resumed(
         else:
             state.reject(interruption, rejection_message="The person declined this.")
     return state
+
+
+def _make_plain(answer: dict[str, Any]) -> None:
+    """Make an earlier answer plain text again.
+
+    openai-agents keeps it as content parts, which it does not accept for Chat Completions.
+    """
+    content = answer.get("content")
+    if isinstance(content, list) and "id" not in answer:
+        answer["content"] = "".join(part.get("text", "") for part in content)
+        answer.pop("status", None)
 
 
 def _call_id(interruption: ToolApprovalItem) -> str:
