@@ -39,6 +39,7 @@ OF_VARIANTS = {
     "internals/kit/test_attachments.py",
     "internals/kit/test_errors.py",
     "internals/kit/test_requests.py",
+    "internals/kit/test_several_assistants.py",
 }
 """Tests of a project whose outcome depends on framework and database.
 

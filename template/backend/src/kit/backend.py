@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
@@ -36,7 +37,7 @@ from kit.database import postgresql
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import get_engine, missing_migrations
 from kit.disclosure import MIGRATE, NOT_MIGRATED, disclosed, explain_database_error
-from kit.errors import RefusedError
+from kit.errors import RefusedError, StartupError
 from kit.http.request_handling import (
     Reply,
     explain_failure,
@@ -73,20 +74,34 @@ MAX_EXPLANATION = 300
 
 EXAMPLE = '{"type": "threads.list", "params": {}}'
 
+ASSISTANT = "x-assistant"
+"""The header in which the page names the assistant that it asks, unless that is the first one."""
+
+NAME = re.compile(r"[a-z0-9-]{1,40}")
+"""The name of an assistant. The page's server passes on no other."""
+
 
 class Backend:
     """Answers the requests of ChatKit's page. Each process has one instance."""
 
-    def __init__(self, assistant: Assistant, identify: Identify, title_of: TitleOf) -> None:
+    def __init__(
+        self,
+        assistant: Assistant,
+        identify: Identify,
+        title_of: TitleOf,
+        others: Mapping[str, Assistant] | None = None,
+    ) -> None:
         """Create the backend.
 
         Args:
             assistant: answers messages, unless the settings choose the demo assistant.
             identify: returns the sender of a request from its headers.
             title_of: makes the title of a conversation from its first message.
+            others: more assistants, by the names that the page calls them. Each has a history of
+                its own. If it has a `title_of`, that makes its titles.
 
         Raises:
-            StartupError: a setting is wrong.
+            StartupError: a setting or a name is wrong.
         """
         if get_settings().is_demo:
             from kit import demo  # nobody else needs it
@@ -96,6 +111,16 @@ class Backend:
             use_for_all_runs()
         files = AttachmentStore(ChatKitStore())
         self.server = ChatKitServer(assistant, files, transcribe, title_of)
+        self._servers = {"": self.server}
+        for name, other in (others or {}).items():
+            if not NAME.fullmatch(name):
+                raise StartupError(
+                    f"An assistant cannot be called {name!r}. Its name may have 1 to 40 lower-case "
+                    "letters, digits and hyphens: change it where Backend(...) is called."
+                )
+            answering = assistant if get_settings().is_demo else other
+            titling = getattr(other, "title_of", title_of)
+            self._servers[name] = ChatKitServer(answering, files, transcribe, titling)
         self._identify = identify
 
     async def chatkit(
@@ -109,7 +134,7 @@ class Backend:
             who: replaces `identify` for this request, if identifying the sender takes more than
                 headers, such as a session.
         """
-        return await answer(self.server, headers, body, who or self._identify)
+        return await answer(self._servers, headers, body, who or self._identify)
 
     async def upload(
         self, headers: Headers, body: AsyncIterator[bytes], who: Identify | None = None
@@ -139,11 +164,30 @@ class Backend:
 
 
 async def answer(
-    server: ChatKitServer, headers: Headers, body: AsyncIterator[bytes], who: Identify
+    servers: Mapping[str, ChatKitServer],
+    headers: Headers,
+    body: AsyncIterator[bytes],
+    who: Identify,
 ) -> Reply:
-    """Answer a request of ChatKit's page. Every error reply has a `message` for the person."""
+    """Answer a request of ChatKit's page. Every error reply has a `message` for the person.
 
-    async def work(context: RequestContext) -> Reply:
+    Args:
+        servers: the servers of the assistants, by name. That of the first one is empty.
+        headers: the headers of the request.
+        body: the chunks of the body.
+        who: returns the sender of the request.
+    """
+
+    async def work(sender: RequestContext) -> Reply:
+        name = headers.get(ASSISTANT) or ""
+        server = servers.get(name)
+        if server is None:
+            raise RefusedError(
+                404,
+                "There is no such assistant.",
+                inside=f"Backend(...) has {', '.join(filter(None, servers)) or 'no others'}.",
+            )
+        context = replace(sender, assistant=name)
         said = await _receive(headers, body)
 
         async def soon_done() -> Reply | ChatKitReq:

@@ -51,9 +51,9 @@ async def sweep(store: ChatKitStore, before: datetime) -> None:
 
 async def forget_guests(store: ChatKitStore, since: datetime) -> None:
     """Remove the conversations of guests that have no item since `since`, and their files."""
-    for thread_id, owner in await store.list_idle_threads(GUEST, since):
+    for thread_id, context in await store.list_idle_threads(GUEST, since):
         try:
-            await remove_conversation(store, thread_id, RequestContext(owner), since)
+            await remove_conversation(store, thread_id, context, since)
         except Exception:  # such as a table of yours that refers to it; the next sweep tries again
             logger.exception("The conversation %s of a guest could not be removed", thread_id)
 

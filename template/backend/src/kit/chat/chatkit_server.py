@@ -439,7 +439,7 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> bool:
         """Set the title of a thread, and return whether it has one."""
         # What the turn has loaded stays the turn's: this is another request to the store.
-        own_context = RequestContext(context.owner)
+        own_context = RequestContext(context.owner, assistant=context.assistant)
         try:
             async with asyncio.timeout(TITLE_SECONDS):
                 words = await title

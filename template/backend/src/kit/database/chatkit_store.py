@@ -1,7 +1,7 @@
 """ChatKit's store in the database.
 
-Every method that takes a `RequestContext` only accesses records of its owner. Records of other
-owners are treated exactly like records that do not exist.
+Every method that takes a `RequestContext` only accesses records of its owner, and of threads only
+those of its assistant. All others are treated exactly like records that do not exist.
 """
 
 import json
@@ -87,9 +87,11 @@ _THE_ITEM = and_(_OF_THREAD, _ITEMS.c.id == bindparam("item_id"))
 _LAST_POSITION = select(func.coalesce(func.max(_ITEMS.c.position), 0)).where(_OF_THREAD)
 
 LOAD_THREAD = select(_THREADS.c.document).where(
-    _THREADS.c.id == bindparam("thread_id"), _THREADS.c.owner == bindparam("owner")
+    _THREADS.c.id == bindparam("thread_id"),
+    _THREADS.c.owner == bindparam("owner"),
+    _THREADS.c.assistant == bindparam("assistant"),
 )
-"""Parameters: `thread_id`, `owner`. Result: the document."""
+"""Parameters: `thread_id`, `owner`, `assistant`. Result: the document."""
 
 LOCK_THREAD = LOAD_THREAD.with_for_update()
 
@@ -136,7 +138,7 @@ class ChatKitStore(Store[RequestContext]):
         Raises:
             NotFoundError: the thread does not exist, or belongs to another owner.
         """
-        keys = {"thread_id": thread_id, "owner": context.owner}
+        keys = {"thread_id": thread_id, **_whose(context)}
         async with read() as session:
             document = await session.scalar(LOAD_THREAD, keys)
         return ThreadMetadata.model_validate_json(
@@ -152,7 +154,7 @@ class ChatKitStore(Store[RequestContext]):
             NotFoundError: one of the files no longer exists.
         """
         async with write() as session:
-            row = {"id": thread.id, "owner": context.owner, **_columns_of_thread(thread)}
+            row = {"id": thread.id, **_whose(context), **_columns_of_thread(thread)}
             await session.execute(ADD_THREAD, row)
             await session.execute(ADD_ITEM, _new_item(thread.id, message, position=1))
             await _take_files(session, thread.id, message, context)
@@ -169,7 +171,7 @@ class ChatKitStore(Store[RequestContext]):
             table = tables.Conversation
             if await session.scalar(select(table.id).where(table.id == thread.id)) is not None:
                 raise NotFoundError(f"Thread {thread.id} not found.")
-            session.add(table(id=thread.id, owner=context.owner, **_columns_of_thread(thread)))
+            session.add(table(id=thread.id, **_whose(context), **_columns_of_thread(thread)))
 
     async def update_thread(
         self, thread: ThreadMetadata, before: ThreadMetadata, context: RequestContext
@@ -191,7 +193,7 @@ class ChatKitStore(Store[RequestContext]):
         changes = {name: getattr(thread, name) for name in names}
         changes = {name: new for name, new in changes.items() if new != getattr(before, name)}
         async with write() as session:
-            keys = {"thread_id": thread.id, "owner": context.owner}
+            keys = {"thread_id": thread.id, **_whose(context)}
             document = await session.scalar(LOCK_THREAD, keys)
             stored = ThreadMetadata.model_validate_json(
                 _found(document, f"Thread {thread.id} not found.")
@@ -201,13 +203,13 @@ class ChatKitStore(Store[RequestContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> Page[ThreadMetadata]:
-        """Return a page of the owner's threads in the order of their creation.
+        """Return a page of the owner's threads with the assistant, in the order of their creation.
 
         Raises:
             NotFoundError: `after` names a thread that does not exist.
         """
         table = tables.Conversation
-        query = select(table).where(table.owner == context.owner)
+        query = select(table).where(_is_own(context))
         cursor = None
         async with read() as session:
             if after is not None:
@@ -254,8 +256,10 @@ class ChatKitStore(Store[RequestContext]):
             )
             return attachment_ids
 
-    async def list_idle_threads(self, owners: str, since: datetime) -> Sequence[tuple[str, str]]:
-        """Return the ids and owners of threads without recent items.
+    async def list_idle_threads(
+        self, owners: str, since: datetime
+    ) -> Sequence[tuple[str, RequestContext]]:
+        """Return the ids of threads without recent items, and contexts that may access them.
 
         Args:
             owners: the prefix of the owners' names.
@@ -263,13 +267,16 @@ class ChatKitStore(Store[RequestContext]):
         """
         table, items = tables.Conversation, tables.Message
         newer = select(items.id).where(items.conversation_id == table.id, items.created_at >= since)
-        query = select(table.id, table.owner).where(
+        query = select(table.id, table.owner, table.assistant).where(
             func.substr(table.owner, 1, len(owners)) == owners,
             table.created_at < since,
             ~newer.exists(),
         )
         async with read() as session:
-            return [(thread_id, owner) for thread_id, owner in await session.execute(query)]
+            return [
+                (thread_id, RequestContext(owner, assistant=assistant))
+                for thread_id, owner, assistant in await session.execute(query)
+            ]
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: RequestContext
@@ -306,7 +313,7 @@ class ChatKitStore(Store[RequestContext]):
                 .where(
                     tables.Message.conversation_id == thread_id,
                     tables.Message.id == item_id,
-                    tables.Conversation.owner == context.owner,
+                    _is_own(context),
                 )
             )
         return _to_item(_found(row, f"Item {item_id} not found in thread {thread_id}.").document)
@@ -552,9 +559,17 @@ class ChatKitStore(Store[RequestContext]):
 
 
 def _conversation(thread_id: str, context: RequestContext) -> Select[tables.Conversation]:
-    return select(tables.Conversation).where(
-        tables.Conversation.id == thread_id, tables.Conversation.owner == context.owner
-    )
+    return select(tables.Conversation).where(tables.Conversation.id == thread_id, _is_own(context))
+
+
+def _is_own(context: RequestContext) -> ColumnElement[bool]:
+    """Whether a thread is the owner's, and with the assistant that is asked."""
+    table = tables.Conversation
+    return and_(table.owner == context.owner, table.assistant == context.assistant)
+
+
+def _whose(context: RequestContext) -> dict[str, str]:
+    return {"owner": context.owner, "assistant": context.assistant}
 
 
 def _item_with(attachment_id: str, thread_id: str) -> Select[str]:
@@ -570,7 +585,7 @@ async def _changed_thread(
     return await _found_any(
         session,
         update(tables.Conversation)
-        .where(tables.Conversation.id == thread.id, tables.Conversation.owner == context.owner)
+        .where(tables.Conversation.id == thread.id, _is_own(context))
         .values(_columns_of_thread(thread)),
     )
 
@@ -585,7 +600,7 @@ async def _lock_thread(
     """
     if thread_id is None:
         return None
-    keys = {"thread_id": thread_id, "owner": context.owner}
+    keys = {"thread_id": thread_id, **_whose(context)}
     return None if await session.scalar(LOCK_THREAD, keys) is None else thread_id
 
 

@@ -71,7 +71,7 @@ class Conversation(Base):
     """A ChatKit thread, without its items."""
 
     __tablename__ = "conversations"
-    __table_args__ = (Index(None, "owner", "number"), MYSQL)
+    __table_args__ = (Index(None, "owner", "assistant", "number"), MYSQL)
 
     number: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True
@@ -83,6 +83,8 @@ class Conversation(Base):
     created_at: Mapped[datetime] = mapped_column(MOMENT)
     document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `ThreadMetadata` as JSON, exactly as ChatKit gave it. Other columns are copies of it."""
+    assistant: Mapped[str] = mapped_column(String(40), server_default="")
+    """The name of the assistant that answers; empty for the first one."""
 
 
 class Message(Base):

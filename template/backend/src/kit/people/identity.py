@@ -97,6 +97,8 @@ class RequestContext:
 
     The names are those in `frontend/src/components/chat/page-context.ts`.
     """
+    assistant: str = ""
+    """The name of the assistant that is asked; empty for the first one."""
 
 
 def check_secret(settings: Settings) -> None:

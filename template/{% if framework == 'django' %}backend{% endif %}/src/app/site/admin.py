@@ -65,7 +65,7 @@ class MessageInline(ReadOnly, admin.TabularInline):
 class ConversationAdmin(WithOwner, ReadOnly, admin.ModelAdmin):
     """The conversations, newest first."""
 
-    list_display = ("__str__", "whose", "created_at")
+    list_display = ("__str__", "whose", "assistant", "created_at")
     search_fields = ("id__exact", "owner__startswith", "title")
     search_help_text = "By title, id, owner, or a user's whole name"
     show_full_result_count = False

@@ -14,6 +14,7 @@ class Conversation(models.Model):
     title = models.TextField(null=True)
     created_at = models.DateTimeField()
     document = models.TextField()
+    assistant = models.CharField(max_length=40)
 
     class Meta:
         """Which table this is."""

@@ -32,7 +32,9 @@ def test_no_statement_is_prepared(run: Run, database: URL) -> None:
     async def work() -> None:
         async with read() as session:
             for _ in range(10):
-                await session.execute(LOAD_THREAD, {"thread_id": "none", "owner": "nobody"})
+                await session.execute(
+                    LOAD_THREAD, {"thread_id": "none", "owner": "nobody", "assistant": ""}
+                )
             prepared = await session.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
         assert prepared == 0
 

@@ -151,7 +151,7 @@ async def list_threads(owner: str, address: str | None = None) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b'{"type": "threads.list", "params": {}}'
 
-    reply = await answer(new_server(), {"content-type": "application/json"}, body(), who)
+    reply = await answer({"": new_server()}, {"content-type": "application/json"}, body(), who)
     assert reply.status == 200, reply.body
 
 

@@ -64,6 +64,19 @@ def test_records_of_before_a_migration_stay(empty: URL) -> None:
         assert run_sql(empty, f"SELECT id, {size} FROM attachments") == [("a", 0)]
 
 
+def test_conversations_of_before_belong_to_the_first_assistant(empty: URL) -> None:
+    env = environment(empty)
+    succeeds(alembic("upgrade", "chatkit_0003", env=env))
+    now = "'2026-01-01 00:00:00'"
+    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}')")
+    run_sql(empty, f"INSERT INTO messages VALUES ('t', 'm', 1, 'widget', {now}, '{{}}')")
+    for target in ("head", "chatkit_0003", "head"):
+        command = "upgrade" if target == "head" else "downgrade"
+        succeeds(alembic(command, target, env=env))
+        assert run_sql(empty, "SELECT count(*) FROM messages") == [(1,)]
+    assert run_sql(empty, "SELECT id, assistant FROM conversations") == [("t", "")]
+
+
 def test_the_sql_can_be_read_before_it_runs(empty: URL) -> None:
     sql = succeeds(alembic("upgrade", "head", "--sql", env=environment(empty)))
     assert "CREATE TABLE conversations" in sql
@@ -115,7 +128,7 @@ def test_own_table_cannot_migrate(empty: URL, tmp_path: Path) -> None:
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     assert "No new upgrade operations" in succeeds(alembic("check", env=env, cwd=project))
     now = "'2026-01-01 00:00:00'"
-    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}')")
+    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}', '')")
     run_sql(empty, "INSERT INTO orders VALUES (1, 'ada', 't')")
     succeeds(alembic("downgrade", HEAD, env=env, cwd=project))
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
@@ -136,7 +149,7 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
     env = environment(empty)
     succeeds(alembic("upgrade", HEAD, env=env, cwd=project))
     now = "'2026-01-01 00:00:00'"
-    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}')")
+    run_sql(empty, f"INSERT INTO conversations VALUES (1, 't', 'ada', '', {now}, '{{}}', '')")
     run_sql(empty, f"INSERT INTO messages VALUES ('t', 'm', 1, 'widget', {now}, '{{}}')")
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     assert run_sql(empty, "SELECT count(*) FROM messages") == [(1,)]

@@ -12,7 +12,7 @@ def test_migrations_not_run_is_named_and_mended(clone: Patient, patient_alone: P
         run_sql(patient_alone.url, f"DROP TABLE {table}")
     examination = patient_alone.examine("database.text")
     found = fails(examination, "database.migrations", "migrations-not-run")
-    assert "chatkit_0003" in found["words"]
+    assert "chatkit_0004" in found["words"]
     assert examination["database.tables"]["because"] == "database.migrations"
     assert patient_alone.mend("database.text").status == 0
 
@@ -37,7 +37,7 @@ def test_a_database_of_another_branch_is_named(patient_alone: Patient) -> None:
     run_sql(patient_alone.url, "UPDATE alembic_version SET version_num = 'of_a_branch'")
     found = fails(patient_alone.examine("database.text"), "database.migrations", "")
     assert "of_a_branch" in found["words"]
-    run_sql(patient_alone.url, "UPDATE alembic_version SET version_num = 'chatkit_0003'")
+    run_sql(patient_alone.url, "UPDATE alembic_version SET version_num = 'chatkit_0004'")
 
 
 def test_a_database_that_does_not_answer_is_named(patient: Patient) -> None:
