@@ -109,14 +109,18 @@ def error_of(events: list[Json]) -> str:
 
 
 def said(request: Json) -> list[tuple[str, str]]:
-    """Return who said what in a request to the model, without the instructions."""
-    return [(entry["role"], _text(entry["content"])) for entry in request["messages"][1:]]
+    """Return who said what in a request to the model, part by part, without the instructions."""
+    return [
+        (entry["role"], text)
+        for entry in request["messages"][1:]
+        for text in _texts(entry["content"])
+    ]
 
 
-def _text(content: str | list[Json] | None) -> str:
+def _texts(content: str | list[Json] | None) -> list[str]:
     if isinstance(content, list):
-        return "".join(part["text"] for part in content)
-    return content or ""
+        return [part["text"] for part in content]
+    return [content or ""]
 
 
 def test_deltas_arrive_while_the_model_writes(backend: Backend, model: ModelServer) -> None:
