@@ -84,6 +84,7 @@ OF_NEITHER = {
     "internals/kit/test_kit_doc.py",
     "internals/kit/test_model.py",
     "internals/kit/test_model_files.py",
+    "internals/kit/test_model_servers.py",
     "internals/kit/test_rooms.py",
     "internals/kit/test_sdk_bodies.py",
     "internals/kit/test_serve.py",

@@ -52,7 +52,7 @@ class Answer:
     """With another one it refuses, and repeats the key; with 0 it hangs up without a word."""
     code: str | None = None
     """Which refusal it is."""
-    body: Json | None = None
+    body: Json | list[Json] | None = None
     """What it refuses with instead."""
 
 
@@ -155,6 +155,8 @@ class FakeModel:
     """What it will say, if that is written down."""
     besides: Callable[[Request], Step | None] | None = None
     """What it says to requests that are no part of the script."""
+    refuses: Callable[[Request], Answer | None] | None = None
+    """Returns how it refuses a request that a strict server does not take, before all else."""
     unexpected: list[Request] = field(default_factory=list)
     """What it was asked after the end of the script."""
 
@@ -212,6 +214,8 @@ class FakeModel:
     def next_step(self, request: Request) -> Step | None:
         """Return the answer to a request, or None after the end of the script."""
         self.requests.append(request)
+        if self.refuses and (refusal := self.refuses(request)):
+            return refusal
         if self.script is None:
             return self.answer
         if self.besides and (step := self.besides(request)):

@@ -38,6 +38,10 @@ INTERRUPTED = "(The answer was interrupted.)"
 """Stands for an answer that is missing between the output of a tool and the next message."""
 
 
+BEGINNING = "(The conversation goes on.)"
+"""Stands for the messages before the first answer that is sent."""
+
+
 class AgentInput(ThreadItemConverter):
     """Converts the items of a thread into the input of an agent, for one turn.
 
@@ -220,12 +224,19 @@ def call_id_of(item_id: str) -> str:
 def in_order(inputs: Sequence[TResponseInputItem]) -> list[TResponseInputItem]:
     """Return the input in the order of roles that strict servers require.
 
-    The chat templates of Mistral and Gemma, for example, refuse two messages of a person in a row,
-    and a message of a person right after the output of a tool.
+    The chat templates of Mistral and Gemma, for example, refuse two messages of a person or two
+    answers in a row, a message of a person right after the output of a tool, and a conversation
+    that does not begin with a message of a person.
     """
     ordered: list[Any] = []
     for item in cast(Sequence[Any], inputs):
+        if not ordered and item.get("role") not in ("user", "system", "developer"):
+            ordered.append({"type": "message", "role": "user", "content": BEGINNING})
         last = ordered[-1] if ordered else {}
+        if item.get("role") == last.get("role") == "assistant":
+            said = f"{_plain(last)}\n\n{_plain(item)}"
+            ordered[-1] = {"type": "message", "role": "assistant", "content": said}
+            continue
         if item.get("role") == "user":
             if last.get("role") == "user":
                 content = [*_content(last), *_content(item)]
@@ -235,6 +246,11 @@ def in_order(inputs: Sequence[TResponseInputItem]) -> list[TResponseInputItem]:
                 ordered.append({"type": "message", "role": "assistant", "content": INTERRUPTED})
         ordered.append(item)
     return ordered
+
+
+def _plain(message: dict[str, Any]) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 def _content(message: dict[str, Any]) -> list[Any]:

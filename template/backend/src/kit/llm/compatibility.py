@@ -1,5 +1,7 @@
 """The HTTP client of the model's server. It mends answers that openai-agents cannot read.
 
+It also mends requests that strict servers refuse.
+
 Servers that speak OpenAI's APIs differ in details: some number tool calls anew in each answer, or
 give them no id; some send a refusal, an error or the end of an answer in their own way. This client
 changes such answers into the form that OpenAI documents, so that everything above it knows one form
@@ -8,8 +10,10 @@ in `current_ending`.
 """
 
 import json
+import re
 import secrets
 import string
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
@@ -27,6 +31,25 @@ Json = dict[str, Any]
 ID_CHARACTERS = string.ascii_letters + string.digits
 ID_LENGTH = 9
 """The form of ids that Mistral requires. All other servers accept it."""
+
+
+SIZES = ("content-length", "transfer-encoding")
+"""The headers that a mended body gets anew."""
+
+NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+"""What Gemini 3 takes in place of the signature of a call, which the history does not have.
+
+See https://ai.google.dev/gemini-api/docs/thought-signatures.
+"""
+
+FILTERED = ("safety", "recitation", "blocklist", "prohibited_content", "spii")
+"""Gemini's own reasons for an answer that it withholds."""
+
+UNSIGNED = re.compile(r"gemini-[12]\b")
+"""The models of Gemini that need no signature."""
+
+MAX_REASONING = 1000
+"""For how many answers the client remembers what OpenRouter wants to have back."""
 
 
 @dataclass
@@ -52,24 +75,26 @@ current_ending: ContextVar[Ending | None] = ContextVar("current_ending", default
 
 
 class ModelHttpClient(openai.DefaultAsyncHttpxClient):
-    """OpenAI's default client, with mended answers and without a proxy to this machine."""
+    """OpenAI's default client, without a proxy to this machine. It mends requests and answers."""
 
     def __init__(self) -> None:
         """Create the client."""
         super().__init__(mounts=dict.fromkeys(LOOPBACK))
+        self._reasoning = Reasoning()
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request. A successful answer of one of OpenAI's two APIs is mended."""
+        """Send a request. It is mended if it asks one of OpenAI's two APIs, as is the answer."""
         mending_type = _mending_type(request)
         if mending_type is None:
             return await super().send(request, **options)
+        request = _mended_request(request, self._reasoning)
         request.headers["Accept-Encoding"] = "identity"  # compressed bytes could not be read here
         response = await super().send(request, **options)
         if response.status_code != 200 or response.headers.get("content-encoding"):
             return response
         ending = current_ending.get() or Ending()
         ending.clear()
-        mending = mending_type(ending, request)
+        mending = mending_type(ending, request, self._reasoning)
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             stream = response.stream
             if isinstance(stream, httpx2.AsyncByteStream):
@@ -79,13 +104,67 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
         return response
 
 
+class Reasoning:
+    """Remembers the `reasoning_details` of OpenRouter's answers that call tools.
+
+    Some models, such as Gemini 3, refuse a tool's output without them. openai-agents drops them.
+    """
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._of_calls = OrderedDict[str, list[Json]]()
+
+    def keep(self, call_id: str, details: list[Json]) -> None:
+        """Remember the details of the answer whose first call has the id."""
+        self._of_calls[call_id] = details
+        if len(self._of_calls) > MAX_REASONING:
+            self._of_calls.popitem(last=False)
+
+    def of(self, call_id: object) -> list[Json]:
+        """Return the details of the answer whose first call has the id."""
+        return self._of_calls.get(str(call_id), [])
+
+
+def _mended_request(request: httpx2.Request, reasoning: Reasoning) -> httpx2.Request:
+    """Return a request whose tool calls strict servers take, too."""
+    if b'"tool_calls"' not in request.content and b'"function_call"' not in request.content:
+        return request
+    body: Json = json.loads(request.content)
+    model = str(body.get("model"))
+    needs_signature = "gemini" in model and not UNSIGNED.search(model)
+    for message in body.get("messages") or []:
+        calls: list[Json] = message.get("tool_calls") or []
+        for call in calls:
+            call["function"]["arguments"] = _as_object(call["function"]["arguments"])
+        if calls and needs_signature:
+            calls[0].setdefault("extra_content", NO_SIGNATURE)
+        if calls and (details := reasoning.of(calls[0].get("id"))):
+            message["reasoning_details"] = details
+    if isinstance(items := body.get("input"), list):
+        for item in items:
+            if item.get("type") == "function_call":
+                item["arguments"] = _as_object(item.get("arguments"))
+    headers = [(name, value) for name, value in request.headers.multi_items() if name not in SIZES]
+    return httpx2.Request(
+        request.method, request.url, headers=headers, json=body, extensions=request.extensions
+    )
+
+
+def _as_object(arguments: str | None) -> str:
+    """Return the arguments of a tool call as a JSON object, which Ollama and vLLM require."""
+    with suppress(ValueError):
+        if isinstance(json.loads(arguments or ""), dict):
+            return str(arguments)
+    return json.dumps({"invalid": arguments}) if arguments else "{}"
+
+
 class Mending(Protocol):
     """Mends the answers of one API. An instance mends one answer."""
 
     is_over: bool
     """Whether the end of the answer has been sent."""
 
-    def __init__(self, ending: Ending, request: httpx2.Request) -> None:
+    def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
         """Start with the request, whose body contains the ids of earlier tool calls."""
 
     def mend(self, event: Json) -> Iterator[Json]:
@@ -152,7 +231,7 @@ class ChatCompletionsMending:
     which call: some servers give every call the index 0, or no index and no id.
     """
 
-    def __init__(self, ending: Ending, request: httpx2.Request) -> None:
+    def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
         """Start with the request."""
         self.is_over = False
         self._request = request
@@ -160,6 +239,8 @@ class ChatCompletionsMending:
         self._ids = CallIds(request)
         self._calls: list[_ToolCall] = []
         self._by_index: dict[object, _ToolCall] = {}
+        self._reasoning = reasoning
+        self._details: list[Json] = []
         self._last: Json = {}
         self._has_text = False
 
@@ -177,6 +258,7 @@ class ChatCompletionsMending:
         self._last = {key: value for key, value in event.items() if key != "usage"}
         for call in delta.pop("tool_calls", None) or []:
             self._collect(call)
+        self._details += delta.get("reasoning_details") or []
         _flatten(delta)
         if refusal := delta.pop("refusal", None):
             self._ending.is_refusal = True
@@ -215,8 +297,7 @@ class ChatCompletionsMending:
 
     def _end(self, choice: Json, reason: str) -> None:
         self.is_over = True
-        if reason in ("length", "content_filter"):
-            self._ending.reason = "length" if reason == "length" else "content_filter"
+        self._ending.reason = _early_end(reason) or self._ending.reason
         # A call that is cut cannot run.
         calls = [call for call in self._calls if not self._ending.reason or call.is_complete]
         if calls:
@@ -230,7 +311,12 @@ class ChatCompletionsMending:
                 }
                 for index, call in enumerate(calls)
             ]
+            self._remember(choice["delta"]["tool_calls"], self._details)
         choice["finish_reason"] = "tool_calls" if calls else "stop"
+
+    def _remember(self, calls: list[Json], details: list[Json] | None) -> None:
+        if calls and details:
+            self._reasoning.keep(calls[0]["id"], details)
 
     def finish(self) -> Iterator[Json]:
         """Return the chunk that ends an answer if the server has not sent one."""
@@ -257,8 +343,20 @@ class ChatCompletionsMending:
             for call in message.get("tool_calls") or []:
                 call["id"] = self._ids.unique(call.get("id"))
                 call["type"] = call.get("type") or "function"
+            self._remember(message.get("tool_calls") or [], message.get("reasoning_details"))
             if message.get("annotations"):
                 message["annotations"] = _complete_nested(message["annotations"])
+
+
+def _early_end(reason: str) -> Literal["", "length", "content_filter"]:
+    """Return why an answer ended early, if it did."""
+    match reason.lower():
+        # Mistral tells the length of the model's context from that of the answer.
+        case "length" | "model_length" | "max_tokens":
+            return "length"
+        case known if "content_filter" in known or known in FILTERED:
+            return "content_filter"
+    return ""
 
 
 def _begins_another(current: _ToolCall, sent_id: object, name: str, arguments: str) -> bool:
@@ -327,7 +425,7 @@ def _complete(annotation: object) -> Json | None:
 class ResponsesMending:
     """Mends an answer of the Responses API."""
 
-    def __init__(self, ending: Ending, request: httpx2.Request) -> None:
+    def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
         """Start with the request."""
         self.is_over = False
         self._request = request
@@ -501,11 +599,7 @@ def _mended_body(response: httpx2.Response, mending: Mending) -> httpx2.Response
     if not isinstance(body, dict):
         return response
     mending.mend_body(body)
-    headers = [
-        (name, value)
-        for name, value in response.headers.multi_items()
-        if name not in ("content-length", "transfer-encoding")
-    ]
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in SIZES]
     mended = httpx2.Response(
         response.status_code, headers=headers, json=body, request=response.request
     )

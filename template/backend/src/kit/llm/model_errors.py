@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import openai
 from agents import ToolErrorFormatterArgs
-from agents.exceptions import MaxTurnsExceeded, ModelTimeoutError
+from agents.exceptions import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 
 from kit.disclosure import in_development, through_proxy
 from kit.llm.compatibility import Ending
@@ -145,7 +145,9 @@ def log_tool_error(failure: ToolErrorFormatterArgs[Any]) -> None:
 
     openai-agents logs no failures of tools. It tells the model of them in its own words.
     """
-    if error := failure.error:
+    if isinstance(failure.error, ModelBehaviorError):
+        logger.warning("The model called the tool %s with wrong arguments", failure.tool_name)
+    elif error := failure.error:
         logger.error(
             "The tool %s failed: %s",
             failure.tool_name,
