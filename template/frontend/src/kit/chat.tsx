@@ -5,7 +5,7 @@ import { preload } from "react-dom";
 import { CAUSES, type Cause, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { type Advice, Panel } from "@/kit/panel";
-import { CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS, PAGE_CONTEXT } from "@/kit/settings";
+import { ASSISTANT, CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS, PAGE_CONTEXT } from "@/kit/settings";
 
 /**
  * The object that ChatKit Studio exports. Its `api` is only a placeholder, because the kit knows
@@ -27,12 +27,20 @@ export type OwnerProps = {
   runWidgetAction: (...asked: [...Parameters<OnAction>, chat: Chat]) => Promise<void>;
 };
 
+/** What a page says about its own chat. */
+export type PageProps = {
+  /** The name that the backend has for the assistant. Without it, the first one answers. */
+  assistant?: string;
+  /** How the chat looks, if not as `chatkit.config.ts` says. The page's server cannot send functions in it. */
+  config?: StudioExport;
+};
+
 type Advices = Partial<Record<Slug, Advice>>;
 
 /** What the page's server passes to the browser. */
 export type ServerProps = { domainKey: string; advice: Advices };
 
-type Props = ServerProps & OwnerProps;
+type Props = ServerProps & OwnerProps & PageProps;
 
 const GONE = seen("domain-key", "ChatKit started, but then removed itself from the page.");
 
@@ -105,6 +113,7 @@ function WithoutScripts({ advice }: { advice: Advices }) {
 }
 
 type ElementProps = OwnerProps & {
+  assistant?: string;
   domainKey: string;
   onReady: () => void;
   onError: (error: Error) => void;
@@ -125,7 +134,7 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
     api: {
       url: "/api/chatkit",
       domainKey,
-      fetch: fetchWith(config.locale, handlers.pageContext),
+      fetch: fetchWith(config.locale, handlers.pageContext, handlers.assistant),
       uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
     },
     onClientTool: handlers.runClientTool,
@@ -148,12 +157,17 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
   return <ChatKit ref={element} control={chat.control} className={styles.element} />;
 }
 
-/** A `fetch` that tells the server the chat's language, and what the owner says about the page. */
-export function fetchWith(locale?: string, pageContext?: OwnerProps["pageContext"]): typeof fetch {
+/** A `fetch` that tells the server the chat's language, its assistant, and what the owner says about the page. */
+export function fetchWith(
+  locale?: string,
+  pageContext?: OwnerProps["pageContext"],
+  assistant?: string,
+): typeof fetch {
   return (address, options) => {
     const headers = new Headers(options?.headers ?? (address instanceof Request ? address.headers : {}));
     // Without a locale ChatKit speaks the browser's language, which the browser itself sends.
     if (locale) headers.set("accept-language", locale);
+    if (assistant) headers.set(ASSISTANT, assistant);
     const context = new URLSearchParams(pageContext?.()).toString();
     if (context) headers.set(PAGE_CONTEXT, context);
     return fetch(address, { ...options, headers });

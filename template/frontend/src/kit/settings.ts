@@ -41,6 +41,9 @@ export const CHATKIT_ORIGIN = new URL(CHATKIT_SCRIPT).origin;
 /** The header in which the page tells about itself, written like the query of an address. */
 export const PAGE_CONTEXT = "x-page-context";
 
+/** The header with the name of the assistant that the page asks, unless that is the first one. */
+export const ASSISTANT = "x-assistant";
+
 /** OpenAI's placeholder. ChatKit accepts it only on localhost. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 

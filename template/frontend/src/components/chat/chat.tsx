@@ -1,8 +1,9 @@
+import type { PageProps } from "@/kit/chat";
 import { adviceForPanels } from "@/kit/pitfalls";
 import { domainKey } from "@/kit/settings";
 import { ChatClient } from "./chat-client";
 
 /** The chat: loads, and within ten seconds is there or says why not. It fills whatever holds it. */
-export function Chat() {
-  return <ChatClient domainKey={domainKey()} advice={adviceForPanels()} />;
+export function Chat(page: PageProps) {
+  return <ChatClient {...page} domainKey={domainKey()} advice={adviceForPanels()} />;
 }

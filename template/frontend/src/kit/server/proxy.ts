@@ -23,7 +23,7 @@ import {
   uploads,
 } from "@/kit/server/limits";
 import { type Access, senderOf } from "@/kit/server/sender";
-import { PAGE_CONTEXT } from "@/kit/settings";
+import { ASSISTANT, PAGE_CONTEXT } from "@/kit/settings";
 
 // Above this size the backend accepts only speech, and parsing 10 MB of brackets would delay
 // everybody.
@@ -60,7 +60,11 @@ export function handleChatKit(
       request,
       async () => {
         if (sender instanceof Failure) throw sender;
-        const headers = { ...passedOn(request), ...pageContext(request, pageNames) };
+        const headers = {
+          ...passedOn(request),
+          ...assistant(request),
+          ...pageContext(request, pageNames),
+        };
         const backend = await handOn(request, sender, "/chatkit", { body, headers });
         return chatKitResponse(backend, body, requestId(request));
       },
@@ -73,6 +77,17 @@ export function handleChatKit(
 function ours(error: unknown): Failure {
   if (error instanceof Failure && error.status >= 500) return error;
   throw error;
+}
+
+// The backend allows no other names.
+const ASSISTANT_NAME = /^[a-z0-9-]{1,40}$/;
+
+/** The header with the name of the assistant. The backend knows which ones there are. */
+function assistant(request: NextRequest): Record<string, string> {
+  const name = request.headers.get(ASSISTANT);
+  if (!name) return {};
+  if (!ASSISTANT_NAME.test(name)) throw new Failure("There is no such assistant.", 404);
+  return { [ASSISTANT]: name };
 }
 
 // The backend has the same limit.

@@ -5,7 +5,7 @@ import { backendAddress } from "@/kit/server/backend";
 import { guestCookie } from "@/kit/server/guest";
 import { BODY_LIMIT } from "@/kit/server/limits";
 import { handleChatKit } from "@/kit/server/proxy";
-import { PAGE_CONTEXT } from "@/kit/settings";
+import { ASSISTANT, PAGE_CONTEXT } from "@/kit/settings";
 import * as access from "@/lib/identity";
 import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
 import { claimsOf, eventsOf, file, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
@@ -90,6 +90,21 @@ describe("proxy-forwards-everything", () => {
     expect(response.status).toBe(431);
     expect(await messageOf(response)).toBe("The page's context is longer than 2000 characters.");
     expect(backend.received).toEqual([]);
+  });
+
+  test("the name of an assistant reaches the backend, and nothing else in its place", async () => {
+    const backend = await fakeBackend();
+    await post(LIST, { headers: { [ASSISTANT]: "support-2" } });
+    expect(backend.received[0]?.request.headers[ASSISTANT]).toBe("support-2");
+    expect(backend.received[0]?.request.url).toBe("/chatkit");
+    for (const name of ["../health", "Support", "a b", "ü", "a".repeat(41)]) {
+      for (const body of [LIST, CREATE]) {
+        const response = await post(body, { headers: { [ASSISTANT]: name } });
+        expect(response.status).toBe(404);
+        expect(await messageOf(response)).toBe("There is no such assistant.");
+      }
+    }
+    expect(backend.received).toHaveLength(1);
   });
 
   test("only listed response headers reach the browser", async () => {

@@ -77,11 +77,16 @@ test("csv-of-excel: the backend knows the same names", () => {
 test("the locale of the config is the language that the server is told", async () => {
   const sent = vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response());
   const options = { method: "POST", headers: { "content-type": "application/json" } };
-  await fetchWith("de-CH", () => ({ article: "a/17" }))("/api/chatkit", options);
+  await fetchWith("de-CH", () => ({ article: "a/17" }), "support")("/api/chatkit", options);
   await fetchWith()("/api/chatkit", options);
   const headers = sent.mock.calls.map(([, given]) => Object.fromEntries(new Headers(given?.headers)));
   expect(headers).toEqual([
-    { ...options.headers, "accept-language": "de-CH", "x-page-context": "article=a%2F17" },
+    {
+      ...options.headers,
+      "accept-language": "de-CH",
+      "x-assistant": "support",
+      "x-page-context": "article=a%2F17",
+    },
     options.headers,
   ]);
   sent.mockRestore();

@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 import kit
 from internals.conftest import Run
+from internals.kit.test_several_assistants import EDITS, asking, run_several
 from kit.database import engine as database_module
 from kit.database.tables import Base
 from kit.settings import BACKEND
@@ -29,6 +30,7 @@ EXAMPLES = {
     "without_one": "Answer without one",
     "showing": "Show an image",
     "acting": "Answer a widget",
+    "several": "Several assistants",
     "seeing_the_page": "Know what the page shows",
     "storing": "Store something",
     "refusing": "Say who asks, and refuse",
@@ -64,6 +66,11 @@ def test_the_page_shows_every_public_name_and_no_other(examples: Path) -> None:
     ]
     assert {node.module for node in imports} == {"kit"}
     assert {name.name for node in imports for name in node.names} == set(kit.__all__)
+
+
+def test_the_line_for_a_second_assistant_is_the_one_that_works() -> None:
+    [lines] = re.findall(r"```py\n(.*?)```", PAGE, re.DOTALL)
+    assert all(line.strip() in lines for line in EDITS.values())
 
 
 def test_the_examples_have_types_and_good_style(examples: Path) -> None:
@@ -129,6 +136,18 @@ def test_an_assistant_whose_widget_is_used(database: URL) -> None:
         assert chat.ask("threads.get_by_id", thread_id=thread_id)["title"] == "Your order"
         with chat.stream("threads.custom_action", **used) as answer:
             assert {"type": "thread.item.replaced", "item": changed} in answer
+
+
+def test_a_second_assistant(
+    database: URL, examples: Path, model: FakeModel, tmp_path: Path
+) -> None:
+    support = (examples / "several.py").read_text()
+    with run_several(database, tmp_path, support, **model.settings) as server:
+        chat = asking("support", server.chat())
+        events = chat.say("Where is my order?")
+    assert events[0]["thread"]["title"] == "A question for support"
+    assert text_of(events[-1]["item"]) == f"Answer {len(model.requests)}"
+    assert model.requests[-1].instructions == "You help people with their orders."
 
 
 def test_an_assistant_that_knows_what_the_page_shows(database: URL, model: FakeModel) -> None:

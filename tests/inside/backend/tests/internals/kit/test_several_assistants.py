@@ -45,11 +45,13 @@ EDITS = {
 
 
 @contextmanager
-def run_several(database: URL, folder: Path, **settings: str) -> Iterator[Server]:
+def run_several(
+    database: URL, folder: Path, support: str = SUPPORT, **settings: str
+) -> Iterator[Server]:
     """Run a server with a second assistant, behind the page's server where others are, too."""
     app = folder / "app"
     shutil.copytree(BACKEND / "src" / "app", app)
-    (app / "support.py").write_text(SUPPORT)
+    (app / "support.py").write_text(support)
     for old, new in EDITS.items():
         (edited,) = (file for file in app.rglob("*.py") if old in file.read_text())
         edited.write_text(edited.read_text().replace(old, new))
