@@ -37,8 +37,8 @@ LONGEST = (
     "test_what_projects_are_made_of_works",
     "test_what_the_page_is_made_of_works",
 )
-SHARING = ("test_model", "test_s3", "test_sabotage_page")
-"""Modules whose tests share servers."""
+SHARING = ("test_model", "test_s3", "test_sabotage_page", "test_samples")
+"""Modules whose tests share servers, or a project."""
 
 ATTACKS = "tests/attacks/"
 """Where the tests of all modules do."""

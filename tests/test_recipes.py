@@ -21,9 +21,8 @@ VERSIONS = {
 
 def test_every_recipe_converses_and_is_stopped(tmp_path: Path) -> None:
     """All in one project, into which their packages are installed once."""
-    recipes = [file for file in RECIPES.glob("*.md") if file.stem != "README"]
-    added = [re.findall(r"(?m)^uv add (.*)$", file.read_text()) for file in recipes]
-    names = {name.strip('"').split(">")[0] for [line] in added for name in line.split()}
+    added = re.findall(r"(?m)^uv add (.*)$", "".join(map(Path.read_text, RECIPES.glob("*.md"))))
+    names = {name.strip('"').split(">")[0] for line in added for name in line.split()}
     assert names == {*VERSIONS, "openai"}
     packages = [f"{name}=={version}" for name, version in VERSIONS.items()]
 
@@ -40,4 +39,6 @@ def test_every_recipe_converses_and_is_stopped(tmp_path: Path) -> None:
 
 def test_the_list_has_every_recipe() -> None:
     listed = re.findall(r"\]\((.*\.md)\)", (RECIPES / "README.md").read_text())
-    assert listed == sorted(file.name for file in RECIPES.glob("*.md") if file.stem != "README")
+    assert sorted(listed) == sorted(
+        file.name for file in RECIPES.glob("*.md") if file.stem != "README"
+    )

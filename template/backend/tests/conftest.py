@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -30,16 +30,22 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def server(database: URL) -> Iterator[Server]:
-    """A server with the assistant of these tests, shared by all of them.
+@contextmanager
+def reached(server: Server) -> Iterator[Server]:
+    """Say how the tests reach a server until the end of the block.
 
-    With THROUGH_THE_PAGE=1 in the environment the tests go through the page's server, which must be
+    With THROUGH_THE_PAGE=1 in the environment they go through the page's server, which must be
     built: what is said over HTTP is the same there.
     """
-    with run_server(database) as running, ExitStack() as stack:
-        if os.environ.get("THROUGH_THE_PAGE"):
-            running.page = stack.enter_context(run_page(running))
+    is_behind = os.environ.get("THROUGH_THE_PAGE")
+    with run_page(server) if is_behind else nullcontext() as server.page:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(database: URL) -> Iterator[Server]:
+    """A server with the assistant of these tests, shared by all of them."""
+    with run_server(database) as running, reached(running):
         yield running
 
 
@@ -98,7 +104,7 @@ def asking(api: str, model: FakeModel, database: URL, asking_log: Path) -> Itera
 def assistant(api: str, model: FakeModel, database: URL) -> Iterator[Server]:
     """A server on which backend/src/app/assistant.py answers, and asks the model."""
     settings = {**model.settings, ASSISTANT: "", "OPENAI_API": api}
-    with run_server(database, None, **settings) as running:
+    with run_server(database, None, **settings) as running, reached(running):
         yield running
 
 

@@ -27,7 +27,7 @@ from kit.settings import BACKEND, ENV_FILE
 from sqlalchemy.engine import URL
 
 RECIPES = Path(os.environ["RECIPES"])
-NAMES = sorted(file.stem for file in RECIPES.glob("*.md") if file.stem != "README")
+NAMES = sorted(file.stem for file in RECIPES.glob("*.md") if "\nuv add " in file.read_text())
 TOOL = "get_server_time"
 WORD = "on and "
 

@@ -1,0 +1,107 @@
+"""The whole assistants of docs/recipes: each works in a project, through the page's server."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Install
+from support.backend import migrate
+from support.forked import PROJECT_PYTHON
+from support.projects import BUILD, WITHOUT_KEY, Project, render_committed
+from support.variants import DEFAULT, ROOT
+
+RECIPES = ROOT / "docs" / "recipes"
+SAMPLES = ["pet"]
+"""Each has a conversation in support/project_python."""
+
+FILE = re.compile(r"(?ms)^`(\S+)`:\n\n```\w+\n(.*?)^```$")
+BLOCK = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
+LISTS = {
+    "frontend/src/app/api/backend/[...path]/route.ts": re.compile(r"(?s)const ROUTES = \[(.*?)\]"),
+    "frontend/src/components/chat/page-context.ts": re.compile(r"(?s)PAGE_NAMES = \[(.*?)\]"),
+}
+"""What the page's server lets through."""
+
+
+def text_of(name: str) -> str:
+    return (RECIPES / f"{name}.md").read_text(encoding="utf-8")
+
+
+def files_of(name: str) -> dict[str, str]:
+    """Return the files of a recipe by their paths in a project."""
+    return dict(FILE.findall(text_of(name)))
+
+
+def write(project: Project, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        file = project.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def page_of_all() -> dict[str, str]:
+    """Return the files of a page that has those of all recipes, each at an address of its own."""
+    merged: dict[str, str] = {}
+    for name in SAMPLES:
+        for path, text in files_of(name).items():
+            if not path.startswith("frontend/"):
+                continue
+            path = path.replace("src/app/page.tsx", f"src/app/{name}/page.tsx")
+            if path in merged and path in LISTS:
+                [others] = LISTS[path].findall(merged[path])
+                [start] = [found.start(1) for found in LISTS[path].finditer(text)]
+                text = f"{text[:start]}{others.rstrip(', ')}, {text[start:]}"
+            merged[path] = text
+    return merged
+
+
+@pytest.fixture(scope="module")
+def project(install: Install, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project for one recipe after the other, with a page that is built for all."""
+    path = tmp_path_factory.mktemp("samples") / "my-chat"
+    project = install(render_committed(path, DEFAULT))
+    project.commit("Lock the packages")
+    write(project, page_of_all())
+    project.run(*BUILD, cwd="frontend", env=WITHOUT_KEY)
+    return project
+
+
+@pytest.fixture
+def clean(project: Project) -> Project:
+    """Return the project as it was copied."""
+    project.run("git", "reset", "--quiet", "--hard")
+    project.run("git", "clean", "--quiet", "-d", "--force")
+    return project
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_works(name: str, clean: Project, tmp_path: Path) -> None:
+    files = files_of(name)
+    lines = {path: text.count("\n") for path, text in files.items()}
+    print(f"{name}: {sum(lines.values())} lines: {lines}")
+
+    url = migrate(clean, tmp_path / "chat.db")
+    write(clean, files)
+    commands = [text for kind, text in BLOCK.findall(text_of(name)) if not kind]
+    for command in "".join(commands).splitlines():
+        clean.run(*shlex.split(command), cwd="backend", env={"DATABASE_URL": url})
+    shutil.copy(PROJECT_PYTHON / f"{name}.py", clean.path / "backend/tests/test_sample.py")
+    for check in (
+        "ruff check",
+        "ruff format --check",
+        "mypy",
+        "lint-imports",
+        "alembic check",
+        "pytest -q -n0 tests/test_sample.py",
+    ):
+        env = {"DATABASE_URL": url, "THROUGH_THE_PAGE": "1"}
+        clean.run("uv", "run", "--no-sync", *check.split(), cwd="backend", env=env)
+    for script in ("lint", "types"):
+        clean.run("npm", "run", script, cwd="frontend")
+
+
+def test_the_list_has_every_sample() -> None:
+    listed = (RECIPES / "README.md").read_text().partition("\n## ")[0]
+    assert re.findall(r"\]\((.*)\.md\)", listed) == SAMPLES
