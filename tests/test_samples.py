@@ -9,20 +9,19 @@ import pytest
 from conftest import Install
 from support.backend import migrate
 from support.forked import PROJECT_PYTHON
+from support.pitfall_tests import keep_pictures, run_playwright
 from support.projects import BUILD, WITHOUT_KEY, Project, render_committed
 from support.variants import DEFAULT, ROOT
 
 RECIPES = ROOT / "docs" / "recipes"
-SAMPLES = ["pet"]
-"""Each has a conversation in support/project_python."""
+SAMPLES = ["map", "pet"]
+"""Each has a conversation in support/project_python, and those that are more than a chat a spec."""
 
 FILE = re.compile(r"(?ms)^`(\S+)`:\n\n```\w+\n(.*?)^```$")
 BLOCK = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
-LISTS = {
-    "frontend/src/app/api/backend/[...path]/route.ts": re.compile(r"(?s)const ROUTES = \[(.*?)\]"),
-    "frontend/src/components/chat/page-context.ts": re.compile(r"(?s)PAGE_NAMES = \[(.*?)\]"),
-}
-"""What the page's server lets through."""
+ROUTES = re.compile(r"(?s)const ROUTES = \[(.*?),?\s*\]")
+SPEC = "tests/page/sample.spec.ts"
+CHAT = "frontend/src/components/chat"
 
 
 def text_of(name: str) -> str:
@@ -43,18 +42,36 @@ def write(project: Project, files: dict[str, str]) -> None:
 
 def page_of_all() -> dict[str, str]:
     """Return the files of a page that has those of all recipes, each at an address of its own."""
-    merged: dict[str, str] = {}
+    page: dict[str, str] = {}
+    own: dict[str, list[str]] = {"effects": [], "page-context": []}
+    routes: list[str] = []
     for name in SAMPLES:
         for path, text in files_of(name).items():
             if not path.startswith("frontend/"):
                 continue
             path = path.replace("src/app/page.tsx", f"src/app/{name}/page.tsx")
-            if path in merged and path in LISTS:
-                [others] = LISTS[path].findall(merged[path])
-                [start] = [found.start(1) for found in LISTS[path].finditer(text)]
-                text = f"{text[:start]}{others.rstrip(', ')}, {text[start:]}"
-            merged[path] = text
-    return merged
+            routes += ROUTES.findall(text)
+            if path.startswith(CHAT) and Path(path).stem in own:
+                own[Path(path).stem].append(name)
+                path = path.replace(".ts", f"-{name}.ts")
+            page[path] = text
+    for path, text in page.items():
+        page[path] = ROUTES.sub(f"const ROUTES = [{', '.join(routes)}]", text)
+    page[f"{CHAT}/effects.ts"] = imports("effects", own["effects"]) + (
+        "export function runEffect(effect: { name: string; data?: Record<string, unknown> }) {\n"
+        + "".join(f"  {name}.runEffect(effect);\n" for name in own["effects"])
+        + "}\n"
+    )
+    names = "".join(f"...{name}.PAGE_NAMES, " for name in own["page-context"])
+    values = "".join(f"...{name}.pageContext(), " for name in own["page-context"])
+    page[f"{CHAT}/page-context.ts"] = imports("page-context", own["page-context"]) + (
+        f"export const PAGE_NAMES = [{names}];\nexport const pageContext = () => ({{ {values}}});\n"
+    )
+    return page
+
+
+def imports(module: str, names: list[str]) -> str:
+    return "".join(f'import * as {name} from "./{module}-{name}";\n' for name in names)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +105,9 @@ def test_it_works(name: str, clean: Project, tmp_path: Path) -> None:
     for command in "".join(commands).splitlines():
         clean.run(*shlex.split(command), cwd="backend", env={"DATABASE_URL": url})
     shutil.copy(PROJECT_PYTHON / f"{name}.py", clean.path / "backend/tests/test_sample.py")
+    spec = PROJECT_PYTHON / f"{name}.spec.ts"
+    if spec.exists():
+        shutil.copy(spec, clean.path / "frontend" / SPEC)
     for check in (
         "ruff check",
         "ruff format --check",
@@ -100,6 +120,12 @@ def test_it_works(name: str, clean: Project, tmp_path: Path) -> None:
         clean.run("uv", "run", "--no-sync", *check.split(), cwd="backend", env=env)
     for script in ("lint", "types"):
         clean.run("npm", "run", script, cwd="frontend")
+    if spec.exists():
+        assistant = clean.path / "backend/tests/contract/assistant.py"
+        shutil.copy(PROJECT_PYTHON / "sample_assistant.py", assistant)
+        verdict = run_playwright(clean, tmp_path / "report.json", [SPEC])
+        keep_pictures(clean)
+        assert verdict.failed | verdict.broken == {}
 
 
 def test_the_list_has_every_sample() -> None:

@@ -9,6 +9,8 @@ from contract.fake_model import FakeModel
 from contract.model_script import ToolCall
 
 WAY = ToolCall("find_way", {"start": "Shipyard", "goal": "Lighthouse"})
+SCRIPT = [WAY, "Blue, then red.", ToolCall("show_pier", {"pier": "Lighthouse"}), "It is alone."]
+"""What the model says in the page's test."""
 
 
 def titles(widget: dict[str, dict[str, list[dict[str, str]]]]) -> list[str]:
@@ -61,7 +63,3 @@ def test_the_map_is_seen_and_moved(conversation: Conversation, model: FakeModel)
         answer = conversation.answer_client_tool({"piers": ["Lighthouse"]})
     assert answer.text == "It is in the south-east, and alone there."
     assert "chosen" not in str(model.requests[-1].said[-1])
-    with model.playing(ToolCall("show_pier", {"pier": "Atlantis"}), "There is no such pier."):
-        lost = conversation.say("Show me Atlantis")
-    assert lost.client_tool is None
-    assert lost.text == "There is no such pier."

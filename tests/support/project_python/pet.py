@@ -9,6 +9,8 @@ from contract.serving import Server
 
 NEW = {"name": None, "food": 5, "fun": 5, "clean": 5}
 NAMES = ToolCall("offer_names", {"names": ["Nettle", "Bramble"]})
+SCRIPT = [[NAMES], "Choose one.", "What a name!", ToolCall("feed"), "It ate.", "Hello again."]
+"""What the model says in the page's test."""
 
 
 def pet_of(person: Chat, thread_id: str) -> Json | None:
