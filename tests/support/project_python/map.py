@@ -63,3 +63,7 @@ def test_the_map_is_seen_and_moved(conversation: Conversation, model: FakeModel)
         answer = conversation.answer_client_tool({"piers": ["Lighthouse"]})
     assert answer.text == "It is in the south-east, and alone there."
     assert "chosen" not in str(model.requests[-1].said[-1])
+    with model.playing(ToolCall("show_pier", {"pier": "Atlantis"})):
+        lost = conversation.say("Show me Atlantis")
+    assert lost.client_tool is None
+    assert lost.errors == ["The model gave no answer. Ask again, or in other words."]

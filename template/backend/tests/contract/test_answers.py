@@ -362,8 +362,9 @@ def test_unknown_tool_ends_the_turn(talk: Talk) -> None:
         ([Reasoning("What?"), Finish("length")], "The model has reached its limit of length"),
         (Finish("content_filter"), "The answer is withheld by the model's content filter."),
         (Finish("failed"), " broke the answer off: The model failed."),
+        (ToolCall("show_map"), "The model gave no answer."),
     ],
-    ids=["empty", "blank", "reasoning", "length", "thought-to-length", "filter", "failed"],
+    ids=["empty", "blank", "reasoning", "length", "thought-to-length", "filter", "failed", "tool"],
 )
 def test_silent_model(talk: Talk, step: Steps, words: str) -> None:
     told = talk.say("Hello?", step)

@@ -356,8 +356,10 @@ class _Run:
                     self.memory.approval = event.item.id  # the first item keeps the run
                 yield event
             return
-        # A tool may be the end of a run. Then its output is the final one, and nothing is missing.
-        has_shown = self._has_shown or bool(str(result.final_output or "").strip())
+        # A tool may be the end of a run. Then its output is the final one, and nothing is missing
+        # unless the tool has failed.
+        has_output = bool(str(result.final_output or "").strip())
+        has_shown = self._has_shown or (has_output and not self.ending.has_failed_tool)
         for notice in self._notices:
             yield NoticeEvent(level="warning", message=notice)
         has_shown = has_shown or bool(self._notices)

@@ -64,10 +64,13 @@ class Ending:
     """Why the answer broke off."""
     is_refusal: bool = False
     """Whether the answer is the model's refusal."""
+    has_failed_tool: bool = False
+    """Whether a tool has failed that the answer called."""
 
     def clear(self) -> None:
         """Forget the end of the answer before."""
-        self.reason, self.error, self.is_refusal = "", None, False
+        self.reason, self.error = "", None
+        self.is_refusal = self.has_failed_tool = False
 
 
 current_ending: ContextVar[Ending | None] = ContextVar("current_ending", default=None)

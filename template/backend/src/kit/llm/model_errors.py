@@ -10,7 +10,7 @@ from agents import ToolErrorFormatterArgs
 from agents.exceptions import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 
 from kit.disclosure import in_development, through_proxy
-from kit.llm.compatibility import Ending
+from kit.llm.compatibility import Ending, current_ending
 from kit.settings import get_settings
 
 logger = logging.getLogger("app.model")
@@ -141,10 +141,12 @@ def explain_ending(ending: Ending, has_words: bool, sentences: Sentences) -> str
 
 
 def log_tool_error(failure: ToolErrorFormatterArgs[Any]) -> None:
-    """Log that a tool has failed, with the traceback in development.
+    """Log that a tool has failed, with the traceback in development, and note it in the run.
 
     openai-agents logs no failures of tools. It tells the model of them in its own words.
     """
+    if ending := current_ending.get():
+        ending.has_failed_tool = True
     if isinstance(failure.error, ModelBehaviorError):
         logger.warning("The model called the tool %s with wrong arguments", failure.tool_name)
     elif error := failure.error:
