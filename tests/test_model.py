@@ -109,18 +109,14 @@ def error_of(events: list[Json]) -> str:
 
 
 def said(request: Json) -> list[tuple[str, str]]:
-    """Return who said what in a request to the model, part by part, without the instructions."""
-    return [
-        (entry["role"], text)
-        for entry in request["messages"][1:]
-        for text in _texts(entry["content"])
-    ]
+    """Return who said what in a request to the model, without the instructions."""
+    return [(entry["role"], _text(entry["content"])) for entry in request["messages"][1:]]
 
 
-def _texts(content: str | list[Json] | None) -> list[str]:
+def _text(content: str | list[Json] | None) -> str:
     if isinstance(content, list):
-        return [part["text"] for part in content]
-    return [content or ""]
+        return "".join(part["text"] for part in content)
+    return content or ""
 
 
 def test_deltas_arrive_while_the_model_writes(backend: Backend, model: ModelServer) -> None:
@@ -174,8 +170,9 @@ def test_tool_outputs_forgotten(backend: Backend, model: ModelServer) -> None:
     assert datetime.now().astimezone() - datetime.fromisoformat(output) < timedelta(minutes=1)
 
     backend.chat.say("Question one.", thread_id)
-    _, (role, memory), answer, _ = said(model.requests(output)[-1])
-    assert role == "user"
+    *questions, answer, _ = said(model.requests(output)[-1])
+    assert {role for role, _ in questions} == {"user"}
+    memory = questions[-1][1]
     assert f"The tool get_server_time was called with {{}} and said: {output}" in memory
     assert answer == ("assistant", "The server has told me.")
 

@@ -95,7 +95,7 @@ async def transcribe(audio: AudioInput) -> TranscriptionResult:
         RefusedError: no key is set (400), or the model's server failed (502).
     """
     settings = get_settings()
-    if settings.is_demo:
+    if not settings.has_openai or settings.is_demo:
         raise RefusedError(
             400,
             "Dictation needs a model.",

@@ -130,3 +130,10 @@ def test_an_assistant_may_hide_the_stop_button(library: Server, chat: Chat) -> N
     for person, may_stop in ((library.chat(), False), (chat, True)):
         told = [event for event in person.say("Hello") if event["type"] == "stream_options"]
         assert [event["stream_options"] for event in told] == [{"allow_cancel": may_stop}]
+
+
+def test_dictation_needs_a_model_of_openais_api(library: Server) -> None:
+    sound = {"audio_base64": "AAAA", "mime_type": "audio/webm"}
+    refused = library.chat().post("input.transcribe", **sound)
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith("Dictation needs a model.")
