@@ -11,6 +11,14 @@ from contract.fake_model import FakeModel
 from contract.model_script import ToolCall
 from contract.serving import Server
 
+SCRIPT = [
+    "It is about the library.",
+    "In October.",
+    ToolCall("open_article", {"article_id": "storks"}),
+    "The storks are back.",
+]
+"""What the model says in the page's test."""
+
 
 def get(person: Chat, path: str) -> httpx2.Response:
     """Ask a route as this person's browser does."""

@@ -2,10 +2,13 @@ import type {
   Attachment,
   ChatKitOptions,
   ComposerOption,
+  EntitiesOption,
+  Entity,
   HistoryOption,
   OpenAIChatKit,
   StartScreenPrompt,
   ThreadItemActionsOption,
+  UserMessageContent,
 } from "@openai/chatkit";
 import type { Item, Question, Thread, Widget } from "./wire";
 
@@ -55,6 +58,7 @@ export class Frame {
   private readonly disclaimer = make("p", { className: "disclaimer", hidden: true });
   private readonly drawn = new Map<string, HTMLElement>();
   private actions: ThreadItemActionsOption = {};
+  private entities: EntitiesOption = {};
 
   constructor(
     private readonly host: HTMLElement,
@@ -82,14 +86,16 @@ export class Frame {
   }
 
   apply(options: ChatKitOptions): void {
-    const { theme, startScreen, composer, history, disclaimer, frameTitle, threadItemActions } = options;
+    const { theme, startScreen, composer, history, disclaimer, frameTitle, threadItemActions, entities } =
+      options;
     const { colorScheme, color } = typeof theme === "object" ? theme : { colorScheme: theme };
     this.host.dataset.scheme = colorScheme ?? "light";
     if (color?.accent) this.host.style.setProperty("--accent", color.accent.primary);
     this.frame.ariaLabel = frameTitle ?? "Chat";
     this.historyButton.hidden = history?.enabled === false;
     this.history.apply(history);
-    this.composer.apply(composer);
+    this.entities = entities ?? {};
+    this.composer.apply(composer, this.entities);
     this.actions = threadItemActions ?? {};
     this.disclaimer.textContent = disclaimer?.text ?? "";
     this.disclaimer.hidden = !disclaimer;
@@ -152,7 +158,7 @@ export class Frame {
   }
 
   private draw(item: Item): HTMLElement {
-    const article = drawItem(item, this.hands);
+    const article = drawItem(item, this.hands, this.entities);
     const files = item.type === "user_message" && item.attachments?.length ? item.attachments : null;
     return make(
       "div",
@@ -174,10 +180,10 @@ interface ItemHands {
 }
 
 /** Draws an item of a thread. Returns null for an item that the real element hides. */
-function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
+function drawItem(item: Item, hands: ItemHands, entities: EntitiesOption): HTMLElement | null {
   switch (item.type) {
     case "user_message":
-      return article("You", "", item.content.map((part) => part.text).join(""));
+      return article("You", "", ...item.content.map((part) => drawPart(part, entities)));
     case "assistant_message":
       return article("Assistant", "", item.content.map((part) => part.text).join(""));
     case "widget":
@@ -189,6 +195,26 @@ function drawItem(item: Item, hands: ItemHands): HTMLElement | null {
     default:
       return null;
   }
+}
+
+/** Draws a part of a message. An entity that is named there has a preview, and can be clicked. */
+function drawPart(part: UserMessageContent, { onClick, onRequestPreview }: EntitiesOption): Node | string {
+  if (part.type === "input_text" || !part.interactive) return part.text;
+  const entity = { id: part.id, title: part.text, data: part.data as Record<string, string> };
+  const preview = make("div", { role: "tooltip", hidden: true });
+  const show = async () => {
+    const found = await onRequestPreview?.(entity);
+    if (found?.preview) preview.replaceChildren(...drawWidget(found.preview, () => {}));
+    preview.hidden = !found?.preview;
+  };
+  const hide = () => {
+    preview.hidden = true;
+  };
+  const name = quietButton(part.text, () => onClick?.(entity), {
+    onpointerenter: show,
+    onpointerleave: hide,
+  });
+  return make("span", {}, name, preview);
 }
 
 function article(label: string, className: string, ...children: (Node | string)[]): HTMLElement {
@@ -371,7 +397,10 @@ class Composer {
   private readonly input = make("input", { autocomplete: "off" });
   private readonly send = make("button", { type: "submit" }, "Send");
   private readonly stop: HTMLButtonElement;
+  private readonly tags = make("ul", { ariaLabel: "Tags", hidden: true });
   private options: ComposerOption = {};
+  private entities: EntitiesOption = {};
+  private named: Entity[] = [];
 
   constructor(private readonly hands: ComposerHands) {
     this.tray = new AttachmentTray(hands);
@@ -382,9 +411,11 @@ class Composer {
     });
     this.stop = make("button", { type: "button", hidden: true, onclick: () => hands.stop() }, "Stop");
     const { picker, list } = this.tray;
+    this.input.oninput = () => this.offerTags();
     this.element = make(
       "form",
       { className: "composer", onsubmit: this.submit },
+      this.tags,
       list,
       make(
         "div",
@@ -400,8 +431,9 @@ class Composer {
     );
   }
 
-  apply(options: ComposerOption = {}): void {
+  apply(options: ComposerOption = {}, entities: EntitiesOption = {}): void {
     this.options = options;
+    this.entities = entities;
     this.tray.apply(options.attachments);
     this.models.offer(options.models);
     this.tools.offer(options.tools);
@@ -434,6 +466,42 @@ class Composer {
     await this.tray.add(files ?? []);
   }
 
+  /** Offers what may be meant by the word after @ at the end. */
+  private async offerTags(): Promise<void> {
+    const word = /@(\w*)$/.exec(this.input.value)?.[1];
+    const found = word === undefined ? [] : ((await this.entities.onTagSearch?.(word)) ?? []);
+    const entries = found.map((entity) =>
+      make(
+        "li",
+        {},
+        quietButton(entity.title, () => this.nameTag(entity)),
+      ),
+    );
+    this.tags.replaceChildren(...entries);
+    this.tags.hidden = entries.length === 0;
+  }
+
+  private nameTag(entity: Entity): void {
+    this.named.push(entity);
+    this.input.value = this.input.value.replace(/@\w*$/, `@${entity.title} `);
+    this.tags.hidden = true;
+  }
+
+  /** Takes the parts of a text in which entities are named; null if there are none. */
+  private takeContent(text: string): UserMessageContent[] | null {
+    const named = new Map(this.named.map((entity) => [`@${entity.title}`, entity]));
+    this.named = [];
+    if (!named.size) return null;
+    const escaped = [...named.keys()].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const parts = text.split(new RegExp(`(${escaped.join("|")})`)).filter(Boolean);
+    return parts.map((text) => {
+      const entity = named.get(text);
+      if (!entity) return { type: "input_text", text };
+      const { id, title, data = {}, interactive = false } = entity;
+      return { type: "input_tag", id, text: title, data, interactive };
+    });
+  }
+
   private changeTool(id: string | null): void {
     this.showPlaceholder();
     this.hands.chooseTool(id);
@@ -452,7 +520,14 @@ class Composer {
     this.input.value = "";
     const attachments: Attachment[] = this.tray.take();
     const [tool, model] = [this.tools.chosen, this.models.chosen];
-    this.hands.say({ text, attachments, ...(tool && { toolChoice: { id: tool } }), ...(model && { model }) });
+    const content = this.takeContent(text);
+    const said = content ? { content } : { text };
+    this.hands.say({
+      ...said,
+      attachments,
+      ...(tool && { toolChoice: { id: tool } }),
+      ...(model && { model }),
+    });
     if (tool && !this.options.tools?.find(({ id }) => id === tool)?.persistent) {
       this.tools.choose(null);
       this.changeTool(null);
