@@ -14,7 +14,7 @@ from support.projects import BUILD, WITHOUT_KEY, Project, render_committed
 from support.variants import DEFAULT, ROOT
 
 RECIPES = ROOT / "docs" / "recipes"
-SAMPLES = ["map", "pet"]
+SAMPLES = ["support", "map", "newsroom", "pet"]
 """Each has a conversation in support/project_python, and those that are more than a chat a spec."""
 
 FILE = re.compile(r"(?ms)^`(\S+)`:\n\n```\w+\n(.*?)^```$")

@@ -10,7 +10,7 @@ from contract.fake_model import FakeModel, Request
 from contract.model_script import ToolCall
 from contract.serving import Server
 
-SCRIPT = ["Hello! What can I do for you?", ToolCall("offer_drinks", {"number": 1}), "How about these?"]
+SCRIPT = ["Hello!", ToolCall("offer_drinks", {"number": 1}), "How about these?"]
 """What the model says in the page's test."""
 
 LATER = str(date.today() + timedelta(30))
