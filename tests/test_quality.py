@@ -85,6 +85,7 @@ OF_NEITHER = {
     "internals/kit/test_model.py",
     "internals/kit/test_model_files.py",
     "internals/kit/test_model_servers.py",
+    "internals/kit/test_model_streams.py",
     "internals/kit/test_rooms.py",
     "internals/kit/test_sdk_bodies.py",
     "internals/kit/test_serve.py",

@@ -56,7 +56,16 @@ class Answer:
     """What it refuses with instead."""
 
 
-Step = Part | Sequence[Part] | Events | Answer
+@dataclass(frozen=True)
+class Plain:
+    """An answer that no other form describes, byte by byte."""
+
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Step = Part | Sequence[Part] | Events | Answer | Plain
 """The answer to one request. A list has several parts, such as tool calls in parallel."""
 
 
@@ -278,6 +287,9 @@ class _Handler(BaseHTTPRequestHandler):
                 words = answer.words() if answer.words else ("Answer ", str(number))
                 tool = answer.tool if request.said[-1][0] != "tool" else None
                 self._say(request, [ToolCall(tool) if tool else Words(words)])
+            case Plain() as plain:
+                self._begin(200, {"Content-Type": plain.content_type, **plain.headers})
+                self.wfile.write(plain.body)
             case Events() as events:
                 self._stream(events.of(request.api))
             case str() | Words() | Refusal() | Reasoning() | ToolCall() | Finish() as part:

@@ -33,14 +33,19 @@ ID_LENGTH = 9
 """The form of ids that Mistral requires. All other servers accept it."""
 
 
-SIZES = ("content-length", "transfer-encoding")
-"""The headers that a mended body gets anew."""
+OF_BODY = ("content-length", "transfer-encoding", "content-encoding")
+"""The headers that do not fit a mended body."""
 
 NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """What Gemini 3 takes in place of the signature of a call, which the history does not have.
 
 See https://ai.google.dev/gemini-api/docs/thought-signatures.
 """
+
+THOUGHTS_BEGIN, THOUGHTS_END = "<think>", "</think>"
+"""What stands around a model's thoughts where a server does not know them as such."""
+
+BOM = b"\xef\xbb\xbf"
 
 FILTERED = ("safety", "recitation", "blocklist", "prohibited_content", "spii")
 """Gemini's own reasons for an answer that it withholds."""
@@ -91,20 +96,15 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
         if mending_type is None:
             return await super().send(request, **options)
         request = _mended_request(request, self._reasoning)
-        request.headers["Accept-Encoding"] = "identity"  # compressed bytes could not be read here
         response = await super().send(request, **options)
-        if response.status_code != 200 or response.headers.get("content-encoding"):
+        if response.status_code != 200:
             return response
         ending = current_ending.get() or Ending()
         ending.clear()
         mending = mending_type(ending, request, self._reasoning)
-        if response.headers.get("content-type", "").startswith("text/event-stream"):
-            stream = response.stream
-            if isinstance(stream, httpx2.AsyncByteStream):
-                response.stream = _MendedStream(stream, mending, request)
-        elif response.is_stream_consumed:
+        if response.is_stream_consumed:
             return _mended_body(response, mending)
-        return response
+        return _with_body(response, stream=_MendedStream(response, mending))
 
 
 class Reasoning:
@@ -147,9 +147,12 @@ def _mended_request(request: httpx2.Request, reasoning: Reasoning) -> httpx2.Req
         for item in items:
             if item.get("type") == "function_call":
                 item["arguments"] = _as_object(item.get("arguments"))
-    headers = [(name, value) for name, value in request.headers.multi_items() if name not in SIZES]
     return httpx2.Request(
-        request.method, request.url, headers=headers, json=body, extensions=request.extensions
+        request.method,
+        request.url,
+        headers=_headers_of(request),
+        json=body,
+        extensions=request.extensions,
     )
 
 
@@ -227,6 +230,51 @@ class _ToolCall:
         return True
 
 
+class _Thoughts:
+    """Tells a model's thoughts from its words where a server sends both as one text.
+
+    The thoughts are at the beginning, between two tags. A tag may come in pieces.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state: Literal["beginning", "thoughts", "behind", "words"] = "beginning"
+
+    def split(self, text: str, is_end: bool = False) -> tuple[str, str]:
+        """Return the thoughts and the words of the next piece of the text."""
+        self._held += text
+        thoughts = ""
+        if self._state == "beginning":
+            begun = self._held.lstrip()
+            if begun.startswith(THOUGHTS_BEGIN):
+                self._state, self._held = "thoughts", begun.removeprefix(THOUGHTS_BEGIN)
+            elif is_end or not THOUGHTS_BEGIN.startswith(begun):
+                self._state = "words"
+        if self._state == "thoughts":
+            thoughts, end, rest = self._held.partition(THOUGHTS_END)
+            kept = 0 if end or is_end else min(len(thoughts), len(THOUGHTS_END) - 1)
+            self._held = rest or thoughts[len(thoughts) - kept :]
+            thoughts = thoughts[: len(thoughts) - kept]
+            if end:
+                self._state, self._held = "behind", rest
+        if self._state == "behind":
+            self._held = self._held.lstrip()
+            if self._held:
+                self._state = "words"
+        words = ""
+        if self._state == "words":
+            words, self._held = self._held, ""
+        return thoughts, words
+
+    def move(self, message: Json, is_end: bool = False) -> None:
+        """Move the thoughts of a message, or of a piece of it, to the key for thoughts."""
+        if not isinstance(message.get("content"), str):
+            return
+        thoughts, message["content"] = self.split(message["content"], is_end)
+        if thoughts:
+            message["reasoning_content"] = (message.get("reasoning_content") or "") + thoughts
+
+
 class ChatCompletionsMending:
     """Mends an answer of Chat Completions.
 
@@ -246,23 +294,26 @@ class ChatCompletionsMending:
         self._details: list[Json] = []
         self._last: Json = {}
         self._has_text = False
+        self._thoughts = _Thoughts()
 
     def mend(self, event: Json) -> Iterator[Json]:
         """Return the chunks that replace a chunk."""
-        if event.get("error"):
-            yield from self.break_off(_reported_error(event["error"], self._request))
+        if error := _error_in(event):
+            yield from self.break_off(_reported_error(error, self._request))
             return
         choices = event.get("choices") or []
         choice = next((one for one in choices if one.get("index") in (0, None)), None)
         if choice is None or self.is_over:
             yield {**event, "choices": []}  # may contain the usage
             return
-        delta: Json = choice.get("delta") or {}
+        # A server that does not stream sends the whole message.
+        delta: Json = choice.get("delta") or choice.get("message") or {}
         self._last = {key: value for key, value in event.items() if key != "usage"}
         for call in delta.pop("tool_calls", None) or []:
             self._collect(call)
         self._details += delta.get("reasoning_details") or []
         _flatten(delta)
+        self._thoughts.move(delta)
         if refusal := delta.pop("refusal", None):
             self._ending.is_refusal = True
             delta["content"] = (delta.get("content") or "") + refusal
@@ -282,7 +333,7 @@ class ChatCompletionsMending:
         function = delta.get("function") or {}
         index, sent_id = delta.get("index"), delta.get("id")
         name, arguments = function.get("name") or "", function.get("arguments") or ""
-        if not isinstance(arguments, str):  # some servers send the object itself
+        if not isinstance(arguments, str):
             arguments = json.dumps(arguments)
         current = self._by_index.get(index) if index is not None else None
         if index is None and self._calls:
@@ -300,9 +351,12 @@ class ChatCompletionsMending:
 
     def _end(self, choice: Json, reason: str) -> None:
         self.is_over = True
+        if rest := self._thoughts.split("", is_end=True)[1]:
+            choice["delta"]["content"] = (choice["delta"].get("content") or "") + rest
         self._ending.reason = _early_end(reason) or self._ending.reason
         # A call that is cut cannot run.
         calls = [call for call in self._calls if not self._ending.reason or call.is_complete]
+        calls = [call for call in calls if call.name]
         if calls:
             choice["delta"]["tool_calls"] = [
                 {
@@ -310,7 +364,7 @@ class ChatCompletionsMending:
                     "index": index,
                     "id": self._ids.unique(call.sent_id),
                     "type": "function",
-                    "function": {"name": call.name, "arguments": call.arguments},
+                    "function": {"name": call.name, "arguments": _spelled(call.arguments)},
                 }
                 for index, call in enumerate(calls)
             ]
@@ -341,11 +395,13 @@ class ChatCompletionsMending:
         for choice in body.get("choices") or []:
             message: Json = choice.get("message") or {}
             _flatten(message)
+            _Thoughts().move(message, is_end=True)
             if (refusal := message.get("refusal")) and not message.get("content"):
                 message |= {"content": refusal, "refusal": None}
             for call in message.get("tool_calls") or []:
                 call["id"] = self._ids.unique(call.get("id"))
                 call["type"] = call.get("type") or "function"
+                call["function"]["arguments"] = _spelled(call["function"].get("arguments"))
             self._remember(message.get("tool_calls") or [], message.get("reasoning_details"))
             if message.get("annotations"):
                 message["annotations"] = _complete_nested(message["annotations"])
@@ -360,6 +416,21 @@ def _early_end(reason: str) -> Literal["", "length", "content_filter"]:
         case known if "content_filter" in known or known in FILTERED:
             return "content_filter"
     return ""
+
+
+def _spelled(arguments: object) -> str:
+    """Return the arguments of a tool call as one JSON text.
+
+    Some servers send the object itself, or nothing where a tool takes no arguments. Some models
+    write the JSON as a JSON string.
+    """
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    try:
+        read = json.loads(text or "{}")
+        inner = json.loads(read) if isinstance(read, str) else read
+    except ValueError:
+        return text
+    return "{}" if inner is None else json.dumps(inner) if isinstance(inner, dict) else text
 
 
 def _begins_another(current: _ToolCall, sent_id: object, name: str, arguments: str) -> bool:
@@ -442,7 +513,7 @@ class ResponsesMending:
 
     def mend(self, event: Json) -> Iterator[Json]:
         """Return the events that replace an event."""
-        kind = event.get("type") or ("error" if event.get("error") else "")
+        kind = event.get("type") or ("error" if _error_in(event) else "")
         match kind:
             case "error" | "response.failed":
                 yield from self.break_off(_reported_error(_error_of(event), self._request))
@@ -570,13 +641,37 @@ def _mend_part(part: Json, ending: Ending) -> None:
 
 def _error_of(event: Json) -> object:
     response = event.get("response") or {}
-    return event.get("error") or response.get("error") or event.get("message")
+    return _error_in(event) or response.get("error") or event.get("message")
+
+
+def _error_in(body: Json) -> object:
+    """Return the error that a server reports with status 200. None: there is none."""
+    return body.get("error") or (body if body.get("object") == "error" else None)
+
+
+def words_of(error: object) -> str:
+    """Return what a server says of an error, in any of the forms that servers use."""
+    match error:
+        case str():
+            return error
+        case [first, *_]:
+            return words_of(first)
+        case {"message": str(message), "metadata": {"raw": str(raw)}}:
+            return f"{message}: {raw}"
+        case {"message": str(message)}:
+            return message
+        case {"error": inner} | {"detail": inner}:
+            return words_of(inner)
+        case {"msg": str(message), "loc": [*path]}:
+            return f"{message}: {'.'.join(map(str, path))}"
+    return ""
 
 
 def _reported_error(error: object, request: httpx2.Request) -> openai.APIError:
     """Return the error that a server reports inside of a stream."""
-    body = error if isinstance(error, dict) else {"message": error and str(error)}
-    return openai.APIError(str(body.get("message") or "The model failed"), request, body=body)
+    words = words_of(error) or "The model failed"
+    body = error if isinstance(error, dict) else {"message": words}
+    return openai.APIError(words, request, body=body)
 
 
 def _error_event(error: openai.APIError) -> Json:
@@ -595,66 +690,112 @@ def _mending_type(request: httpx2.Request) -> type[Mending] | None:
 
 
 def _mended_body(response: httpx2.Response, mending: Mending) -> httpx2.Response:
+    """Return a mended answer that is not streamed. An error gets the status of one."""
     try:
         body = json.loads(response.content)
     except ValueError:
         return response
     if not isinstance(body, dict):
         return response
+    if error := _error_in(body):
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else 400
+        return _with_body(response, status, json={"error": error})
     mending.mend_body(body)
-    headers = [(name, value) for name, value in response.headers.multi_items() if name not in SIZES]
+    return _with_body(response, json=body)
+
+
+def _with_body(response: httpx2.Response, status: int = 200, **body: Any) -> httpx2.Response:
+    """Return a response with another body."""
     mended = httpx2.Response(
-        response.status_code, headers=headers, json=body, request=response.request
+        status,
+        headers=_headers_of(response),
+        request=response.request,
+        extensions=response.extensions,
+        **body,
     )
     mended.history = response.history
     return mended
 
 
+def _headers_of(message: httpx2.Request | httpx2.Response) -> list[tuple[str, str]]:
+    """Return the headers for another body."""
+    return [(name, value) for name, value in message.headers.multi_items() if name not in OF_BODY]
+
+
 class _MendedStream(httpx2.AsyncByteStream):
     """The bytes of a stream of server-sent events, mended event by event."""
 
-    def __init__(
-        self, stream: httpx2.AsyncByteStream, mending: Mending, request: httpx2.Request
-    ) -> None:
-        self._stream = stream
+    def __init__(self, response: httpx2.Response, mending: Mending) -> None:
+        self._response = response
         self._mending = mending
-        self._request = request
+        self._data = b""
+        """The lines so far of the event that is read."""
+        self._is_events = False
+        self._other: list[bytes] = []
+        """The lines of an answer that is no stream of events."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         buffered = b""
         try:
-            async for chunk in self._stream:
+            async for chunk in self._response.aiter_bytes():
                 *lines, buffered = (buffered + chunk).split(b"\n")
                 if mended := b"".join(map(self._mended, lines)):
                     yield mended
-        except httpx2.TransportError as error:
-            cut = openai.APIConnectionError(request=self._request)
+        except httpx2.RequestError as error:
+            cut = openai.APIConnectionError(request=self._response.request)
             cut.__cause__ = error
             yield b"".join(map(_event, self._mending.break_off(cut)))
             return
         yield self._mended(buffered)
+        if not self._is_events:
+            yield self._mended_other()
         if not self._mending.is_over:
-            early = _reported_error("The answer has no end", self._request)
-            yield b"".join(map(_event, self._mending.break_off(early)))
+            yield self._broken_off("The answer has no end")
 
     def _mended(self, line: bytes) -> bytes:
-        """Return the events for a line. All known servers send each event's data in one line."""
-        name, _, value = line.partition(b":")
+        """Return the events for a line."""
+        name, _, value = line.removeprefix(BOM).partition(b":")
         value = value.strip()
         if name != b"data":
+            if not self._is_events:
+                self._other.append(line)
+            if not name.strip():  # the end of an event, or a comment
+                self._data = b""
             return b""
+        self._is_events = True
         if value == b"[DONE]":
             return b"".join(map(_event, self._mending.finish())) + b"data: [DONE]\n\n"
+        self._data += value
         try:
-            event = json.loads(value)
+            event = json.loads(self._data)
         except ValueError:
-            return b""
-        if not isinstance(event, dict):
-            return b""
-        return b"".join(map(_event, self._mending.mend(event)))
+            return b""  # it goes on in the next line
+        self._data = b""
+        return self._mended_event(event)
+
+    def _mended_event(self, event: Any) -> bytes:
+        if isinstance(event, list):  # as in Gemini's errors
+            event = next(iter(event), None)
+        try:
+            return b"".join(map(_event, self._mending.mend(event)))
+        except (AttributeError, KeyError, TypeError):
+            return b""  # it has no form that can be mended
+
+    def _mended_other(self) -> bytes:
+        """Return the events for an answer in one piece, such as an error with status 200."""
+        try:
+            body = json.loads(b"\n".join(self._other))
+        except ValueError:
+            return self._broken_off("It sends no answer of a model. Is OPENAI_BASE_URL right?")
+        return self._mended_event(body)
+
+    def _broken_off(self, words: str) -> bytes:
+        error = _reported_error(words, self._response.request)
+        return b"".join(map(_event, self._mending.break_off(error)))
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self._response.aclose()
 
 
 def _event(data: Json) -> bytes:

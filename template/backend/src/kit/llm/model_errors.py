@@ -10,7 +10,7 @@ from agents import ToolErrorFormatterArgs
 from agents.exceptions import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 
 from kit.disclosure import in_development, through_proxy
-from kit.llm.compatibility import Ending, current_ending
+from kit.llm.compatibility import Ending, current_ending, words_of
 from kit.settings import get_settings
 
 logger = logging.getLogger("app.model")
@@ -47,6 +47,9 @@ SENTENCES = Sentences()
 ModelSetting = Literal["openai_model", "openai_transcription_model"]
 
 FACTS = ("status_code", "code", "type", "param", "request_id")
+
+PAYMENT_REQUIRED = 402
+"""OpenRouter's status where an account has no credit."""
 
 NOT_NOW = "The assistant cannot answer at the moment."
 """The message for errors that only the owner of the app can fix."""
@@ -87,7 +90,9 @@ def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
             inside = f"{server} does not know {model}. Set {variable} to a model that it has." + (
                 " Is OPENAI_BASE_URL right? Most end in /v1." if base_url else ""
             )
-        case openai.RateLimitError() if error.code == "insufficient_quota":
+        case openai.APIStatusError() if (
+            error.code == "insufficient_quota" or error.status_code == PAYMENT_REQUIRED
+        ):
             inside = f"The account at {server} has no credit left."
         case openai.RateLimitError():
             message = "The assistant is asked too often at the moment. Try again in a minute."
@@ -101,7 +106,7 @@ def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
         case openai.APIConnectionError():
             inside = "OpenAI cannot be reached. Is the backend's network all right?"
             inside += through_proxy("https://api.openai.com")
-        case openai.BadRequestError():
+        case openai.BadRequestError() | openai.UnprocessableEntityError():
             message = "The assistant cannot answer this."
             inside = f"{server} refuses the request to {model}{_reason(error)}"
         case openai.APIStatusError():
@@ -185,6 +190,4 @@ def _reason(error: openai.APIError) -> str:
     """Return the server's message in development only. The log never contains it."""
     if not in_development():
         return "."
-    body = error.body
-    message = body.get("message") if isinstance(body, dict) else None
-    return f": {_hide_secrets(str(message or 'it gave no reason'))[:300]}"
+    return f": {_hide_secrets(words_of(error.body) or 'it gave no reason')[:300]}"
