@@ -139,8 +139,14 @@ ROOMS = {
 NAMED = re.compile(r"(?<![\w/.-])(?:backend|frontend|tools|docs)/[\w./\[\]-]*[\w]")
 """A file or a folder, as documents name it."""
 
-MADE = ("backend/.postgres", "backend/alembic/versions", "frontend/test-results")
-"""What only commands make."""
+MADE = (
+    "backend/.postgres",
+    "backend/alembic/versions",
+    "backend/src/app/support.py",
+    "frontend/src/app/support/page.tsx",
+    "frontend/test-results",
+)
+"""What only commands make, or an owner as docs/kit.md tells."""
 
 
 @each_variant
