@@ -8,12 +8,12 @@ from urllib.request import getproxies, proxy_bypass
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from kit.settings import get_settings
+from kit.settings import LOOPBACK, get_settings, is_loopback
 
 logger = logging.getLogger("app.inside")
 
-LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-"""The addresses of this machine, as httpx2's `mounts` name them. No proxy reaches them."""
+DIRECT = {f"all://[{host}]" if ":" in host else f"all://{host}": None for host in LOOPBACK}
+"""httpx2's `mounts` by which no request to this machine goes through a proxy."""
 
 NO_TABLE = re.compile("no such table|relation .* does not exist|Table .* doesn't exist")
 """The errors of SQLite, PostgreSQL and MySQL for a missing table."""
@@ -77,8 +77,7 @@ def explain_database_error(error: Exception) -> str:
 def through_proxy(url: str) -> str:
     """Return a sentence that names the proxy variable through which a server is asked, if any."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host in ("127.0.0.1", "localhost", "::1") or proxy_bypass(host):
+    if is_loopback(url) or proxy_bypass(parts.hostname or ""):
         return ""
     proxies = getproxies()
     for scheme in (parts.scheme, "all"):

@@ -14,8 +14,7 @@ from dotenv import dotenv_values
 
 from kit.errors import StartupError
 from kit.http.request_log import log_config
-from kit.people.identity import LOOPBACK
-from kit.settings import BACKEND, ENV_FILE, get_settings, read_port
+from kit.settings import BACKEND, ENV_FILE, LOOPBACK, get_settings, read_port
 
 SHUTDOWN_SECONDS = 5
 """How long running answers may continue after the server is told to stop."""

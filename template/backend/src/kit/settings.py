@@ -5,6 +5,7 @@ from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +24,9 @@ from kit.errors import StartupError
 
 BACKEND = Path(__file__).resolve().parents[2]
 ENV_FILE = BACKEND / ".env.local"
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""The names and addresses of the local machine."""
 
 MB = 1024 * 1024
 """The number of bytes in a MB of the settings."""
@@ -250,6 +254,14 @@ class Settings(BaseSettings):
         if self.assistant is None:
             return self.app_env == "development" and not self.has_openai
         return self.assistant == "demo"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a URL such as `http://127.0.0.1:3000` or `//localhost` names the local machine."""
+    try:
+        return urlsplit(address).hostname in LOOPBACK
+    except ValueError:
+        return False
 
 
 def check_assistant(settings: Settings) -> None:

@@ -57,6 +57,7 @@ from kit.chat.request_checks import audio_of, check_request, parse_request
 from kit.chat.turns import (
     KIT,
     Assistant,
+    Events,
     Turn,
     keep_half_answers,
     running_turn,
@@ -244,7 +245,7 @@ class ChatKitServer(BaseServer[RequestContext]):
             return NonStreamingResult(self._serialize(heard))
         return NonStreamingResult(await self._process_non_streaming(request, context))
 
-    async def respond(
+    def respond(
         self,
         thread: ThreadMetadata,
         input_user_message: UserMessageItem | None,
@@ -252,12 +253,9 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a message, or, with no message, the output of a client tool or a form."""
         turn = Turn(thread, input_user_message, context, self.store, self.files)
-        async for event in keep_half_answers(
-            lambda: shielded_in_stream(lambda: self._assistant.respond(turn))
-        ):
-            yield event
+        return _for_the_page(lambda: self._assistant.respond(turn))
 
-    async def action(
+    def action(
         self,
         thread: ThreadMetadata,
         action: Action[str, Any],
@@ -265,10 +263,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer an action of a widget."""
-        async for event in keep_half_answers(
-            lambda: shielded_in_stream(lambda: self._act(thread, action, sender, context))
-        ):
-            yield event
+        return _for_the_page(lambda: self._act(thread, action, sender, context))
 
     def _act(
         self,
@@ -506,6 +501,10 @@ class ChatKitServer(BaseServer[RequestContext]):
         # ChatKit's times are naive local times of the server. A browser would read them as times
         # of its own time zone.
         return super()._serialize(with_offsets(obj))
+
+
+def _for_the_page(answer: Callable[[], Events]) -> Events:
+    return keep_half_answers(lambda: shielded_in_stream(answer))
 
 
 def _is_hidden(event: ThreadStreamEvent) -> bool:

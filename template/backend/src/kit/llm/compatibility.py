@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from kit.disclosure import LOOPBACK
+from kit.disclosure import DIRECT
 
 Json = dict[str, Any]
 
@@ -87,7 +87,7 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
 
     def __init__(self) -> None:
         """Create the client."""
-        super().__init__(mounts=dict.fromkeys(LOOPBACK))
+        super().__init__(mounts=DIRECT)
         self._reasoning = Reasoning()
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -223,11 +223,7 @@ class _ToolCall:
 
     @property
     def is_complete(self) -> bool:
-        try:
-            json.loads(self.arguments or "{}")
-        except ValueError:
-            return False
-        return True
+        return _is_json(self.arguments)
 
 
 class _Thoughts:
@@ -620,12 +616,16 @@ class ResponsesMending:
 
 def _is_whole(item: Json) -> bool:
     """Whether an item of an incomplete answer can be used: a tool call needs all its arguments."""
-    if item.get("type") != "function_call":
-        return True
-    with suppress(ValueError):
-        json.loads(item.get("arguments") or "{}")
-        return True
-    return False
+    return item.get("type") != "function_call" or _is_json(item.get("arguments"))
+
+
+def _is_json(arguments: str | None) -> bool:
+    """Whether the arguments of a tool call are complete."""
+    try:
+        json.loads(arguments or "{}")
+    except ValueError:
+        return False
+    return True
 
 
 def _mend_part(part: Json, ending: Ending) -> None:

@@ -97,7 +97,7 @@ def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
         case openai.RateLimitError():
             message = "The assistant is asked too often at the moment. Try again in a minute."
             inside = f"{server} is asked too often at the moment. Try again in a minute."
-        case openai.APITimeoutError():
+        case openai.APITimeoutError() | ModelTimeoutError():
             message = "The assistant did not answer in time. Try again."
             inside = f"{server} did not answer in time. Try again."
         case openai.APIConnectionError() if base_url:
@@ -118,9 +118,6 @@ def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
         case MaxTurnsExceeded():
             message = "The assistant used its tools too many times without coming to an answer."
             inside = message
-        case ModelTimeoutError():
-            message = "The assistant did not answer in time. Try again."
-            inside = f"{server} did not answer in time. Try again."
         case _:
             message = "The answer failed."
             inside = "The answer failed. The backend's log says why."

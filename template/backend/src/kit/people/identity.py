@@ -6,17 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import jwt
 from pydantic import SecretStr
 
 from kit.errors import RefusedError, StartupError
 from kit.people import oidc
-from kit.settings import ENV_FILE, Settings
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""The names and addresses of the local machine."""
+from kit.settings import ENV_FILE, Settings, is_loopback
 
 
 class Headers(Protocol):
@@ -24,14 +20,6 @@ class Headers(Protocol):
 
     def get(self, name: str, /) -> str | None:
         """Return the first header with the name, which must be in lower case; None if missing."""
-
-
-def is_loopback(address: str) -> bool:
-    """Whether a URL such as `http://127.0.0.1:3000` or `//localhost` names the local machine."""
-    try:
-        return urlsplit(address).hostname in LOOPBACK
-    except ValueError:
-        return False
 
 
 ISSUER = "chatkit-frontend"

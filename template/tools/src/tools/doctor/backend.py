@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from kit.disclosure import LOOPBACK, through_proxy
+from kit.disclosure import DIRECT, through_proxy
 from kit.env_files import SECRET
 from kit.people.identity import LOCAL_OWNER
 from kit.settings import Settings, get_settings
@@ -200,7 +200,7 @@ def model() -> Finding:
     key = settings.openai_api_key
     tried = f"GET {base}/models"
     try:
-        with httpx2.Client(mounts=dict.fromkeys(LOOPBACK), timeout=MODEL_SECONDS) as client:
+        with httpx2.Client(mounts=DIRECT, timeout=MODEL_SECONDS) as client:
             answer = client.get(
                 f"{base}/models",
                 headers={"Authorization": f"Bearer {key.get_secret_value() if key else 'none'}"},
