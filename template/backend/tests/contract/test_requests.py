@@ -257,8 +257,9 @@ def test_the_language_of_a_person_reaches_the_assistant(
     assert context_of(chat, {"Accept-Language": sent})["language"] == language
 
 
-def test_what_the_page_says_about_itself_reaches_the_assistant(chat: Chat) -> None:
-    """What else a browser sends does not."""
+def test_what_the_page_says_about_itself_reaches_the_assistant(careless: Server) -> None:
+    """What else a browser sends does not. The page's server passes on only what it has listed."""
+    chat = careless.someone()
     headers = {"X-Page-Context": "article=a%2F17+%C3%BC&empty=", "X-Role": "admin"}
     assert context_of(chat, headers)["page"] == {"article": "a/17 ü", "empty": ""}
     assert context_of(chat, {})["page"] == {}

@@ -56,6 +56,7 @@ WORLD_SECONDS = 3
 
 SOURCES = FRONTEND / "src"
 STUDIO = SOURCES / "chatkit.config.ts"
+IMPORT_OF_STUDIO = re.compile(r"""/chatkit\.config(\.ts)?["']""")
 FONTS = "next/font/google"
 
 
@@ -394,7 +395,7 @@ def studio_config() -> Finding | None:
     """Find out whether the page uses the file into which ChatKit Studio's export goes."""
     if not STUDIO.exists():
         return None
-    if any("chatkit.config" in text for path, text in _sources() if path != STUDIO):
+    if any(IMPORT_OF_STUDIO.search(text) for _, text in _sources()):
         return passed("the page uses what chatkit.config.ts says")
     return warned(
         "nothing imports chatkit.config.ts, so the design from ChatKit Studio does not show",

@@ -791,7 +791,7 @@ async def delete_thread(server: ChatKitServer, thread_id: str, owner: RequestCon
 
 def test_a_made_file_is_in_its_conversation_and_goes_with_it(run: Run) -> None:
     """It is counted, it is nobody else's, and it never waits to be sent."""
-    owner, server, content = RequestContext("somebody-with-a-painter"), new_server(), noise(1200)
+    owner, server, content = RequestContext("somebody-with-a-painter"), new_server(), noise(700)
 
     async def work() -> None:
         thread = await thread_of(server, owner)
