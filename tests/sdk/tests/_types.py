@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RequestContext:
-    """The only thing that the store may ask of its context: whose conversations these are."""
+    """All that the store may ask of its context: whose conversations these are, and with whom."""
 
     user_id: str
+    assistant: str = ""
 
     @property
     def owner(self) -> str:
