@@ -40,6 +40,12 @@ LONGEST = (
 SHARING = ("test_model", "test_s3", "test_sabotage_page", "test_samples")
 """Modules whose tests share servers, or a project."""
 
+FOUND_OUT = {
+    "pitfall": "pitfalls that were put back, and what caught them",
+    "recipe": "lines of the recipes",
+}
+"""Properties of tests, and what they say."""
+
 ATTACKS = "tests/attacks/"
 """Where the tests of all modules do."""
 
@@ -90,13 +96,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByVaria
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print by which test each pitfall that was put back was caught."""
+    """Print what tests have found out."""
     reports = terminalreporter.getreports("passed")
     properties = [one for report in reports for one in report.user_properties]
-    caught = [text for name, text in properties if name == "pitfall"]
-    if caught:
-        terminalreporter.section("pitfalls that were put back, and what caught them")
-        terminalreporter.write_line("\n".join(sorted(caught)))
+    for kind, title in FOUND_OUT.items():
+        if lines := sorted(str(text) for name, text in properties if name == kind):
+            terminalreporter.section(title)
+            terminalreporter.write_line("\n".join(lines))
 
 
 Installed = Callable[[Variant], Project]

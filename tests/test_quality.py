@@ -3,18 +3,15 @@
 import hashlib
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import BUILT, Install, Installed, Made
-from filelock import FileLock
 from support.inside import INSIDE, lay
 from support.owner_edits import remove_examples
 from support.pitfall_tests import keep_pictures, run_playwright
-from support.projects import Project, render_committed, share
+from support.projects import Project, render_committed, share, types_cache
 from support.variants import (
     BY_DATABASE,
     DEFAULT,
@@ -123,18 +120,6 @@ def test_every_test_of_a_project_is_run(project_of: Installed) -> None:
         for file in folder.rglob("test_*.py")
     }
     assert files == OF_VARIANTS | OF_FRAMEWORKS | OF_DATABASES | OF_DJANGO | OF_NEITHER
-
-
-@contextmanager
-def types_cache(common: Path, variant: Variant) -> Iterator[dict[str, str]]:
-    """Let mypy know what it has found in other variants, and nobody else use that meanwhile.
-
-    Django's has a plugin, with which nothing is known from the others.
-    """
-    cache = common / f"types-{'of-django' if variant.framework == 'django' else 'of-others'}"
-    cache.mkdir(exist_ok=True)
-    with FileLock(cache / "lock"):
-        yield {"MYPY_CACHE_DIR": str(cache)}
 
 
 @pytest.mark.parametrize("variant", [one for one in RUN if one != DEFAULT], ids=str)

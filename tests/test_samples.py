@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from conftest import Install
 from support.backend import migrate
 from support.forked import PROJECT_PYTHON
 from support.pitfall_tests import keep_pictures, run_playwright
-from support.projects import BUILD, WITHOUT_KEY, Project, render_committed
+from support.projects import BUILD, WITHOUT_KEY, Project, render_committed, types_cache
 from support.variants import DEFAULT, ROOT
 
 RECIPES = ROOT / "docs" / "recipes"
@@ -94,10 +95,19 @@ def clean(project: Project) -> Project:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_it_works(name: str, clean: Project, tmp_path: Path) -> None:
+def test_it_works(
+    name: str,
+    clean: Project,
+    common: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
     files = files_of(name)
-    lines = {path: text.count("\n") for path, text in files.items()}
-    print(f"{name}: {sum(lines.values())} lines: {lines}")
+    lines = {
+        side: sum(text.count("\n") for path, text in files.items() if path.startswith(side))
+        for side in ("backend", "frontend")
+    }
+    record_property("recipe", f"{name}: {sum(lines.values())} {lines}")
 
     url = migrate(clean, tmp_path / "chat.db")
     write(clean, files)
@@ -108,15 +118,16 @@ def test_it_works(name: str, clean: Project, tmp_path: Path) -> None:
     spec = PROJECT_PYTHON / f"{name}.spec.ts"
     if spec.exists():
         shutil.copy(spec, clean.path / "frontend" / SPEC)
+    env = {"DATABASE_URL": url, "THROUGH_THE_PAGE": "1"}
+    with types_cache(common, DEFAULT) as cache:
+        clean.run("uv", "run", "--no-sync", "mypy", cwd="backend", env=cache)
     for check in (
         "ruff check",
         "ruff format --check",
-        "mypy",
         "lint-imports",
         "alembic check",
         "pytest -q -n0 tests/test_sample.py",
     ):
-        env = {"DATABASE_URL": url, "THROUGH_THE_PAGE": "1"}
         clean.run("uv", "run", "--no-sync", *check.split(), cwd="backend", env=env)
     for script in ("lint", "types"):
         clean.run("npm", "run", script, cwd="frontend")

@@ -5,13 +5,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import copier
+from filelock import FileLock
 
 from support import mariadb
 from support.variants import ROOT, Variant
@@ -142,3 +144,19 @@ def build_page(project: Project) -> None:
     can = shutil.which(alone[0]) and not subprocess.run([*alone, "true"], check=False).returncode
     project.run(*(alone if can else []), *BUILD, cwd="frontend", env=WITHOUT_KEY | OF_THE_BUILD)
     assert set(project.git_status()) <= {"?? uv.lock"}
+
+
+@contextmanager
+def types_cache(common: Path, variant: Variant) -> Iterator[dict[str, str]]:
+    """Let mypy know what it has found in other projects, and nobody else use that meanwhile.
+
+    Django's has a plugin, with which nothing is known from the others.
+
+    Args:
+        common: the folder that all processes of this run share.
+        variant: of the project.
+    """
+    cache = common / f"types-{'of-django' if variant.framework == 'django' else 'of-others'}"
+    cache.mkdir(exist_ok=True)
+    with FileLock(cache / "lock"):
+        yield {"MYPY_CACHE_DIR": str(cache)}
