@@ -1,13 +1,14 @@
 """The browser tests of generated projects, in front of another framework's backend.
 
-The owner has taken out what is there as an example: the tests are not about that.
+The owner has taken out what is there as an example: the tests are not about that. They have added
+a second assistant, which has a page of its own.
 """
 
 from pathlib import Path
 
 import pytest
 from conftest import Install
-from support.owner_edits import remove_examples
+from support.owner_edits import add_assistant, remove_examples
 from support.pitfall_tests import keep_pictures, run_playwright
 from support.projects import BUILD, WITHOUT_KEY, render_committed
 from support.variants import COVERING, DEFAULT, EVERY_VARIANT, Variant
@@ -21,6 +22,7 @@ BROWSED = [
 @pytest.mark.parametrize("variant", BROWSED, ids=str)
 def test_the_page_in_a_browser(install: Install, variant: Variant, tmp_path: Path) -> None:
     project = remove_examples(install(render_committed(tmp_path / "my-chat", variant)))
+    add_assistant(project)
     project.run(*BUILD, cwd="frontend", env=WITHOUT_KEY)
     verdict = run_playwright(project, tmp_path / "report.json")
     if verdict.skipped and not (verdict.passed or verdict.failed):

@@ -198,6 +198,68 @@ def remove_examples(project: Project) -> Project:
     return project
 
 
+SUPPORT = '''"""The second assistant."""
+
+from kit import stream_text
+
+
+async def respond(turn):
+    """Say what has come."""
+    names = [one.name for one in turn.message.attachments]
+    async for event in stream_text(turn, f"Support has your message and {len(names)} files."):
+        yield event
+'''
+
+SUPPORT_SPEC = """\
+import { expect, test } from "./person";
+
+test("each assistant has a page and a history of its own", async ({ person, address }) => {
+  await person.say("Hello");
+  await person.waitForEnd();
+  const { search } = new URL(person.page.url());
+
+  await person.open(`${address}/support`);
+  await expect(person.start).toContainText("What about your order?");
+  await person.attach({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Hello") });
+  await person.say("Where is it?");
+  await expect(person.answers).toHaveText("Support has your message and 1 files.");
+  await person.waitForEnd();
+  await person.reload();
+  await expect(person.said).toHaveText("Where is it?");
+  await person.openHistory();
+  await expect(person.titles).toHaveText(["Where is it?"]);
+
+  await person.open(`${address}/support${search}`);
+  await person.expectProblem("Failed to load initial thread");
+  await expect(person.page).toHaveURL(`${address}/support`);
+  person.problems = person.problems.filter((problem) => !problem.includes("404"));
+
+  await person.open(address);
+  await person.openHistory();
+  await expect(person.titles).toHaveText(["Hello"]);
+});
+"""
+
+
+def add_assistant(project: Project) -> Project:
+    """Add a second assistant, with the line and the page that docs/kit.md shows; commit it."""
+    document = (project.path / "docs" / "kit.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```py\n(.*?)```", document, re.DOTALL)
+    (page,) = re.findall(r"```tsx\n(.*?)```", document, re.DOTALL)
+    app, frontend = project.path / "backend" / "src" / "app", project.path / "frontend"
+    for new in filter(None, code.splitlines()):
+        begin = new[: new.index("assistant")]
+        old = re.compile(rf"(?m)^{re.escape(begin)}assistant\b.*$")
+        (file,) = (file for file in app.rglob("*.py") if old.search(file.read_text()))
+        file.write_text(old.sub(new, file.read_text()))
+    (app / "support.py").write_text(SUPPORT)
+    (frontend / "src" / "app" / "support").mkdir()
+    (frontend / "src" / "app" / "support" / "page.tsx").write_text(page)
+    (frontend / "tests" / "page" / "support.spec.ts").write_text(SUPPORT_SPEC)
+    project.commit("Add a second assistant")
+    return project
+
+
 def edits_of(project: Project) -> list[Edit]:
     """Return the edits of what a project has."""
     return [one for one in EDITS if (project.path / one.file).exists()]
