@@ -9,16 +9,18 @@ only. What cannot be expressed in that form, such as the reason why an answer en
 in `current_ending`.
 """
 
+import copy
 import json
 import re
 import secrets
 import string
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -44,6 +46,15 @@ See https://ai.google.dev/gemini-api/docs/thought-signatures.
 
 THOUGHTS_BEGIN, THOUGHTS_END = "<think>", "</think>"
 """What stands around a model's thoughts where a server does not know them as such."""
+
+OF_ITEMS = (
+    "response.output_item.",
+    "response.content_part.",
+    "response.output_text.",
+    "response.refusal.",
+    "response.reasoning_",
+)
+"""How the names of the events begin that belong to an item of the output."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -135,18 +146,22 @@ def _mended_request(request: httpx2.Request, reasoning: Reasoning) -> httpx2.Req
     body: Json = json.loads(request.content)
     model = str(body.get("model"))
     needs_signature = "gemini" in model and not UNSIGNED.search(model)
-    for message in body.get("messages") or []:
-        calls: list[Json] = message.get("tool_calls") or []
+    messages = [one for one in body.get("messages") or [] if one.get("tool_calls")]
+    inputs = body["input"] if isinstance(body.get("input"), list) else []
+    items = [one for one in inputs if one.get("type") == "function_call"]
+    before = copy.deepcopy((messages, items))
+    for message in messages:
+        calls: list[Json] = message["tool_calls"]
         for call in calls:
             call["function"]["arguments"] = _as_object(call["function"]["arguments"])
-        if calls and needs_signature:
+        if needs_signature:
             calls[0].setdefault("extra_content", NO_SIGNATURE)
-        if calls and (details := reasoning.of(calls[0].get("id"))):
+        if details := reasoning.of(calls[0].get("id")):
             message["reasoning_details"] = details
-    if isinstance(items := body.get("input"), list):
-        for item in items:
-            if item.get("type") == "function_call":
-                item["arguments"] = _as_object(item.get("arguments"))
+    for item in items:
+        item["arguments"] = _as_object(item.get("arguments"))
+    if (messages, items) == before:
+        return request  # a body with images is long
     return httpx2.Request(
         request.method,
         request.url,
@@ -162,32 +177,6 @@ def _as_object(arguments: str | None) -> str:
         if isinstance(json.loads(arguments or ""), dict):
             return str(arguments)
     return json.dumps({"invalid": arguments}) if arguments else "{}"
-
-
-class Mending(Protocol):
-    """Mends the answers of one API. An instance mends one answer."""
-
-    is_over: bool
-    """Whether the end of the answer has been sent."""
-
-    def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
-        """Start with the request, whose body contains the ids of earlier tool calls."""
-
-    def mend(self, event: Json) -> Iterator[Json]:
-        """Return the events that replace an event of a stream."""
-
-    def finish(self) -> Iterator[Json]:
-        """Return the events that are missing when the server says that the stream is over."""
-
-    def break_off(self, error: openai.APIError) -> list[Json]:
-        """Return the events that end a broken answer.
-
-        An answer of which the person has seen words ends as usual, and the error is noted.
-        Otherwise the event makes OpenAI's client raise an error.
-        """
-
-    def mend_body(self, body: Json) -> None:
-        """Mend an answer that is not streamed."""
 
 
 class CallIds:
@@ -208,6 +197,47 @@ class CallIds:
             unique = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
         self._given.add(unique)
         return unique
+
+
+class Mending(ABC):
+    """Mends the answers of one API. An instance mends one answer."""
+
+    def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
+        """Start with the request, whose body contains the ids of earlier tool calls."""
+        self.is_over = False
+        """Whether the end of the answer has been sent."""
+        self._request = request
+        self._ending = ending
+        self._reasoning = reasoning
+        self._ids = CallIds(request)
+        self._has_text = False
+
+    @abstractmethod
+    def mend(self, event: Json) -> Iterator[Json]:
+        """Return the events that replace an event of a stream."""
+
+    @abstractmethod
+    def finish(self) -> Iterator[Json]:
+        """Return the events that are missing when the server says that the stream is over."""
+
+    def break_off(self, error: openai.APIError) -> Iterator[Json]:
+        """Return the events that end a broken answer.
+
+        An answer of which the person has seen words ends as usual, and the error is noted.
+        Otherwise the event makes OpenAI's client raise an error.
+        """
+        if not self._has_text:
+            return iter([_error_event(error)])
+        self._ending.reason, self._ending.error = "broken", error
+        return self._cut()
+
+    @abstractmethod
+    def _cut(self) -> Iterator[Json]:
+        """Return the end of an answer that has broken off. Its tools are not run."""
+
+    @abstractmethod
+    def mend_body(self, body: Json) -> None:
+        """Mend an answer that is not streamed."""
 
 
 @dataclass
@@ -271,7 +301,7 @@ class _Thoughts:
             message["reasoning_content"] = (message.get("reasoning_content") or "") + thoughts
 
 
-class ChatCompletionsMending:
+class ChatCompletionsMending(Mending):
     """Mends an answer of Chat Completions.
 
     Tool calls are held back until the answer ends. Only then is it known which chunks belong to
@@ -280,16 +310,11 @@ class ChatCompletionsMending:
 
     def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
         """Start with the request."""
-        self.is_over = False
-        self._request = request
-        self._ending = ending
-        self._ids = CallIds(request)
+        super().__init__(ending, request, reasoning)
         self._calls: list[_ToolCall] = []
         self._by_index: dict[object, _ToolCall] = {}
-        self._reasoning = reasoning
         self._details: list[Json] = []
         self._last: Json = {}
-        self._has_text = False
         self._thoughts = _Thoughts()
 
     def mend(self, event: Json) -> Iterator[Json]:
@@ -305,7 +330,7 @@ class ChatCompletionsMending:
         # A server that does not stream sends the whole message.
         delta: Json = choice.get("delta") or choice.get("message") or {}
         self._last = {key: value for key, value in event.items() if key != "usage"}
-        for call in delta.pop("tool_calls", None) or []:
+        for call in _pop_calls(delta):
             self._collect(call)
         self._details += delta.get("reasoning_details") or []
         _flatten(delta)
@@ -339,8 +364,12 @@ class ChatCompletionsMending:
             self._calls.append(current)
             self._by_index[index] = current
         current.sent_id = current.sent_id or sent_id
-        current.has_nameless_chunk = current.has_nameless_chunk or not name
-        current.name = current.name or name
+        if name and not current.name:
+            current.name = name
+        elif not name:
+            current.has_nameless_chunk = current.has_nameless_chunk or bool(current.name)
+        elif name != current.name and not current.arguments:
+            current.name += name
         current.arguments += arguments
         known = ("index", "id", "type", "function")
         current.extra |= {key: value for key, value in delta.items() if key not in known and value}
@@ -378,13 +407,9 @@ class ChatCompletionsMending:
             self._end(choice, "stop")
             yield {**self._last, "choices": [choice]}
 
-    def break_off(self, error: openai.APIError) -> list[Json]:
-        """Return the chunk that ends a broken answer, or an error if it has no words yet."""
-        if not self._has_text:
-            return [_error_event(error)]
-        self._ending.reason, self._ending.error = "broken", error
-        self._calls.clear()  # a tool is not run for an answer that has broken off
-        return list(self.finish())
+    def _cut(self) -> Iterator[Json]:
+        self._calls.clear()
+        return self.finish()
 
     def mend_body(self, body: Json) -> None:
         """Mend an answer that is not streamed."""
@@ -394,13 +419,21 @@ class ChatCompletionsMending:
             _Thoughts().move(message, is_end=True)
             if (refusal := message.get("refusal")) and not message.get("content"):
                 message |= {"content": refusal, "refusal": None}
-            for call in message.get("tool_calls") or []:
+            if calls := _pop_calls(message):
+                message["tool_calls"] = calls
+            for call in calls:
                 call["id"] = self._ids.unique(call.get("id"))
                 call["type"] = call.get("type") or "function"
                 call["function"]["arguments"] = _spelled(call["function"].get("arguments"))
-            self._remember(message.get("tool_calls") or [], message.get("reasoning_details"))
+            self._remember(calls, message.get("reasoning_details"))
             if message.get("annotations"):
                 message["annotations"] = _complete_nested(message["annotations"])
+
+
+def _pop_calls(message: Json) -> list[Json]:
+    """Remove the tool calls of a message, or of a piece of it. Old servers know one call only."""
+    calls, old = message.pop("tool_calls", None), message.pop("function_call", None)
+    return calls or ([{"function": old}] if old else [])
 
 
 def _early_end(reason: str) -> Literal["", "length", "content_filter"]:
@@ -435,29 +468,42 @@ def _begins_another(current: _ToolCall, sent_id: object, name: str, arguments: s
         return False
     if sent_id and current.sent_id and sent_id != current.sent_id:
         return True
-    if not current.is_complete:
+    if not current.name or not current.is_complete:
         return False
+    if current.sent_id and not current.arguments and not current.has_nameless_chunk:
+        return False  # another piece of the name
     # Some servers repeat the name in each chunk of one call; others send whole calls, one a chunk.
     repeats = not current.has_nameless_chunk and not (arguments and current.arguments)
     return name != current.name or not repeats
 
 
 def _flatten(message: Json) -> None:
-    """Replace a list of content parts, which Mistral's reasoning models send, by its texts."""
+    """Make the content of a message, or of a piece of it, a text.
+
+    Mistral's reasoning models send a list of parts. Other servers send a number, or the object
+    that was asked for.
+    """
     content = message.get("content")
-    if not isinstance(content, list):
+    if content is None or isinstance(content, str):
         return
-    parts = [part for part in content if isinstance(part, dict)]
-    message["content"] = "".join(_texts(part) for part in parts if part.get("type") == "text")
-    if thoughts := "".join(_texts(part) for part in parts if part.get("type") == "thinking"):
-        message["reasoning_content"] = thoughts
+    parts = content if isinstance(content, list) else [content]
+    thoughts = [part for part in parts if isinstance(part, dict) and part.get("type") == "thinking"]
+    message["content"] = "".join(_texts(part) for part in parts if part not in thoughts)
+    if thoughts:
+        message["reasoning_content"] = "".join(map(_texts, thoughts))
 
 
-def _texts(part: Json) -> str:
-    text = part.get("text") or part.get("thinking") or ""
-    if isinstance(text, list):
-        return "".join(_texts(one) for one in text if isinstance(one, dict))
-    return str(text)
+def _texts(part: object) -> str:
+    match part:
+        case str():
+            return part
+        case list():
+            return "".join(map(_texts, part))
+        case {"text": text} | {"thinking": text}:
+            return _texts(text)
+        case None | {"type": _}:  # such as Mistral's references
+            return ""
+    return json.dumps(part)
 
 
 def _complete_nested(annotations: list[Json]) -> list[Json]:
@@ -492,24 +538,25 @@ def _complete(annotation: object) -> Json | None:
     return needed | {name: value for name, value in annotation.items() if value is not None}
 
 
-class ResponsesMending:
+class ResponsesMending(Mending):
     """Mends an answer of the Responses API."""
 
     def __init__(self, ending: Ending, request: httpx2.Request, reasoning: Reasoning) -> None:
         """Start with the request."""
-        self.is_over = False
-        self._request = request
-        self._ending = ending
-        self._ids = CallIds(request)
+        super().__init__(ending, request, reasoning)
         self._item_ids: dict[int, Json] = {}
+        self._indexes: dict[object, int] = {}
+        """The place in the output of each id that the server has sent."""
+        self._index = 0
         self._open: dict[int, Json] = {}
         self._done: dict[int, Json] = {}
         self._response: Json = {}
-        self._has_text = False
 
     def mend(self, event: Json) -> Iterator[Json]:
         """Return the events that replace an event."""
         kind = event.get("type") or ("error" if _error_in(event) else "")
+        if kind.startswith(OF_ITEMS):
+            event = self._located(event)
         match kind:
             case "error" | "response.failed":
                 yield from self.break_off(_reported_error(_error_of(event), self._request))
@@ -517,16 +564,20 @@ class ResponsesMending:
             case "response.created" | "response.in_progress":
                 self._response = event.get("response") or {}
             case "response.output_item.added" | "response.output_item.done":
-                self._mend_item(event.get("item") or {}, event.get("output_index", 0))
+                self._mend_item(event["item"], event["output_index"])
                 self._keep(event, is_done=kind.endswith("done"))
             case "response.content_part.added" | "response.content_part.done":
-                _mend_part(event.get("part") or {}, self._ending)
-            case "response.refusal.delta":
-                self._ending.is_refusal = True
-                event = {**event, "type": "response.output_text.delta", "logprobs": []}
-            case "response.refusal.done":
-                text = event.pop("refusal", "")
-                event = {**event, "type": "response.output_text.done", "text": text, "logprobs": []}
+                _mend_part(event["part"], self._ending)
+            case "response.output_text.delta" | "response.refusal.delta":
+                self._ending.is_refusal |= kind == "response.refusal.delta"
+                delta = _texts(event.get("delta"))
+                event |= {"type": "response.output_text.delta", "delta": delta, "logprobs": []}
+                self._grow(event)
+            case "response.output_text.done" | "response.refusal.done":
+                text = _texts(event.get("text") or event.pop("refusal", None))
+                if not text:
+                    return  # the deltas have it
+                event |= {"type": "response.output_text.done", "text": text, "logprobs": []}
             case "response.output_text.annotation.added":
                 annotation = _complete(event.get("annotation"))
                 if annotation is None:
@@ -534,84 +585,122 @@ class ResponsesMending:
                 event = {**event, "annotation": annotation}
             case "response.incomplete" | "response.completed":
                 event = self._completed(event)
-        if event["type"] == "response.output_text.delta" and event.get("delta"):
-            self._has_text = True
-            self._grow(event)
+                yield from self._missing(event["response"]["output"])
+            case "" if event.get("object") == "response":  # the whole answer, without a stream
+                yield from self.mend({"type": "response.completed", "response": event})
+                return
         yield event
 
-    def _mend_item(self, item: Json, output_index: int) -> None:
+    def _located(self, event: Json) -> Json:
+        """Return an event with its place in the output.
+
+        llama.cpp tells no `output_index`; LiteLLM has one for several items, or several ids for
+        one item.
+
+        https://github.com/ggml-org/llama.cpp/issues/20607
+        https://github.com/BerriAI/litellm/pull/36375
+        """
+        item = event.get("item") or {}
+        sent_id = event.get("item_id") or item.get("id") or item.get("call_id")
+        begins = event["type"] == "response.output_item.added"
+        index = self._indexes.get(sent_id, event.get("output_index"))
+        if index is None or (begins and index in self._item_ids):
+            is_next = begins or sent_id
+            index = max(self._item_ids, default=-1) + 1 if is_next else self._index
+        if sent_id:
+            self._indexes[sent_id] = index
+        self._index = index
+        kind = "fc" if item.get("type") == "function_call" else "msg"
+        new_id = event.get("item_id") or item.get("id") or f"{kind}_{secrets.token_hex(16)}"
+        item_id = self._item_ids.setdefault(index, {"id": new_id})["id"]
+        places = {name: event.get(name) or 0 for name in ("content_index", "summary_index")}
+        return event | places | {"output_index": index, "item_id": item_id}
+
+    def _mend_item(self, item: Json, index: int) -> None:
         match item.get("type"):
             case "function_call":
-                if output_index not in self._item_ids:
-                    self._item_ids[output_index] = {
-                        "id": item.get("id") or f"fc_{secrets.token_hex(16)}",
-                        "call_id": self._ids.unique(item.get("call_id")),
-                    }
-                item |= self._item_ids[output_index]
+                ids = self._item_ids[index]
+                if "call_id" not in ids:
+                    ids["call_id"] = self._ids.unique(item.get("call_id"))
+                item |= ids
+                if item.get("status") != "in_progress":
+                    item["arguments"] = _spelled(item.get("arguments"))
             case "message":
-                item["id"] = item.get("id") or f"msg_{secrets.token_hex(16)}"
-                for part in item.get("content") or []:
+                item["id"] = self._item_ids[index]["id"]
+                item["content"] = item.get("content") or []
+                for part in item["content"]:
                     _mend_part(part, self._ending)
 
     def _keep(self, event: Json, is_done: bool) -> None:
-        index, item = event.get("output_index", 0), event.get("item") or {}
+        index, item = event["output_index"], event["item"]
         if is_done:
-            self._open.pop(index, None)
+            begun = self._open.pop(index, {})
+            if item.get("type") == "message":
+                item["content"] = item["content"] or begun.get("content", [])
             self._done[index] = item
         elif item.get("type") == "message":
             self._open[index] = {**item, "content": []}
 
     def _grow(self, event: Json) -> None:
         """Add a delta to the message that would be shown if the answer broke off now."""
+        self._has_text = self._has_text or bool(event["delta"])
         item = self._open.setdefault(
-            event.get("output_index", 0),
-            {"type": "message", "id": event.get("item_id"), "role": "assistant", "content": []},
+            event["output_index"],
+            {"type": "message", "id": event["item_id"], "role": "assistant", "content": []},
         )
         content: list[Json] = item["content"]
-        while len(content) <= event.get("content_index", 0):
+        while len(content) <= event["content_index"]:
             content.append({"type": "output_text", "text": "", "annotations": []})
-        content[event.get("content_index", 0)]["text"] += event["delta"]
+        content[event["content_index"]]["text"] += event["delta"]
 
     def _completed(self, event: Json) -> Json:
         """Return the last event. An incomplete answer is an answer, and its reason is noted."""
         self.is_over = True
-        response: Json = event.get("response") or {}
-        for index, item in enumerate(response.get("output") or []):
-            self._mend_item(item, index)
+        response: Json = {"id": "", "object": "response", **(event.get("response") or {})}
+        output = self._mended_output(response) or self._known_output()
         if event["type"] == "response.incomplete" or response.get("status") == "incomplete":
             reason = (response.get("incomplete_details") or {}).get("reason")
             self._ending.reason = "content_filter" if reason == "content_filter" else "length"
-            output = [one for one in response.get("output") or [] if _is_whole(one)]
-            response = {**response, "status": "completed", "output": output}
-        return {**event, "type": "response.completed", "response": response}
+            output = [one for one in output if _is_whole(one)]
+            response["status"] = "completed"
+        return {**event, "type": "response.completed", "response": response | {"output": output}}
+
+    def _mended_output(self, response: Json) -> list[Json]:
+        output: list[Json] = response.get("output") or []
+        for index, item in enumerate(output):
+            place = self._located({"type": "", "item": item, "output_index": index})
+            self._mend_item(item, place["output_index"])
+        return output
+
+    def _known_output(self) -> list[Json]:
+        """Return the items that were sent, for a last event without them, and what has begun."""
+        return [item for _, item in sorted((self._open | self._done).items())]
+
+    def _missing(self, output: list[Json]) -> Iterator[Json]:
+        """Return the ends of messages, without which they are not kept."""
+        if any(item.get("type") == "message" for item in self._done.values()):
+            return
+        for index, item in enumerate(output):
+            if item.get("type") == "message":
+                yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
     def finish(self) -> Iterator[Json]:
         """Return nothing: the API itself sends a last event."""
         return iter(())
 
-    def break_off(self, error: openai.APIError) -> list[Json]:
-        """Return the events that end a broken answer, or an error if it has no words yet."""
-        if not self._has_text:
-            return [_error_event(error)]
-        self._ending.reason, self._ending.error = "broken", error
+    def _cut(self) -> Iterator[Json]:
         self.is_over = True
-        events: list[Json] = []
         for index, item in self._open.items():
             item["status"] = "completed"
-            self._done[index] = item
-            events.append(
-                {"type": "response.output_item.done", "output_index": index, "item": item}
-            )
-        # A tool is not run for an answer that has broken off.
-        output = [item for _, item in sorted(self._done.items()) if item["type"] == "message"]
+            yield {"type": "response.output_item.done", "output_index": index, "item": item}
+        output = [item for item in self._known_output() if item["type"] == "message"]
         response = {"id": "", "object": "response", **self._response}
         response |= {"status": "completed", "output": output}
-        return [*events, {"type": "response.completed", "response": response}]
+        yield {"type": "response.completed", "response": response}
 
     def mend_body(self, body: Json) -> None:
         """Mend an answer that is not streamed."""
-        for index, item in enumerate(body.get("output") or []):
-            self._mend_item(item, index)
+        self._mended_output(body)
 
 
 def _is_whole(item: Json) -> bool:
@@ -637,6 +726,7 @@ def _mend_part(part: Json, ending: Ending) -> None:
     elif part.get("type") == "output_text":
         annotations = map(_complete, part.get("annotations") or [])
         part["annotations"] = [annotation for annotation in annotations if annotation]
+        part["text"] = _texts(part.get("text"))
 
 
 def _error_of(event: Json) -> object:

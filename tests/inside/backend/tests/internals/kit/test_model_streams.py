@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from contract.chat import Json
 from contract.conversation import Conversation
@@ -14,6 +15,7 @@ from contract.serving import Server
 from contract.test_answers import Talk, chunk, errors
 
 from kit.llm.agent_input import in_order
+from kit.llm.compatibility import Reasoning, _mended_request
 
 DONE = "data: [DONE]\n\n"
 HELLO: list[Json | str] = [
@@ -34,6 +36,12 @@ def spelled(events: list[Json | str]) -> str:
     return "".join(lines)
 
 
+def saying(*contents: Any) -> Events:
+    """Return an answer whose words have any form."""
+    pieces = [chunk({"content": content}) for content in contents]
+    return Events([*pieces, chunk({}, "stop"), DONE])
+
+
 def calling(*functions: Json) -> Events:
     """Return an answer that calls tools."""
     calls = [
@@ -44,8 +52,11 @@ def calling(*functions: Json) -> Events:
 
 
 @pytest.fixture(scope="module")
-def api() -> str:
-    return "chat_completions"
+def api(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "chat_completions"))
+
+
+OVER_RESPONSES = pytest.mark.parametrize("api", ["responses"], indirect=True, scope="module")
 
 
 @pytest.fixture
@@ -75,6 +86,8 @@ THOUGHT = [
         Events([chunk({"tool_calls": [None]}), *HELLO]),
         Events([{"choices": [{"delta": {"content": "Hello"}}]}, chunk({}, "eos")]),
         Events([*THOUGHT, chunk({}, "stop"), DONE]),
+        saying("Hel", None, {"type": "text", "text": "lo"}),
+        saying("Hel", [{"type": "text", "text": "l"}, None, "o"], [None]),
         Plain(STREAM.encode(), "text/plain"),
         Plain(STREAM.encode()),
         Plain(gzip.compress(STREAM.encode()), "text/event-stream", {"Content-Encoding": "gzip"}),
@@ -92,6 +105,8 @@ THOUGHT = [
         "no-call",
         "bare",
         "think",
+        "part",
+        "parts",
         "text",
         "json",
         "gzip",
@@ -177,6 +192,252 @@ def test_arguments_in_any_form(talk: Talk, arguments: Any, output: str) -> None:
     assert tool.output.startswith(output)
     assert isinstance(tool.arguments, dict)
     talk.goes_on()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(42, "42"), (0.5, "0.5"), (True, "true"), ([1, 2], "12"), ({"sum": 3}, '{"sum": 3}')],
+)
+def test_words_of_any_type(talk: Talk, content: Any, words: str) -> None:
+    told = talk.say("How much?", saying(content))
+    assert errors(told) == []
+    assert told.text == words
+    talk.goes_on()
+
+
+def pieces(*calls: Json | None) -> Events:
+    """Return an answer that calls tools, chunk by chunk."""
+    return Events([*(chunk({"tool_calls": [call]}) for call in calls), chunk({}, "tool_calls")])
+
+
+def piece(name: str | None, arguments: str | None, **more: Any) -> Json:
+    return {"index": 0, "function": {"name": name, "arguments": arguments}, **more}
+
+
+ROME = '{"place": "Rome"}'
+OSLO = '{"place": "Oslo"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "places"),
+    [
+        # https://github.com/openai/openai-agents-python/issues/326
+        (pieces(piece("get_", "", id="c1"), piece("weather", ""), piece("", ROME)), ["Rome"]),
+        (pieces(piece("get_", None, id="c1"), piece("weather", ROME)), ["Rome"]),
+        (pieces(piece("get_", "", id="c1"), piece("weather", ROME, id="c1")), ["Rome"]),
+        # https://github.com/vercel/ai/issues/14722
+        (pieces(piece(None, ROME, id="c1"), piece("get_weather", None)), ["Rome"]),
+        (pieces(piece("", "", id="c1"), piece("get_weather", ROME)), ["Rome"]),
+        # https://github.com/NousResearch/hermes-agent/issues/8259
+        (
+            pieces(
+                piece("get_weather", "", id="c1"),
+                piece("get_weather", ROME[:9], id="c1"),
+                piece("get_weather", ROME[9:], id="c1"),
+            ),
+            ["Rome"],
+        ),
+        (pieces(piece("get_weather", ROME), piece("get_weather", OSLO)), ["Rome", "Oslo"]),
+        (
+            pieces(piece("get_weather", ROME, id="c1"), piece("get_weather", OSLO, id="c2")),
+            ["Rome", "Oslo"],
+        ),
+    ],
+    ids=["name", "end", "same-id", "late", "empty", "repeated", "whole", "whole-with-ids"],
+)
+def test_names_in_pieces(talk: Talk, answer: Events, places: list[str]) -> None:
+    told = talk.say("The weather?", answer, "It rains.")
+    assert errors(told) == []
+    assert [one.output for one in told.tools] == [f"It rains in {place}." for place in places]
+    talk.goes_on()
+
+
+OLD_CALL = {"name": "get_weather", "arguments": ROME}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Events(
+            [
+                chunk({"function_call": {"name": "get_weather", "arguments": ""}}),
+                chunk({"function_call": {"arguments": ROME[:9]}}),
+                chunk({"function_call": {"arguments": ROME[9:]}}),
+                chunk({}, "function_call"),
+                DONE,
+            ]
+        ),
+        Plain(
+            json.dumps(
+                {
+                    "choices": [
+                        {
+                            "message": {"content": None, "function_call": OLD_CALL},
+                            "finish_reason": "function_call",
+                        }
+                    ]
+                }
+            ).encode()
+        ),
+    ],
+    ids=["stream", "whole"],
+)
+def test_function_call_of_old_servers(talk: Talk, answer: Step) -> None:
+    told = talk.say("The weather?", answer, "It rains.")
+    assert errors(told) == []
+    assert [one.output for one in told.tools] == ["It rains in Rome."]
+    talk.goes_on()
+
+
+def without(events: list[Json], *names: str) -> list[Json]:
+    """Return events that do not have these keys."""
+    return [{key: one[key] for key in one if key not in names} for one in events]
+
+
+def deltas(*words: Any) -> list[Json]:
+    return [{"type": "response.output_text.delta", **WHERE, "delta": word} for word in words]
+
+
+WHERE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+PART = {"type": "output_text", "text": "Hello", "annotations": []}
+MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "content": [PART]}
+RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "output": [MESSAGE]}
+ADDED: list[Json] = [
+    {
+        "type": "response.output_item.added",
+        "output_index": 0,
+        "item": MESSAGE | {"content": []},
+    },
+    {"type": "response.content_part.added", **WHERE, "part": PART | {"text": ""}},
+]
+SAID = [*ADDED, *deltas("Hel", "lo")]
+ITEM_DONE: Json = {"type": "response.output_item.done", "output_index": 0, "item": MESSAGE}
+COMPLETED: Json = {"type": "response.completed", "response": RESPONSE}
+EMPTY = COMPLETED | {"response": RESPONSE | {"output": []}}
+
+
+@OVER_RESPONSES
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Plain(json.dumps(RESPONSE).encode()),
+        Events([COMPLETED]),
+        Events([*SAID, COMPLETED]),
+        Events([*SAID, EMPTY]),
+        Events([*SAID, ITEM_DONE, EMPTY]),
+        Events([*SAID, ITEM_DONE, {"type": "response.completed"}]),
+        Events([*SAID, ITEM_DONE | {"item": MESSAGE | {"content": None}}, EMPTY]),
+        Events([*ADDED, *deltas("Hel", None, {"text": "lo"}), ITEM_DONE, COMPLETED]),
+        Events([*without(SAID, *WHERE), ITEM_DONE, COMPLETED]),
+        Events([*without(SAID, *WHERE), EMPTY]),
+        Events([*deltas("Hel", "lo"), COMPLETED]),
+        Events([*without(deltas("Hel", "lo"), *WHERE), EMPTY]),
+        Events([*SAID, {"type": "response.output_text.done", **WHERE}, COMPLETED]),
+        Events([{"type": "response.output_item.added"}, *SAID, ITEM_DONE, COMPLETED]),
+    ],
+    ids=[
+        "whole",
+        "completed",
+        "no-done",
+        "no-output",
+        "empty-output",
+        "no-response",
+        "no-content",
+        "deltas",
+        "no-places",
+        "no-places-no-done",
+        "no-item",
+        "only-words",
+        "no-text",
+        "empty-item",
+    ],
+)
+def test_a_response_is_read(talk: Talk, answer: Step) -> None:
+    told = talk.say("Hello?", answer)
+    assert errors(told) == []
+    assert told.text == "Hello"
+    assert talk.answers == ["Hello"]
+    talk.goes_on()
+
+
+def calls(*arguments: Any, with_ids: bool = True) -> list[Json]:
+    """Return items that call a tool."""
+    items: list[Json] = [
+        {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}"}
+        | {"name": "get_weather", "arguments": one, "status": "completed"}
+        for number, one in enumerate(arguments)
+    ]
+    return items if with_ids else without(items, "id")
+
+
+def itemwise(items: list[Json], kind: str, **more: Any) -> list[Json]:
+    return [{"type": f"response.output_item.{kind}", "item": item, **more} for item in items]
+
+
+LLAMA = [MESSAGE, *calls(ROME, OSLO, with_ids=False)]
+BEGUN = [item | {"arguments": "", "content": [], "status": "in_progress"} for item in LLAMA]
+TWO = calls(ROME, OSLO)
+
+
+@OVER_RESPONSES
+@pytest.mark.parametrize(
+    ("events", "outputs"),
+    [
+        ([COMPLETED | {"response": RESPONSE | {"output": calls(None)}}], ["It rains."]),
+        ([*itemwise(calls({"place": "Rome"}), "done"), EMPTY], ["It rains in Rome."]),
+        # https://github.com/ggml-org/llama.cpp/issues/20607
+        (
+            [
+                *itemwise(BEGUN, "added"),
+                *itemwise(LLAMA, "done"),
+                COMPLETED | {"response": RESPONSE | {"output": LLAMA}},
+            ],
+            ["It rains in Rome.", "It rains in Oslo."],
+        ),
+        # https://github.com/BerriAI/litellm/pull/36375
+        (
+            [
+                *itemwise(TWO, "added", output_index=0),
+                *itemwise(TWO, "done", output_index=0),
+                EMPTY,
+            ],
+            ["It rains in Rome.", "It rains in Oslo."],
+        ),
+    ],
+    ids=["null", "object", "no-index", "same-index"],
+)
+def test_calls_of_a_response(talk: Talk, events: list[Json], outputs: list[str]) -> None:
+    told = talk.say("The weather?", Events(list[Json | str](events)), "That is the weather.")
+    assert errors(told) == []
+    assert [one.output for one in told.tools] == outputs
+    assert told.text.endswith("That is the weather.")
+    talk.goes_on()
+
+
+@OVER_RESPONSES
+def test_thoughts_without_a_place(talk: Talk) -> None:
+    thought: list[Json] = [
+        {"type": "response.output_item.added", "item": {"type": "reasoning", "summary": []}},
+        {"type": "response.reasoning_summary_text.delta", "delta": "Who is it?"},
+        {"type": "response.reasoning_summary_text.done", "text": "Who is it?"},
+    ]
+    told = talk.say("Hello?", Events([*thought, *without(SAID, "output_index"), COMPLETED]))
+    assert errors(told) == []
+    assert told.text == "Hello"
+    talk.goes_on()
+
+
+@pytest.mark.parametrize(("arguments", "is_mended"), [(ROME, False), ("", True), ("oh", True)])
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_only_a_wrong_request_is_made_anew(path: str, arguments: str, is_mended: bool) -> None:
+    """A body with images is long."""
+    function = {"name": "get_weather", "arguments": arguments}
+    call = {"id": "c1", "type": "function", "function": function}
+    body: Json = {"input": [{"type": "function_call", "call_id": "c1", **function}]}
+    if path == "chat/completions":
+        body = {"messages": [{"role": "assistant", "tool_calls": [call]}]}
+    request = httpx2.Request("POST", f"https://example.com/v1/{path}", json=body)
+    assert (_mended_request(request, Reasoning()) is not request) is is_mended
 
 
 def test_hundreds_of_calls(talk: Talk) -> None:
