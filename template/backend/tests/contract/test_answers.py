@@ -1,15 +1,19 @@
 """What models really send, over both of OpenAI's APIs. A conversation goes on after all of it."""
 
 import base64
+import itertools
 import json
+import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
 
-from contract.chat import Json, is_delta, text_of
+from contract.chat import Json, is_delta, text_of, wait_until
 from contract.conversation import Conversation, Reply
 from contract.fake_model import FakeModel
 from contract.model_agent import FORBIDDEN, PHOTO
@@ -475,6 +479,102 @@ def test_a_question_is_closed_by_the_next_message(talk: Talk) -> None:
     assert list(buttons(closed["widget"])) == []
     told = talk.click(widget, "Allow")
     assert errors(told)[0].startswith("This question is not open any more.")
+
+
+def test_two_runs_wait_for_answers(talk: Talk) -> None:
+    """Slug: approval-is-blank. The next message closes the questions of both."""
+    talk.say("Write to Ada", LETTER)
+    with talk.model.playing(LETTER):
+        talk.conversation.act(None, {"type": "demo.again"})
+    talk.goes_on()
+    widgets = [item for item in talk.items if item["type"] == "widget"]
+    assert [list(buttons(one["widget"])) for one in widgets] == [[], []]
+
+
+def test_the_page_runs_its_tools_after_the_question(talk: Talk) -> None:
+    """Slug: approval-is-blank."""
+    told = talk.say("Where am I? Write it to Ada", [ToolCall("where_are_you"), LETTER])
+    assert told.client_tool is None
+    assert called(talk.click(talk.items[-1], "Allow")) == ("where_are_you", {})
+    assert errors(talk.answer_tool({"place": "Rome"}, "In Rome, and Ada knows it.")) == []
+    assert '"Rome"' in talk.model.requests[-1].outputs[-1].output
+    talk.goes_on()
+
+
+def test_the_chosen_model_goes_on_after_a_question(talk: Talk) -> None:
+    """Slug: approval-is-blank."""
+    talk.say("Write to Ada", LETTER, inference_options={"model": "other-model"})
+    talk.click(talk.items[-1], "Allow", "It is sent.")
+    assert talk.model.requests[-1].model == "other-model"
+
+
+def test_what_a_tool_has_done_is_known_though_the_model_fails(talk: Talk) -> None:
+    """Slug: tool-outputs-forgotten."""
+    talk.say("Write to Ada", LETTER)
+    assert errors(talk.click(talk.items[-1], "Allow", Finish("failed")))
+    talk.goes_on()
+    assert any("The letter to Ada is sent." in text for _, text in talk.model.requests[-1].said)
+
+
+def test_what_a_tool_has_done_is_known_after_stop(talk: Talk) -> None:
+    """Slugs: tool-outputs-forgotten, stop-loses-the-answer."""
+    is_stopped = threading.Event()
+
+    def late() -> Iterator[str]:
+        is_stopped.wait(60)
+        yield from itertools.repeat("Too late. ")
+
+    asked = len(talk.model.requests)
+    with talk.model.playing(ToolCall("get_weather", {"place": "Rome"}), Words(late())):
+        with talk.chat.say_slowly("What is the weather?") as events:
+            talk.conversation.thread_id = next(events)["thread"]["id"]
+            wait_until(lambda: len(talk.model.requests) == asked + 2)
+        is_stopped.set()
+        assert talk.model.hung_up.wait(60)
+
+    def is_known() -> bool:
+        talk.goes_on()
+        return any("It rains in Rome." in text for _, text in talk.model.requests[-1].said)
+
+    wait_until(is_known)
+
+
+def test_a_second_click_does_not_run_the_tool_again(talk: Talk) -> None:
+    """Slug: approval-is-blank."""
+    talk.say("Write to Ada", LETTER)
+    widget = talk.items[-1]
+    is_clicked = threading.Event()
+
+    def slowly() -> Iterator[str]:
+        is_clicked.wait(60)
+        yield "It is sent."
+
+    [button] = [one for one in buttons(widget["widget"]) if one["label"] == "Allow"]
+    asked = len(talk.model.requests)
+    with talk.model.playing(Words(slowly())), ThreadPoolExecutor() as threads:
+        first = threads.submit(talk.conversation.act, widget, button["onClickAction"])
+        wait_until(lambda: len(talk.model.requests) == asked + 1)
+        second = talk.conversation.act(widget, button["onClickAction"])
+        is_clicked.set()
+        assert errors(first.result()) == []
+    assert errors(second) == ["This question is not open any more."]
+    assert talk.answers == ["It is sent."]
+    talk.goes_on()
+
+
+def test_a_question_keeps_no_files(talk: Talk) -> None:
+    """Slug: approval-is-blank. The conversation still fits into a page."""
+    talk.say("Hello", "Good day.")
+    book = b"%PDF-1.7\n" + random.Random(1).randbytes(2_000_000)
+    file = talk.conversation.attach("book.pdf", book, "application/pdf")
+    talk.say("Write to Ada what is in it", LETTER, attachments=[file])
+    first = talk.chat.ask("threads.get_by_id", thread_id=talk.conversation.thread_id)["items"]
+    assert not first["has_more"]
+    assert errors(talk.click(talk.items[-1], "Allow", "It is sent.")) == []
+    asked = talk.model.requests[-1]
+    assert base64.b64encode(book).decode() in json.dumps(asked.body)
+    assert asked.said[0] == ("user", "Hello")
+    talk.goes_on()
 
 
 def test_tool_failure_leaves_no_trace(talk: Talk, asking_log: Path) -> None:

@@ -55,7 +55,7 @@ from kit.attachments.attachment_store import AttachmentStore
 from kit.attachments.retention import remove_conversation
 from kit.chat.request_checks import audio_of, check_request, parse_request
 from kit.chat.turns import (
-    KIT,
+    APPROVAL,
     Assistant,
     Events,
     Turn,
@@ -172,6 +172,13 @@ class ServedStore(ChatKitStore):
         else:
             await super().save_item(thread_id, item, context)
 
+    async def take_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> ThreadItem | None:
+        """Delete an item and return it. Who has taken an item may store it again."""
+        self.loaded(context).items.discard(item_id)
+        return await super().take_item(thread_id, item_id, context)
+
     async def save_attachment(self, attachment: Attachment, context: RequestContext) -> None:
         """Store the changed record of an attachment, for example when its message is sent.
 
@@ -273,7 +280,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         turn = Turn(thread, None, context, self.store, self.files, action)
-        if action.type.startswith(KIT):  # the widget is the kit's, and the run goes on
+        if action.type == APPROVAL:  # the widget is the kit's, and the run goes on
             return self._assistant.respond(turn)
         return self._assistant.act(turn, action, sender)
 

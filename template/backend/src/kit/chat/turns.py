@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 
 from chatkit.actions import Action
 from chatkit.errors import BaseStreamError, CustomStreamError
-from chatkit.store import Store
 from chatkit.types import (
     Annotation,
     AssistantMessageContent,
@@ -38,7 +37,7 @@ from chatkit.types import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from kit.attachments.attachment_store import AttachmentStore
-from kit.database.chatkit_store import generate_id
+from kit.database.chatkit_store import ChatKitStore, generate_id
 from kit.disclosure import disclosed
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
@@ -47,7 +46,10 @@ from kit.settings import get_settings
 Role = Literal["user", "assistant"]
 
 KIT = "kit."
-"""How the types of actions, and the kinds of hidden items, begin that only the kit reads."""
+"""How the kinds of hidden items begin that only the kit reads."""
+
+APPROVAL = f"{KIT}approval"
+"""The type of the action of the buttons that allow or decline a tool call."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Turn:
     message: UserMessageItem | None
     """What the person wrote. None if the turn answers a client tool, a form or an action."""
     context: RequestContext
-    store: Store[RequestContext]
+    store: ChatKitStore
     files: AttachmentStore
     """`keep_made_file` stores a file that the assistant makes."""
     action: Action[str, Any] | None = None
@@ -70,12 +72,25 @@ class Turn:
         """The text of the message; empty if there is no message."""
         return "".join(part.text for part in self.message.content) if self.message else ""
 
-    async def history(self, limit: int) -> list[ThreadItem]:
-        """Return at most `limit` of the newest items of the conversation, oldest first."""
+    async def history(self, limit: int, until: str | None = None) -> list[ThreadItem]:
+        """Return at most `limit` of the newest items of the conversation, oldest first.
+
+        Args:
+            limit: at least 1.
+            until: the id of the item that is the last one. By default, the newest item is.
+
+        Raises:
+            NotFoundError: the conversation has no item `until`.
+        """
+        last = []
+        if until is not None:
+            last = [await self.store.load_item(self.thread.id, until, self.context)]
+            if limit == 1:
+                return last
         page = await self.store.load_thread_items(
-            self.thread.id, after=None, limit=limit, order="desc", context=self.context
+            self.thread.id, until, limit - len(last), order="desc", context=self.context
         )
-        return page.data[::-1]
+        return page.data[::-1] + last
 
     async def messages(self, note: str | None = None) -> list[tuple[Role, str]]:
         """Return the conversation as plain text, oldest first, for a library of your choice.

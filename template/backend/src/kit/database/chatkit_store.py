@@ -371,12 +371,21 @@ class ChatKitStore(Store[RequestContext]):
         The retention sweep later removes the item's files, except files that another item of the
         thread has, too. An item has a file if its document has the file's id.
         """
+        await self.take_item(thread_id, item_id, context)
+
+    async def take_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> ThreadItem | None:
+        """Delete an item like `delete_thread_item`, and return it.
+
+        Of several who take an item at the same time, one gets it. The others get None.
+        """
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
-                return
+                return None
             row = await session.get(tables.Message, (thread_id, item_id))
             if row is None:
-                return
+                return None
             await session.delete(row)
             table = tables.Attachment
             for attachment_id in await session.scalars(
@@ -388,6 +397,7 @@ class ChatKitStore(Store[RequestContext]):
                     await session.execute(
                         update(table).where(table.id == attachment_id).values(conversation_id=None)
                     )
+            return _to_item(row.document)
 
     async def save_feedback(
         self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, context: RequestContext

@@ -1,9 +1,9 @@
 """Runs an agent of openai-agents on a conversation, and turns the run into ChatKit's events."""
 
 import asyncio
-import base64
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self, TypeVar, cast
@@ -15,6 +15,7 @@ from agents import (
     RunHooks,
     Runner,
     RunResultStreaming,
+    RunState,
     StreamEvent,
 )
 from agents.exceptions import (
@@ -33,6 +34,7 @@ from chatkit.agents import (
     stream_agent_response,
 )
 from chatkit.errors import BaseStreamError, CustomStreamError
+from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageItem,
     Attachment,
@@ -51,7 +53,7 @@ from chatkit.types import (
 )
 from pydantic import Field
 
-from kit.chat.turns import Turn, with_fresh_ids
+from kit.chat.turns import APPROVAL, Turn, with_fresh_ids
 from kit.database.chatkit_store import generate_id
 from kit.errors import RefusedError
 from kit.llm import approvals
@@ -65,7 +67,7 @@ from kit.llm.model_errors import (
     explain_model_error,
 )
 from kit.llm.run_memory import PendingClientTool, RunMemory
-from kit.llm.tool_outputs import DATA_URL, ToolOutputs
+from kit.llm.tool_outputs import ToolOutputs, decoded
 from kit.people.identity import RequestContext
 from kit.settings import get_settings
 
@@ -144,10 +146,11 @@ async def run_agent(
             yield call
             return
         history = await turn.history(get_settings().history_items)
-        first, starting = run.choose(agent, agents or {}, _options(turn, history))
-        start: Any
-        if turn.action and turn.action.type == approvals.ACTION:
-            pending = None
+        options = _options(turn, history)
+        first, starting = run.choose(agent, agents or {}, options)
+        config = run_config or get_run_config()
+        pending = None
+        if turn.action and turn.action.type == APPROVAL:
             async for step in approvals.answered(turn, turn.action, sentences):
                 if isinstance(step, approvals.PendingApproval):
                     pending = step
@@ -155,20 +158,27 @@ async def run_agent(
                     yield step
             if pending is None:
                 return
-            run.memory.approval = None
-            start = await approvals.resumed(pending, first, run.context)
-        else:
-            async for event in run.withdraw_question():
+            note = pending.note
+            if pending.last_item is not None:
+                history = await turn.history(get_settings().history_items, pending.last_item)
+        elif turn.message:
+            async for event in approvals.withdraw(turn, history, sentences):
                 yield event
-            known = [item for item in history if item.id not in run.memory.blocked]
-            start = await (converter or AgentInput()).to_agent_input(known)
-            if note:
-                start.append({"role": "user", "content": note})
-            start = in_order(start)
+        known = [item for item in history if item.id not in run.memory.blocked]
+        inputs = await (converter or AgentInput()).to_agent_input(known)
+        if note:
+            inputs.append({"role": "user", "content": note})
+        inputs = in_order(inputs)
+        state = None
+        if pending:
+            state = await approvals.resumed(pending, first, run.context, inputs)
+            if options and options.model is not None:
+                # openai-agents runs the agents as they are in the code, without the chosen model.
+                config = replace(config, model=starting.model)
         result = run.start(
             starting,
-            start,
-            run_config=run_config or get_run_config(),
+            state or inputs,
+            run_config=config,
             hooks=hooks,
             max_turns=max_turns,
         )
@@ -177,16 +187,22 @@ async def run_agent(
         run.memory.agents.pop(first.name, None)
         if result.last_agent.name != first.name:
             run.memory.agents[first.name] = result.last_agent.name
+        if result.interruptions:
+            is_as_made = bool(known) and result.input == inputs
+            made_from = known[-1].id if is_as_made else None
+            async for event in approvals.ask(turn, result, sentences, made_from, note):
+                yield event
+            return
         async for event in run.conclude(result):
             yield event
-        if on_result and not result.interruptions:
+        if on_result:
             awaitable = on_result(result)
             if inspect.isawaitable(awaitable):
                 await awaitable
     except TRIPWIRES:
         run.block(await turn.history(get_settings().history_items))
         raise CustomStreamError(sentences.blocked, allow_retry=False) from None
-    except BaseStreamError:
+    except (BaseStreamError, RefusedError):
         raise
     except Exception as error:
         if run.ending.is_refusal and isinstance(error, ModelBehaviorError):
@@ -211,6 +227,7 @@ class _Run:
         self._made: list[str] = []
         self._notices: list[str] = []
         self._has_shown = False
+        self._is_resumed = False
         if turn.message:
             self.memory.client_tools = []
             # The person may send the refused message again, with Retry.
@@ -271,13 +288,6 @@ class _Run:
             changes["model"] = _allowed(options.model)
         return agent, running.clone(**changes) if changes else running
 
-    async def withdraw_question(self) -> AsyncIterator[ThreadStreamEvent]:
-        """Close a question that the person has not answered, but written something else."""
-        if self.memory.approval and self._turn.message:
-            item_id, self.memory.approval = self.memory.approval, None
-            async for event in approvals.withdraw(self._turn, item_id, self._sentences):
-                yield event
-
     def start(self, agent: Agent[Any], start: Any, **options: Any) -> RunResultStreaming:
         """Start the run, with an input or the state of an interrupted run."""
         token = current_ending.set(self.ending)  # the task of the run gets a copy of this context
@@ -286,6 +296,7 @@ class _Run:
         finally:
             current_ending.reset(token)
         self._outputs.skip(result.new_items)
+        self._is_resumed = isinstance(start, RunState)
         return result
 
     async def events(
@@ -293,29 +304,42 @@ class _Run:
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Return the events of the run for the page."""
         stream = _read(self.context, result, converter)
-        async for event in with_fresh_ids(stream):
-            async for output in self._new_outputs(result):
-                yield output
-            if isinstance(event, ThreadItemDoneEvent):
-                event = await self._done(event)
-            self._note(event)
-            yield event
-        async for output in self._new_outputs(result):
-            yield output
+        try:
+            async for event in with_fresh_ids(stream):
+                await self._keep_outputs(result)
+                if isinstance(event, ThreadItemDoneEvent):
+                    done = await self._done(event, result)
+                    if done is None:
+                        continue
+                    event = done
+                self._note(event)
+                yield event
+        finally:
+            await self._keep_outputs(result)
 
-    async def _new_outputs(self, result: RunResultStreaming) -> AsyncIterator[ThreadStreamEvent]:
+    async def _keep_outputs(self, result: RunResultStreaming) -> None:
+        """Store what tools have done. It stays done, though the answer fails or is stopped."""
+        turn = self._turn
         client_tools = [call.name for call in self._client_tool_calls()]
-        async for item in self._outputs.of_new(result.new_items, client_tools):
-            self._made.append(item.id)
-            yield ThreadItemDoneEvent(item=item)
+
+        async def keep() -> None:
+            with suppress(NotFoundError):  # the conversation was deleted meanwhile
+                async for item in self._outputs.of_new(result.new_items, client_tools):
+                    self._made.append(item.id)
+                    await turn.store.add_thread_item(turn.thread.id, item, turn.context)
+
+        if self._outputs.has_new(result.new_items):
+            await asyncio.shield(keep())
 
     def _client_tool_calls(self) -> Sequence[ClientToolCall]:
         if isinstance(self.context, ChatContext):
             return self.context.client_tool_calls
         return [call for call in [self.context.client_tool_call] if call]
 
-    async def _done(self, event: ThreadItemDoneEvent) -> ThreadStreamEvent:
-        """Return the event that is stored and shown for an item that is done."""
+    async def _done(
+        self, event: ThreadItemDoneEvent, result: RunResultStreaming
+    ) -> ThreadStreamEvent | None:
+        """Return the event that is stored and shown for an item that is done, if it is now."""
         match event.item:
             case AssistantMessageItem() as item if not _text_of(item):
                 return ThreadItemRemovedEvent(item_id=item.id)
@@ -325,6 +349,8 @@ class _Run:
                     PendingClientTool(name=call.name, arguments=call.arguments)
                     for call in self._client_tool_calls()
                 ]
+                if result.interruptions:  # the page runs the tools after the person's answer
+                    return None
                 return self._call_client_tool(item.id)
             case GeneratedImageItem(image=GeneratedImage() as image) as item:
                 try:
@@ -345,16 +371,13 @@ class _Run:
                 self._has_shown = True
 
     async def conclude(self, result: RunResultStreaming) -> AsyncIterator[ThreadStreamEvent]:
-        """Ask the person for what the run waits for, or say why there is no whole answer.
+        """Call the client tools that have waited, or say why there is no whole answer.
 
         Raises:
             CustomStreamError: there is no answer, or it has broken off.
         """
-        if result.interruptions:
-            async for event in approvals.ask(self._turn, result, self._sentences):
-                if self.memory.approval is None and isinstance(event, ThreadItemDoneEvent):
-                    self.memory.approval = event.item.id  # the first item keeps the run
-                yield event
+        if self._is_resumed and self.memory.client_tools and not self.context.client_tool_call:
+            yield self._call_client_tool(generate_id("tool_call"))
             return
         # A tool may be the end of a run. Then its output is the final one, and nothing is missing
         # unless the tool has failed.
@@ -391,10 +414,12 @@ class _Run:
         Raises:
             RefusedError: the image cannot be kept.
         """
-        found = DATA_URL.fullmatch(image.url)
-        if found is None:
+        if not image.url.startswith("data:"):
             return image
-        turn, content = self._turn, base64.b64decode(found[2])
+        turn = self._turn
+        _, content = decoded(image.url)
+        if content is None:
+            raise RefusedError(400, "It is damaged.")
         return await turn.files.keep_made_image(turn.thread, "image", content, turn.context)
 
 

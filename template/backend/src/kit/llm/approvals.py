@@ -1,18 +1,25 @@
 """Questions to the person whether a tool may run: for tools that have `needs_approval`."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from agents import Agent, RunContextWrapper, RunResultStreaming, RunState, ToolApprovalItem
+from agents import (
+    Agent,
+    RunContextWrapper,
+    RunResultStreaming,
+    RunState,
+    ToolApprovalItem,
+    TResponseInputItem,
+)
 from chatkit.actions import Action
 from chatkit.errors import CustomStreamError
 from chatkit.store import NotFoundError
 from chatkit.types import (
     HiddenContextItem,
+    ThreadItem,
     ThreadItemDoneEvent,
-    ThreadItemRemovedEvent,
     ThreadItemReplacedEvent,
     ThreadStreamEvent,
     WidgetItem,
@@ -20,12 +27,9 @@ from chatkit.types import (
 from chatkit.widgets import WidgetRoot
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from kit.chat.turns import KIT, Turn
+from kit.chat.turns import APPROVAL, Turn
 from kit.database.chatkit_store import generate_id
 from kit.llm.model_errors import Sentences
-
-ACTION = f"{KIT}approval"
-"""The type of the action of the two buttons, and the kind of the hidden item."""
 
 MAX_ARGUMENTS = 2000
 """How many characters of a tool's arguments the person is shown."""
@@ -49,19 +53,31 @@ class PendingApproval(BaseModel):
 
     kind: Literal["kit.approval"] = "kit.approval"
     state: dict[str, Any]
-    """openai-agents' `RunState`. It never leaves the server."""
+    """openai-agents' `RunState`. It never leaves the server.
+
+    The input of the run is left out where it can be made again: it may contain large files.
+    """
+    last_item: str | None = None
+    """The last item of the conversation in the input that is left out."""
+    note: str | None = None
+    """The additional input of the run."""
     calls: list[AskedCall]
 
     @classmethod
     def of(cls, item: object) -> "PendingApproval | None":
         """Return the interrupted run in an item. None if the item is something else."""
         content = item.content if isinstance(item, HiddenContextItem) else None
-        if not isinstance(content, dict) or content.get("kind") != ACTION:
+        if not isinstance(content, dict) or content.get("kind") != APPROVAL:
             return None
         try:
             return cls.model_validate(content)
         except ValidationError:
             return None
+
+    def call(self, call_id: str) -> AskedCall | None:
+        """Return a call that the person has not answered yet. None if there is none."""
+        open_calls = (one for one in self.calls if one.is_allowed is None)
+        return next((one for one in open_calls if one.call_id == call_id), None)
 
 
 class Decision(BaseModel):
@@ -73,9 +89,22 @@ class Decision(BaseModel):
 
 
 async def ask(
-    turn: Turn, result: RunResultStreaming, sentences: Sentences
+    turn: Turn,
+    result: RunResultStreaming,
+    sentences: Sentences,
+    made_from: str | None,
+    note: str | None,
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Show a widget for each tool call of an interrupted run, and keep the run."""
+    """Show a widget for each tool call of an interrupted run, and keep the run.
+
+    Args:
+        turn: the turn that the run answers.
+        result: the interrupted run.
+        sentences: what the person reads.
+        made_from: the last item of the conversation in the run's input. None if a handoff has
+            changed the input, so that it cannot be made again.
+        note: the additional input of the run.
+    """
     item_id = generate_id("message")
     calls = []
     for interruption in result.interruptions:
@@ -86,7 +115,9 @@ async def ask(
         )
         calls.append(call)
     state = result.to_state().to_json(context_serializer=lambda _context: {})
-    pending = PendingApproval(state=state, calls=calls)
+    if made_from is not None:
+        state["original_input"] = []
+    pending = PendingApproval(state=state, last_item=made_from, note=note, calls=calls)
     yield ThreadItemDoneEvent(item=_hidden(turn, item_id, pending))
     for call in calls:
         yield ThreadItemDoneEvent(
@@ -103,7 +134,7 @@ async def ask(
 async def answered(
     turn: Turn, action: Action[str, Any], sentences: Sentences
 ) -> AsyncIterator[ThreadStreamEvent | PendingApproval]:
-    """Apply the person's answer.
+    """Apply the person's answer. Of two clicks at the same time, one counts.
 
     Yields:
         The events for the page, and at the end, if the person has answered for all of the run's
@@ -118,41 +149,52 @@ async def answered(
         item = await turn.store.load_item(turn.thread.id, decision.item_id, turn.context)
     except (ValidationError, NotFoundError):
         raise closed from None
-    pending = PendingApproval.of(item)
-    calls = pending.calls if pending else []
-    call = next((one for one in calls if one.call_id == decision.call_id), None)
-    if pending is None or call is None or call.is_allowed is not None:
+    if PendingApproval.of(item) is None:
         raise closed
-    call.is_allowed = decision.allow
-    yield await _closed(turn, call, sentences)
-    if any(one.is_allowed is None for one in pending.calls):
+    taken = await turn.store.take_item(turn.thread.id, decision.item_id, turn.context)
+    pending = PendingApproval.of(taken)
+    if pending is None:
+        raise closed
+    if call := pending.call(decision.call_id):
+        call.is_allowed = decision.allow
+    if is_open := any(one.is_allowed is None for one in pending.calls):
         # Not as an event, which the page would get.
         hidden = _hidden(turn, decision.item_id, pending)
-        await turn.store.save_item(turn.thread.id, hidden, turn.context)
-        return
-    yield ThreadItemRemovedEvent(item_id=decision.item_id)
-    yield pending
+        await turn.store.add_thread_item(turn.thread.id, hidden, turn.context)
+    if call is None:
+        raise closed
+    yield await _closed(turn, call, sentences)
+    if not is_open:
+        yield pending
 
 
 async def withdraw(
-    turn: Turn, item_id: str, sentences: Sentences
+    turn: Turn, history: Sequence[ThreadItem], sentences: Sentences
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Close the questions of a run, because the person has written something else."""
-    try:
-        item = await turn.store.load_item(turn.thread.id, item_id, turn.context)
-    except NotFoundError:
-        return
-    if pending := PendingApproval.of(item):
-        for call in pending.calls:
-            if call.is_allowed is None:
-                yield await _closed(turn, call, sentences)
-        yield ThreadItemRemovedEvent(item_id=item_id)
+    """Close the questions that are open, because the person has written something else."""
+    for item in history:
+        if PendingApproval.of(item) is None:
+            continue
+        taken = await turn.store.take_item(turn.thread.id, item.id, turn.context)
+        if pending := PendingApproval.of(taken):
+            for call in pending.calls:
+                if call.is_allowed is None:
+                    yield await _closed(turn, call, sentences)
 
 
 async def resumed(
-    pending: PendingApproval, agent: Agent[Any], context: object
+    pending: PendingApproval, agent: Agent[Any], context: object, start: list[TResponseInputItem]
 ) -> RunState[Any, Agent[Any]]:
-    """Return the state from which the run goes on."""
+    """Return the state from which the run goes on.
+
+    Args:
+        pending: the run that has waited.
+        agent: the agent that answers.
+        context: what the agent's tools receive.
+        start: the input of the run, unless the run keeps it itself.
+    """
+    if pending.last_item is not None:
+        pending.state["original_input"] = start
     for item in pending.state.get("original_input") or []:
         if isinstance(item, dict) and item.get("role") == "assistant":
             _make_plain(item)
@@ -219,7 +261,7 @@ def _widget(call: AskedCall, item_id: str | None, sentences: Sentences) -> Widge
                 "label": label,
                 "style": style,
                 "onClickAction": {
-                    "type": ACTION,
+                    "type": APPROVAL,
                     "payload": {"item_id": item_id, "call_id": call.call_id, "allow": allow},
                 },
             }

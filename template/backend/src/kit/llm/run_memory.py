@@ -25,8 +25,6 @@ class RunMemory(BaseModel):
     """The ids of the items that a guardrail has refused. The model is not sent them again."""
     client_tools: list[PendingClientTool] = []
     """The client tools of the last answer that the page has not been asked to run yet."""
-    approval: str | None = None
-    """The id of the hidden item with the run that waits until the person allows its tools."""
 
     @classmethod
     def of(cls, thread: ThreadMetadata) -> "RunMemory":

@@ -19,7 +19,11 @@ from kit.errors import RefusedError
 MAX_TEXT = 200_000
 """How many characters of a tool's output, or of an attached text, are sent to the model."""
 
-DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=-]+)*;base64,([A-Za-z0-9+/=_-]+)")
+DATA_URL = re.compile(
+    r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=-]+)*;base64,"
+    r"([A-Za-z0-9+/=_-]+(?:\r?\n[A-Za-z0-9+/=_-]{60,})*)"  # in lines, as in an e-mail
+)
+URL_SAFE = str.maketrans("-_", "+/")
 LONG_DATA = 256
 """From how many characters on the data of a file is no text that a model should read."""
 
@@ -82,6 +86,10 @@ class ToolOutputs:
         """Leave out items, because an earlier part of the run has made them."""
         self._seen = len(items)
 
+    def has_new(self, items: Sequence[RunItem]) -> bool:
+        """Whether there are items that `of_new` has not seen."""
+        return len(items) > self._seen
+
     async def of_new(
         self, items: Sequence[RunItem], client_tools: Sequence[str]
     ) -> AsyncIterator[HiddenContextItem]:
@@ -114,7 +122,7 @@ class ToolOutputs:
             case "input_text":
                 return OutputText(text=cut(str(part.get("text", ""))))
             case "input_image" | "input_file" if isinstance(data, str):
-                mime_type, content = _decoded(data)
+                mime_type, content = decoded(data)
                 if content is None:  # the address of a file elsewhere
                     return OutputText(text=cut(data))
                 name = name or f"image.{mime_type.rpartition('/')[2]}"
@@ -132,14 +140,17 @@ def _parts(sent: object) -> list[dict[str, Any]]:
     return [{"type": "input_text", "text": sent if isinstance(sent, str) else str(sent)}]
 
 
-def _decoded(data: str) -> tuple[str, bytes | None]:
+def decoded(data: str) -> tuple[str, bytes | None]:
     """Return the type and the content of a `data:` URL or of base64. No content: neither."""
+    data = "".join(data.split())
     found = DATA_URL.fullmatch(data)
-    mime_type, encoded = (found[1], found[2]) if found else ("application/octet-stream", data)
+    mime_type, encoded = (found[1], found[2]) if found else (None, data)
+    encoded = encoded.rstrip("=").translate(URL_SAFE)
     try:
-        return mime_type or "application/octet-stream", base64.b64decode(encoded, validate=True)
+        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         return "", None
+    return mime_type or "application/octet-stream", content
 
 
 def cut(text: str) -> str:
