@@ -127,6 +127,7 @@ def test_it_works(
         "lint-imports",
         "alembic check",
         "pytest -q -n0 tests/test_sample.py",
+        "pytest -q -n0 tests/contract/test_answers.py -k two_client_tools",
     ):
         clean.run("uv", "run", "--no-sync", *check.split(), cwd="backend", env=env)
     for script in ("lint", "types"):

@@ -87,6 +87,20 @@ def test_a_button_orders_drinks(conversation: Conversation, model: FakeModel, nu
     assert f"ordered drinks for booking {number}" in str(model.requests[-1])
 
 
+def test_no_drinks_are_ordered_for_a_booking_that_is_gone(
+    conversation: Conversation, model: FakeModel, number: int
+) -> None:
+    refund = ToolCall("refund_booking", {"number": number, "reason": "illness"})
+    with model.playing(ToolCall("offer_drinks", {"number": number}), "How about these?"):
+        [offer] = conversation.say("What do you have to drink?").widgets
+    with model.playing(refund, "Get well soon."):
+        [question] = conversation.say("I am ill, give me my money back").widgets
+        allow, _ = buttons(question)
+        conversation.act(question, allow["onClickAction"])
+    reply = conversation.act(offer, offer["widget"]["children"][1]["onClickAction"])
+    assert reply.errors == [f"There is no booking {number} any more."]
+
+
 def test_a_model_names_the_conversation(conversation: Conversation, number: int) -> None:
     threads = conversation.chat.ask("threads.list", limit=1)["data"]
     assert threads[0]["title"] == "A greeting"
