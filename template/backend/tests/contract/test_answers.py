@@ -274,9 +274,8 @@ def test_tool_output_fills_the_context(talk: Talk) -> None:
     assert any("(cut after 200000 characters)" in text for text in texts)
 
 
-def image_events(count: int) -> Events:
+def image_events(count: int, encoded: str = base64.b64encode(PHOTO).decode()) -> Events:
     """Return an answer with images, which only Responses can make."""
-    encoded = base64.b64encode(PHOTO).decode()
     events: list[Json] = []
     items = []
     for index in range(count):
@@ -320,6 +319,28 @@ def test_generated_image_in_the_row(talk: Talk, api: str) -> None:
     assert json.dumps(talk.model.requests[-1].body).count("data:image/gif;base64,") == 2
     talk.chat.ask("threads.delete", thread_id=talk.conversation.thread_id)
     assert talk.chat.download(images[0]["image"]["id"]).status_code == 404
+
+
+def test_an_image_in_lines_of_base64(talk: Talk, api: str) -> None:
+    """Slug: generated-image-in-the-row."""
+    if api == "chat_completions":
+        pytest.skip("Chat Completions makes no images.")
+    lines = base64.encodebytes(PHOTO).decode()
+    assert errors(talk.say("Paint a dot.", image_events(1, lines), "Here it is.")) == []
+    [image] = [item for item in talk.items if item["type"] == "generated_image"]
+    assert talk.chat.download(image["image"]["id"]).content == PHOTO
+
+
+def test_an_image_that_is_damaged(talk: Talk, api: str) -> None:
+    """Slug: generated-image-in-the-row."""
+    if api == "chat_completions":
+        pytest.skip("Chat Completions makes no images.")
+    told = talk.say("Paint a dot.", image_events(1, "A"), "Here it is.")
+    assert errors(told) == []
+    [notice] = [event["message"] for event in told.events if event["type"] == "notice"]
+    assert notice == "The image is not kept. It is damaged."
+    assert [item["type"] for item in talk.items] == ["user_message", "assistant_message"]
+    talk.goes_on()
 
 
 @pytest.mark.parametrize(
