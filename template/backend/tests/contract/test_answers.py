@@ -502,6 +502,32 @@ def test_a_question_is_closed_by_the_next_message(talk: Talk) -> None:
     assert errors(told)[0].startswith("This question is not open any more.")
 
 
+def test_a_question_outlasts_a_short_history(
+    database: URL, model: FakeModel, api: str, tmp_path: Path
+) -> None:
+    """Slug: approval-is-blank. It has the chosen model, and the next message closes it."""
+    chosen = {"model": "other-model"}
+    settings = model.settings | {"OPENAI_API": api, "HISTORY_ITEMS": "1"}
+    with run_server(database, None, **settings) as server:
+        talk = Talk(Conversation(server.chat(), model, tmp_path))
+        weather = ToolCall("get_weather", {"place": "Rome"})
+        talk.say("Write Ada the weather", weather, LETTER, inference_options=chosen)
+        assert errors(talk.click(talk.items[-1], "Allow", "It is sent.")) == []
+        assert talk.model.requests[-1].model == "other-model"
+        talk.say("Write to Ada", LETTER)
+        talk.goes_on()
+        assert [text for _, text in talk.model.requests[-1].said] == ["And now?"]
+        widgets = [item for item in talk.items if item["type"] == "widget"]
+        assert [list(buttons(one["widget"])) for one in widgets] == [[], []]
+
+
+def test_a_question_that_was_not_shown(talk: Talk, asking: Server) -> None:
+    """Slug: approval-is-blank. The process may end before the widget is stored."""
+    talk.say("Write to Ada", LETTER)
+    asking.sql(f"DELETE FROM messages WHERE id = '{talk.items[-1]['id']}'")
+    talk.goes_on()
+
+
 def test_two_runs_wait_for_answers(talk: Talk) -> None:
     """Slug: approval-is-blank. The next message closes the questions of both."""
     talk.say("Write to Ada", LETTER)

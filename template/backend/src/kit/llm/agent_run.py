@@ -71,6 +71,9 @@ from kit.llm.tool_outputs import ToolOutputs, decoded
 from kit.people.identity import RequestContext
 from kit.settings import get_settings
 
+RECENT = 100
+"""In how many of the newest items open questions are found, and what the person has chosen."""
+
 OnResult = Callable[[RunResultStreaming], Awaitable[None] | None]
 
 TRIPWIRES = (
@@ -145,7 +148,8 @@ async def run_agent(
         if call := run.next_client_tool():
             yield call
             return
-        history = await turn.history(get_settings().history_items)
+        limit = get_settings().history_items
+        history = await turn.history(max(limit, RECENT))
         options = _options(turn, history)
         first, starting = run.choose(agent, agents or {}, options)
         config = run_config or get_run_config()
@@ -160,11 +164,11 @@ async def run_agent(
                 return
             note = pending.note
             if pending.last_item is not None:
-                history = await turn.history(get_settings().history_items, pending.last_item)
+                history = await turn.history(limit, pending.last_item)
         elif turn.message:
             async for event in approvals.withdraw(turn, history, sentences):
                 yield event
-        known = [item for item in history if item.id not in run.memory.blocked]
+        known = [item for item in history[-limit:] if item.id not in run.memory.blocked]
         inputs = await (converter or AgentInput()).to_agent_input(known)
         if note:
             inputs.append({"role": "user", "content": note})

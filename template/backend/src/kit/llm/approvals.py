@@ -178,8 +178,13 @@ async def withdraw(
         taken = await turn.store.take_item(turn.thread.id, item.id, turn.context)
         if pending := PendingApproval.of(taken):
             for call in pending.calls:
-                if call.is_allowed is None:
-                    yield await _closed(turn, call, sentences)
+                if call.is_allowed is not None:
+                    continue
+                try:
+                    closed = await _closed(turn, call, sentences)
+                except NotFoundError:  # the process ended before the question was stored
+                    continue
+                yield closed
 
 
 async def resumed(
