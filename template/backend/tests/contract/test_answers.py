@@ -343,6 +343,23 @@ def test_an_image_that_is_damaged(talk: Talk, api: str) -> None:
     talk.goes_on()
 
 
+def test_an_image_that_does_not_come(talk: Talk, api: str) -> None:
+    """Slug: generated-image-in-the-row. The page takes back where it would be."""
+    if api == "chat_completions":
+        pytest.skip("Chat Completions makes no images.")
+    told = talk.say("Paint a dot.", image_events(1, ""), "I cannot paint.")
+    assert errors(told) == []
+    [begun] = [
+        event["item"]["id"]
+        for event in told.events
+        if event["type"] == "thread.item.added" and event["item"]["type"] == "generated_image"
+    ]
+    assert {"type": "thread.item.removed", "item_id": begun} in told.events
+    [notice] = [event["message"] for event in told.events if event["type"] == "notice"]
+    assert notice == "The image is not kept."
+    talk.goes_on()
+
+
 @pytest.mark.parametrize(
     ("asked", "answered"),
     [(f"Give me the {FORBIDDEN}", "Here it is."), ("A fruit?", f"A {FORBIDDEN}.")],

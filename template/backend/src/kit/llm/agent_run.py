@@ -45,6 +45,7 @@ from chatkit.types import (
     NoticeEvent,
     ProgressUpdateEvent,
     ThreadItem,
+    ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadItemRemovedEvent,
     ThreadStreamEvent,
@@ -73,6 +74,8 @@ from kit.settings import get_settings
 
 RECENT = 100
 """In how many of the newest items open questions are found, and what the person has chosen."""
+
+NO_IMAGE = "The image is not kept."
 
 OnResult = Callable[[RunResultStreaming], Awaitable[None] | None]
 
@@ -229,6 +232,7 @@ class _Run:
         self._sentences = sentences
         self._outputs = ToolOutputs(turn.thread.id, self._keep_file)
         self._made: list[str] = []
+        self._images: set[str] = set()
         self._notices: list[str] = []
         self._has_shown = False
         self._is_resumed = False
@@ -320,6 +324,9 @@ class _Run:
                 yield event
         finally:
             await self._keep_outputs(result)
+        for item_id in self._images:  # the model has begun them only
+            self._notices.append(NO_IMAGE)
+            yield ThreadItemRemovedEvent(item_id=item_id)
 
     async def _keep_outputs(self, result: RunResultStreaming) -> None:
         """Store what tools have done. It stays done, though the answer fails or is stopped."""
@@ -360,14 +367,19 @@ class _Run:
                 try:
                     kept = await self._keep_image(image)
                 except RefusedError as error:
-                    self._notices.append(f"The image is not kept. {error}")
+                    self._notices.append(f"{NO_IMAGE} {error}")
                     return ThreadItemRemovedEvent(item_id=item.id)
                 return ThreadItemDoneEvent(item=item.model_copy(update={"image": kept}))
         return event
 
     def _note(self, event: ThreadStreamEvent) -> None:
         match event:
+            case ThreadItemAddedEvent(item=GeneratedImageItem(id=item_id)):
+                self._images.add(item_id)
+            case ThreadItemRemovedEvent(item_id=item_id):
+                self._images.discard(item_id)
             case ThreadItemDoneEvent(item=item):
+                self._images.discard(item.id)
                 self._made.append(item.id)
                 is_reasoning = isinstance(item, WorkflowItem) and item.workflow.type == "reasoning"
                 self._has_shown = self._has_shown or not is_reasoning
