@@ -261,7 +261,8 @@ def serve() -> None:
 
 def first_words(message: UserMessageItem) -> str:
     """Return the title of a conversation."""
-    return "".join(part.text for part in message.content)[:60] or "New conversation"
+    text = "".join(part.text for part in message.content)
+    return " ".join(text.split())[:60] or "New conversation"
 
 
 def main() -> None:
