@@ -118,8 +118,9 @@ class Request:
 
     @property
     def tools(self) -> list[str]:
-        """The names of the tools that the model may call."""
-        return [(one.get("function") or one)["name"] for one in self.body.get("tools") or []]
+        """The names of the tools that the model may call. A hosted tool is named by its type."""
+        tools = [one.get("function") or one for one in self.body.get("tools") or []]
+        return [one.get("name") or one["type"] for one in tools]
 
     @property
     def outputs(self) -> list[ToolOutput]:

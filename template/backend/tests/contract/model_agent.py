@@ -7,6 +7,7 @@ from typing import Any
 from agents import (
     Agent,
     GuardrailFunctionOutput,
+    HostedMCPTool,
     RunContextWrapper,
     StopAtTools,
     ToolOutputImage,
@@ -104,6 +105,17 @@ gardener = Agent[ChatContext](
     tools=[get_weather],
 )
 
+bank = HostedMCPTool(
+    {
+        "type": "mcp",
+        "server_label": "bank",
+        "server_url": "https://bank.example/mcp",
+        "require_approval": "always",
+    }
+)
+HOSTED = [bank] if os.environ.get("OPENAI_API") == "responses" else []
+"""Chat Completions has no hosted tools."""
+
 CLIENT_TOOLS = ["where_are_you", "show_map"]
 
 agent = Agent[ChatContext](
@@ -118,6 +130,7 @@ agent = Agent[ChatContext](
         where_are_you,
         show_map,
         send_letter,
+        *HOSTED,
     ],
     handoffs=[gardener],
     input_guardrails=[ask_for_nothing_forbidden],

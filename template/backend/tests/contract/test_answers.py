@@ -508,6 +508,40 @@ def test_two_tools_wait_for_two_answers(talk: Talk) -> None:
     talk.goes_on()
 
 
+@pytest.mark.parametrize("labels", [("Allow", "Decline"), ("Decline", "Allow")])
+def test_two_tools_of_an_mcp_server_wait(talk: Talk, api: str, labels: tuple[str, str]) -> None:
+    """Slug: approval-is-blank. Each has its own answer, though such calls have no `call_id`."""
+    if api == "chat_completions":
+        pytest.skip("Chat Completions has no hosted MCP servers.")
+    calls = [
+        {
+            "type": "mcp_approval_request",
+            "id": f"mcpr_{to}",
+            "server_label": "bank",
+            "name": "send_money",
+            "arguments": json.dumps({"to": to}),
+        }
+        for to in ("Ada", "Bob")
+    ]
+    done = [
+        {"type": "response.output_item.done", "output_index": index, "item": call}
+        for index, call in enumerate(calls)
+    ]
+    response = {"id": "resp_1", "object": "response", "output": calls, "status": "completed"}
+    completed = {"type": "response.completed", "response": response}
+    talk.say("Pay both", Events([], [*done, completed]))
+    first, second = [item for item in talk.items if item["type"] == "widget"]
+    assert errors(talk.click(first, labels[0])) == []
+    assert errors(talk.click(second, labels[1], "One is paid.")) == []
+    said = [
+        one["approve"]
+        for one in talk.model.requests[-1].body["input"]
+        if one.get("type") == "mcp_approval_response"
+    ]
+    assert said == [label == "Allow" for label in labels]
+    talk.goes_on()
+
+
 def test_a_question_is_closed_by_the_next_message(talk: Talk) -> None:
     """Slug: approval-is-blank."""
     talk.say("Write to Ada", LETTER)

@@ -228,8 +228,9 @@ def _make_plain(answer: dict[str, Any]) -> None:
 
 def _call_id(interruption: ToolApprovalItem) -> str:
     raw: Any = interruption.raw_item
-    found = raw.get("call_id") if isinstance(raw, dict) else getattr(raw, "call_id", None)
-    return str(found or "")
+    values = raw if isinstance(raw, dict) else vars(raw)
+    # The call of a hosted MCP server has an id only.
+    return str(values.get("call_id") or values["id"])
 
 
 def _hidden(turn: Turn, item_id: str, pending: PendingApproval) -> HiddenContextItem:
