@@ -221,6 +221,7 @@ test("each assistant has a page and a history of its own", async ({ person, addr
   await person.open(`${address}/support`);
   await expect(person.start).toContainText("What about your order?");
   await person.attach({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Hello") });
+  await expect(person.attached).toContainText("notes.txt");
   await person.say("Where is it?");
   await expect(person.answers).toHaveText("Support has your message and 1 files.");
   await person.waitForEnd();

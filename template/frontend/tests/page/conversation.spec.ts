@@ -250,7 +250,7 @@ test.describe("files", () => {
     const width = () => preview.evaluate((image) => (image as HTMLImageElement).naturalWidth);
     await person.attach(IMAGE, NOTES);
     await expect.poll(width).toBeGreaterThan(0);
-    await expect(person.element.getByRole("list", { name: "Attachments" })).toContainText(NOTES.name);
+    await expect(person.attached).toContainText(NOTES.name);
 
     await person.say("What is in these?");
     await expect(person.answers).toContainText("I see your square.png. I see your notes.txt.");
@@ -266,6 +266,7 @@ test.describe("files", () => {
     await person.attach(IMAGE, NOTES);
     const removal = () => person.press(`Remove ${IMAGE.name}`);
     expect(await person.statusOf("attachments.delete", removal)).toBe(200);
+    await expect(person.attached).toContainText(NOTES.name);
     await person.say("What is in this?");
     await expect(person.answers).toContainText("I see your notes.txt.");
     await person.waitForEnd();

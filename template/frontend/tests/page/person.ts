@@ -170,6 +170,11 @@ export class Person {
     return this.element.getByRole("alert");
   }
 
+  /** The uploaded files of the message that is being written, or of a message that has some. */
+  get attached(): Locator {
+    return this.element.getByRole("list", { name: "Attachments" });
+  }
+
   /** The field in which the person writes. */
   get composer(): Locator {
     const name = chatkitConfig.composer?.placeholder ?? "Message the AI";

@@ -5,8 +5,7 @@ import os
 from pydantic import Field
 
 from kit.errors import StartupError
-from kit.settings import LOOPBACK
-from kit.settings import ENV_FILE, Settings, Words, read_port
+from kit.settings import ENV_FILE, LOOPBACK, Settings, Words, read_port
 
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
