@@ -77,6 +77,12 @@ def talk(asking: Server, model: FakeModel, tmp_path: Path) -> Talk:
     return Talk(Conversation(asking.chat(), model, tmp_path))
 
 
+@pytest.fixture
+def over_responses(api: str) -> None:
+    if api == "chat_completions":
+        pytest.skip("Chat Completions makes no images and has no hosted tools.")
+
+
 def errors(reply: Reply) -> list[str]:
     """Return the sentences about failures. None has the name of an exception's class."""
     for sentence in reply.errors:
@@ -303,10 +309,9 @@ def image_events(count: int, encoded: str = base64.b64encode(PHOTO).decode()) ->
     return Events([], [*events, {"type": "response.completed", "response": response}])
 
 
-def test_generated_image_in_the_row(talk: Talk, api: str) -> None:
+@pytest.mark.usefixtures("over_responses")
+def test_generated_image_in_the_row(talk: Talk) -> None:
     """Each image is a file of the conversation, and the model sees it again as an image."""
-    if api == "chat_completions":
-        pytest.skip("Chat Completions makes no images.")
     told = talk.say("Paint two dots.", image_events(2), "Here they are.")
     assert errors(told) == []
     images = [item for item in talk.items if item["type"] == "generated_image"]
@@ -321,20 +326,18 @@ def test_generated_image_in_the_row(talk: Talk, api: str) -> None:
     assert talk.chat.download(images[0]["image"]["id"]).status_code == 404
 
 
-def test_an_image_in_lines_of_base64(talk: Talk, api: str) -> None:
+@pytest.mark.usefixtures("over_responses")
+def test_an_image_in_lines_of_base64(talk: Talk) -> None:
     """Slug: generated-image-in-the-row."""
-    if api == "chat_completions":
-        pytest.skip("Chat Completions makes no images.")
     lines = base64.encodebytes(PHOTO).decode()
     assert errors(talk.say("Paint a dot.", image_events(1, lines), "Here it is.")) == []
     [image] = [item for item in talk.items if item["type"] == "generated_image"]
     assert talk.chat.download(image["image"]["id"]).content == PHOTO
 
 
-def test_an_image_that_is_damaged(talk: Talk, api: str) -> None:
+@pytest.mark.usefixtures("over_responses")
+def test_an_image_that_is_damaged(talk: Talk) -> None:
     """Slug: generated-image-in-the-row."""
-    if api == "chat_completions":
-        pytest.skip("Chat Completions makes no images.")
     told = talk.say("Paint a dot.", image_events(1, "A"), "Here it is.")
     assert errors(told) == []
     [notice] = [event["message"] for event in told.events if event["type"] == "notice"]
@@ -343,10 +346,9 @@ def test_an_image_that_is_damaged(talk: Talk, api: str) -> None:
     talk.goes_on()
 
 
-def test_an_image_that_does_not_come(talk: Talk, api: str) -> None:
+@pytest.mark.usefixtures("over_responses")
+def test_an_image_that_does_not_come(talk: Talk) -> None:
     """Slug: generated-image-in-the-row. The page takes back where it would be."""
-    if api == "chat_completions":
-        pytest.skip("Chat Completions makes no images.")
     told = talk.say("Paint a dot.", image_events(1, ""), "I cannot paint.")
     assert errors(told) == []
     [begun] = [
@@ -509,10 +511,9 @@ def test_two_tools_wait_for_two_answers(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("labels", [("Allow", "Decline"), ("Decline", "Allow")])
-def test_two_tools_of_an_mcp_server_wait(talk: Talk, api: str, labels: tuple[str, str]) -> None:
+@pytest.mark.usefixtures("over_responses")
+def test_two_tools_of_an_mcp_server_wait(talk: Talk, labels: tuple[str, str]) -> None:
     """Slug: approval-is-blank. Each has its own answer, though such calls have no `call_id`."""
-    if api == "chat_completions":
-        pytest.skip("Chat Completions has no hosted MCP servers.")
     calls = [
         {
             "type": "mcp_approval_request",

@@ -371,7 +371,7 @@ class ChatKitStore(Store[RequestContext]):
         The retention sweep later removes the item's files, except files that another item of the
         thread has, too. An item has a file if its document has the file's id.
         """
-        await self.take_item(thread_id, item_id, context)
+        await self._remove_item(thread_id, item_id, context)
 
     async def take_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -380,6 +380,13 @@ class ChatKitStore(Store[RequestContext]):
 
         Of several who take an item at the same time, one gets it. The others get None.
         """
+        document = await self._remove_item(thread_id, item_id, context)
+        return None if document is None else _to_item(document)
+
+    async def _remove_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> str | None:
+        """Delete an item, and return its document. None if the item does not exist."""
         async with write() as session:
             if await _lock_thread(session, thread_id, context) is None:
                 return None
@@ -397,7 +404,7 @@ class ChatKitStore(Store[RequestContext]):
                     await session.execute(
                         update(table).where(table.id == attachment_id).values(conversation_id=None)
                     )
-            return _to_item(row.document)
+            return row.document
 
     async def save_feedback(
         self, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind, context: RequestContext

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
@@ -74,10 +75,10 @@ class PendingApproval(BaseModel):
         except ValidationError:
             return None
 
-    def call(self, call_id: str) -> AskedCall | None:
-        """Return a call that the person has not answered yet. None if there is none."""
-        open_calls = (one for one in self.calls if one.is_allowed is None)
-        return next((one for one in open_calls if one.call_id == call_id), None)
+    @property
+    def open_calls(self) -> list[AskedCall]:
+        """The calls that the person has not answered yet."""
+        return [call for call in self.calls if call.is_allowed is None]
 
 
 class Decision(BaseModel):
@@ -155,16 +156,17 @@ async def answered(
     pending = PendingApproval.of(taken)
     if pending is None:
         raise closed
-    if call := pending.call(decision.call_id):
+    call = next((one for one in pending.open_calls if one.call_id == decision.call_id), None)
+    if call is not None:
         call.is_allowed = decision.allow
-    if is_open := any(one.is_allowed is None for one in pending.calls):
+    if pending.open_calls:
         # Not as an event, which the page would get.
         hidden = _hidden(turn, decision.item_id, pending)
         await turn.store.add_thread_item(turn.thread.id, hidden, turn.context)
     if call is None:
         raise closed
     yield await _closed(turn, call, sentences)
-    if not is_open:
+    if not pending.open_calls:
         yield pending
 
 
@@ -177,14 +179,9 @@ async def withdraw(
             continue
         taken = await turn.store.take_item(turn.thread.id, item.id, turn.context)
         if pending := PendingApproval.of(taken):
-            for call in pending.calls:
-                if call.is_allowed is not None:
-                    continue
-                try:
-                    closed = await _closed(turn, call, sentences)
-                except NotFoundError:  # the process ended before the question was stored
-                    continue
-                yield closed
+            for call in pending.open_calls:
+                with suppress(NotFoundError):  # the process ended before the question was stored
+                    yield await _closed(turn, call, sentences)
 
 
 async def resumed(
