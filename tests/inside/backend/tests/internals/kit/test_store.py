@@ -432,6 +432,24 @@ def test_an_item_deleted_before_it_is_changed_stays_deleted(
     run(work())
 
 
+def test_a_request_stores_again_only_what_it_has_taken(run: Run) -> None:
+    async def work() -> None:
+        served = ServedStore()
+        thread = await new_thread()
+        message = user_message(thread)
+        await served.add_thread_item(thread.id, message, ADA)
+        stored = await served.load_item(thread.id, message.id, ADA)
+        assert await served.take_item(thread.id, message.id, ADA) == stored
+        assert await served.take_item(thread.id, message.id, ADA) is None
+        await served.add_thread_item(thread.id, message, ADA)
+        await served.load_item(thread.id, message.id, ADA)
+        await served.delete_thread_item(thread.id, message.id, ADA)
+        with pytest.raises(NotFoundError):
+            await served.save_item(thread.id, message, ADA)
+
+    run(work())
+
+
 def test_a_thread_keeps_what_others_changed_meanwhile(run: Run) -> None:
     """A person gives it a title while the assistant, which knows the old one, locks it."""
 
