@@ -24,9 +24,9 @@ collect_ignore = ["inside"]  # run where they are laid: in projects
 
 INSTALL_FRONTEND = """
 import os
-from tools.dev import machine
 from tools import FRONTEND
-machine.install_packages(FRONTEND, machine.find_node(), os.environ)
+from tools.node import find_node, install_packages
+install_packages(FRONTEND, find_node(), os.environ)
 """
 
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)

@@ -16,7 +16,7 @@ from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import BACKEND
 from tools import FRONTEND, ROOT, terminal
-from tools.dev.machine import Node, find_node, install_packages
+from tools.node import Node, find_node, install_packages
 
 AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 """How many steps, and how many processes of the backend's tests, run at the same time."""

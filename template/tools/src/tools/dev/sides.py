@@ -20,8 +20,9 @@ from kit.env_files import complete_env_files
 from kit.errors import StartupError
 from kit.settings import get_settings, read_port
 from tools import FRONTEND, ROOT
-from tools.dev import machine
-from tools.dev.machine import BACKEND_PORT, FRONTEND_PORT, Node
+from tools.node import Node, find_node, installing_packages
+from tools.ports import BACKEND_PORT, FRONTEND_PORT, require_free_port
+from tools.wsl import polling, to_linux
 
 _VARIABLE = "CHATKIT_DEV_RUN"
 
@@ -74,16 +75,16 @@ def run(family: Family) -> str:
     Raises:
         StartupError: something is missing or taken that both sides need.
     """
-    node = machine.find_node()
+    node = find_node()
     backend_port = read_port("BACKEND_PORT", BACKEND_PORT)
     frontend_port = read_port("FRONTEND_PORT", FRONTEND_PORT)
     if backend_port == frontend_port:
         raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}. Change one.")
-    machine.require_free_port("BACKEND_PORT", backend_port)
-    machine.require_free_port("FRONTEND_PORT", frontend_port)
+    require_free_port("BACKEND_PORT", backend_port)
+    require_free_port("FRONTEND_PORT", frontend_port)
     for sentence in complete_env_files(ROOT):
         _say(sentence)
-    with machine.installing_packages(FRONTEND, node, os.environ | family.mark) as installs:
+    with installing_packages(FRONTEND, node, os.environ | family.mark) as installs:
         # Slow to import, and Node is missing more often.
         from kit.database.engine import MissingDriverError, prepare_database
         from tools.settings import find_mismatch
@@ -100,11 +101,11 @@ def run(family: Family) -> str:
     _say(database)
     if mismatch:
         _say(str(mismatch))
-    environment = os.environ | family.mark | machine.polling(ROOT)
-    if machine.polling(ROOT):
+    environment = os.environ | family.mark | polling(ROOT)
+    if polling(ROOT):
         _say(
             f"The project lies on a drive of Windows ({ROOT}). Everything is slow there, and dev "
-            f"looks for changes once a second.\nMove it to Linux: {machine.to_linux(ROOT)}"
+            f"looks for changes once a second.\nMove it to Linux: {to_linux(ROOT)}"
         )
     backend = f"http://127.0.0.1:{backend_port}"
     page = f"http://127.0.0.1:{frontend_port}"

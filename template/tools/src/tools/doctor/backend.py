@@ -10,7 +10,6 @@ from kit.disclosure import DIRECT, through_proxy
 from kit.env_files import SECRET
 from kit.people.identity import LOCAL_OWNER
 from kit.settings import Settings, get_settings
-from tools.dev.machine import by_whom, with_another_port
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.database import DatabaseError, ask_for
 from tools.doctor.running import (
@@ -26,6 +25,7 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
+from tools.ports import by_whom, with_another_port
 from tools.settings import SHELL, in_files, lines_of, place_of, value_of
 
 SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}

@@ -19,25 +19,12 @@ from urllib.parse import urlsplit
 
 from kit.settings import BACKEND
 from tools import FRONTEND, ROOT
-from tools.dev.machine import (
-    PROC,
-    STAMP,
-    answers,
-    are_packages_installed,
-    by_whom,
-    dotted,
-    find_node,
-    is_wsl,
-    node_version,
-    polling,
-    to_linux,
-    windows_address,
-    with_another_port,
-    wsl_networking,
-)
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import backend_port, page_port, source_of_port
+from tools.node import STAMP, are_packages_installed, dotted, find_node, node_version
+from tools.ports import answers, by_whom, with_another_port
 from tools.settings import Value, backend_url, recorded_answers, value_of
+from tools.wsl import PROC, is_wsl, polling, to_linux, windows_address, wsl_networking
 
 LOCK_FILE = FRONTEND / "package-lock.json"
 

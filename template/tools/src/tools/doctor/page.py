@@ -10,7 +10,6 @@ import httpx2
 
 from kit.env_files import SECRET
 from tools import FRONTEND, ROOT
-from tools.dev.machine import by_whom, with_another_port
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import (
     LIST,
@@ -30,6 +29,7 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
+from tools.ports import by_whom, with_another_port
 from tools.settings import backend_url, value_of
 
 SLUGS = {

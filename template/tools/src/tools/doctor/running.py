@@ -17,7 +17,7 @@ import jwt
 from kit.env_files import SECRET
 from kit.people.identity import ALGORITHM, AUDIENCE, ISSUER
 from kit.settings import read_port
-from tools.dev.machine import BACKEND_PORT, FRONTEND_PORT, answers
+from tools.ports import BACKEND_PORT, FRONTEND_PORT, answers
 from tools.settings import backend_url, place_of, value_of
 
 SECONDS = 5

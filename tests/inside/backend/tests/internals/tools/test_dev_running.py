@@ -15,8 +15,8 @@ from contract.chat import wait_until
 
 from kit.errors import StartupError
 from tools.dev import sides as readiness
-from tools.dev.machine import Node, install_packages, installing_packages
 from tools.dev.sides import Family
+from tools.node import Node, install_packages, installing_packages
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
 

@@ -14,8 +14,9 @@ from contract.chat import wait_until
 from contract.serving import free_port, run_program
 
 from kit.errors import StartupError
-from tools.dev import machine
-from tools.dev.machine import find_node
+from tools import node, wsl
+from tools.node import find_node
+from tools.wsl import POLLING, polling
 
 DEV = [sys.executable, "-c", "from tools.dev import main; main()"]
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
@@ -84,10 +85,8 @@ def test_wsl_two_worlds_the_node_of_windows_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", fake_programs(tmp_path, node="echo v22.1.0", npm="true")["PATH"])
-    monkeypatch.setattr(machine, "is_wsl", lambda: True)
-    monkeypatch.setattr(
-        machine, "is_windows_drive", lambda path: str(path).startswith(str(tmp_path))
-    )
+    monkeypatch.setattr(node, "is_wsl", lambda: True)
+    monkeypatch.setattr(node, "is_windows_drive", lambda path: str(path).startswith(str(tmp_path)))
     with pytest.raises(StartupError, match=r"is the Node\.js of Windows"):
         find_node()
 
@@ -156,5 +155,5 @@ def test_wsl_mnt_c(
     """There both sides look for changes by themselves."""
     (tmp_path / "version").write_text(f"Linux version {version} (gcc) #1 SMP")
     (tmp_path / "mounts").write_text(DRIVES)
-    monkeypatch.setattr(machine, "PROC", tmp_path)
-    assert machine.polling(PurePosixPath(place)) == (machine.POLLING if is_slow else {})
+    monkeypatch.setattr(wsl, "PROC", tmp_path)
+    assert polling(PurePosixPath(place)) == (POLLING if is_slow else {})
