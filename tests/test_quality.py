@@ -89,6 +89,7 @@ OF_NEITHER = {
     "internals/kit/test_settings.py",
     "internals/kit/test_titles.py",
     "internals/kit/test_versions.py",
+    "internals/tools/test_check.py",
     "internals/tools/test_dev_running.py",
     "internals/tools/test_dev_start.py",
     "internals/tools/test_doctor.py",

@@ -23,6 +23,9 @@ def steps(workflow: str, job: str) -> list[dict[str, Any]]:
     return found
 
 
+NOBODY = "http://127.0.0.1:9"
+
+
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
     """The template, with a release."""
@@ -39,9 +42,11 @@ def project(template: Path, tmp_path: Path) -> Project:
     return project
 
 
-def ask_the_template(project: Project, summary: Path) -> subprocess.CompletedProcess[str]:
+def ask_the_template(
+    project: Project, summary: Path, **env: str
+) -> subprocess.CompletedProcess[str]:
     script = steps("weekly.yml", "update")[-1]["run"]
-    env = {"GITHUB_STEP_SUMMARY": str(summary)}
+    env["GITHUB_STEP_SUMMARY"] = str(summary)
     return project.run("bash", "-e", "-c", script, env=env, check=False)
 
 
@@ -56,15 +61,60 @@ def test_a_newer_template_is_named_with_the_command(
 
     release_news(template, "v90.1.0")
     result = ask_the_template(project, summary)
-    assert result.returncode == 2, result.stderr
+    assert result.returncode == 1, result.stderr
     assert "Current version is 90.0.0, latest version is 90.1.0." in summary.read_text()
     assert "Type in the project: `uvx copier update`" in summary.read_text()
     (annotation,) = re.findall(r"(?m)^::error title=.*?::(.*)", result.stdout)
     assert "latest version is 90.1.0. Type in the project: uvx copier update" in annotation
 
-    template.rename(tmp_path / "elsewhere")
+    replace_source(project, (tmp_path / "elsewhere").as_uri())
     result = ask_the_template(project, summary)
-    assert result.returncode not in (0, 2), "a template that is not there is no news"
+    assert result.returncode != 0
+    assert "newer version" not in result.stdout, "a template that is not there is no news"
+
+
+def test_a_copier_that_cannot_be_had_is_no_newer_template(project: Project, tmp_path: Path) -> None:
+    offline = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_OFFLINE": "1"}
+    result = ask_the_template(project, tmp_path / "summary", **offline)
+    assert result.returncode != 0
+    assert "newer version" not in result.stdout
+
+
+def replace_source(project: Project, source: str) -> None:
+    """Let a project have come from somewhere else, as YAML writes it."""
+    answers = project.path / ".copier-answers.yml"
+    text = answers.read_text(encoding="utf-8")
+    line = yaml.safe_dump({"_src_path": source}, width=1000)
+    answers.write_text(re.sub("(?m)^_src_path: .*\n", lambda _: line, text), encoding="utf-8")
+    project.commit("Another source")
+
+
+def test_a_template_on_somebodys_computer_is_not_asked(project: Project, tmp_path: Path) -> None:
+    """The workflow says so and passes: it would be red each week, and nobody could mend it."""
+    for source in (
+        "/home/me/it's here/copier-chatkit",
+        "../copier-chatkit",
+        "~/copier-chatkit",
+        r"C:\Users\Jane Doe\copier-chatkit",
+        "D:/copier-chatkit",
+    ):
+        replace_source(project, source)
+        result = ask_the_template(project, tmp_path / "summary")
+        assert result.returncode == 0, result.stderr
+        assert f"The template is at {source}, a path" in (tmp_path / "summary").read_text()
+        assert "::notice title=The template was not asked::" in result.stdout
+
+
+def test_a_template_at_an_address_is_asked(project: Project, tmp_path: Path) -> None:
+    offline = {"GIT_SSH_COMMAND": "false", "GIT_CONFIG_COUNT": "1"} | {
+        "GIT_CONFIG_KEY_0": "http.proxy",
+        "GIT_CONFIG_VALUE_0": NOBODY,
+    }
+    for source in ("gh:me/it", "git@git.example.com:me/it.git", "https://git.example.com/it"):
+        replace_source(project, source)
+        result = ask_the_template(project, tmp_path / "summary", **offline)
+        assert result.returncode != 0
+        assert not re.search("not asked|newer version", result.stdout)
 
 
 def test_what_renovate_types_brings_the_update(project: Project, template: Path) -> None:
@@ -116,3 +166,10 @@ def test_projects_run_the_actions_that_are_run_here() -> None:
     ours = set(re.findall("uses: (.*)", (ROOT / ".github" / "workflows" / "ci.yml").read_text()))
     for workflow in FOLDER.iterdir():
         assert set(re.findall("uses: (.*)", workflow.read_text())) <= ours
+
+
+def test_workflows_use_the_browser_of_their_machine() -> None:
+    """Ubuntu's package `chromium-browser` installs a snap, slowly, which cannot read our folders."""
+    for folder in (FOLDER, ROOT / ".github" / "workflows"):
+        for workflow in folder.iterdir():
+            assert "chromium" not in workflow.read_text(encoding="utf-8"), workflow

@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "@playwright/test";
-import { FLAGS, findChromium, RESULTS } from "./tests/page/servers";
+import { FLAGS, findBrowser } from "./tests/page/browser";
+import { RESULTS } from "./tests/page/servers";
 
-const executablePath = findChromium();
+const executablePath = findBrowser();
 
 // All tests share one backend and one page's server, because each person is a new guest. No test is
 // retried: what works only sometimes is broken.

@@ -13,12 +13,13 @@ import {
 import { build } from "esbuild";
 import { chatkitConfig } from "@/chatkit.config";
 import type { Failures } from "../stand-in/frame";
-import { FRONTEND, findChromium, RESULTS, sharedServers, whyNoChromium } from "./servers";
+import { findBrowser, whyNoBrowser } from "./browser";
+import { FRONTEND, RESULTS, sharedServers } from "./servers";
 
 export { expect };
 
 type Fixtures = {
-  withChromium: undefined;
+  withBrowser: undefined;
   /** The address of the page, which is built for production and has a backend behind it. */
   address: string;
   /**
@@ -34,9 +35,9 @@ type Fixtures = {
  * A test of the real page in a browser, with the real backend and a stand-in for OpenAI's element.
  */
 export const test = base.extend<Fixtures>({
-  withChromium: [
+  withBrowser: [
     async ({ browserName }, use) => {
-      test.skip(browserName === "chromium" && !findChromium(), whyNoChromium());
+      test.skip(browserName === "chromium" && !findBrowser(), whyNoBrowser());
       await use(undefined);
     },
     { auto: true },

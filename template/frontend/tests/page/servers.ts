@@ -2,52 +2,15 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { chromium } from "@playwright/test";
+import { findBrowser, whyNoBrowser } from "./browser";
 
 export const FRONTEND = fileURLToPath(new URL("../..", import.meta.url));
 const BACKEND_TESTS = fileURLToPath(new URL("../../../backend/tests", import.meta.url));
 /** The folder for screenshots and logs. Playwright empties it before each run. */
 export const RESULTS = fileURLToPath(new URL("../../test-results", import.meta.url));
-
-/** Flags for a machine without a GPU, network or microphone, and for root, who has no sandbox. */
-export const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
-];
-
-const NAMES = ["chromium", "chromium-browser", "google-chrome"];
-
-/**
- * The browser of this machine: CHROMIUM, one on the PATH, or Playwright's own; null if there is
- * none.
- */
-export function findChromium(): string | null {
-  const { CHROMIUM, PATH = "" } = process.env;
-  if (CHROMIUM) return existsSync(CHROMIUM) ? CHROMIUM : null;
-  const folders = PATH.split(delimiter).filter(Boolean);
-  const candidates = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return [...candidates, chromium.executablePath()].find(existsSync) ?? null;
-}
-
-/** The message for a person whose machine has no browser. */
-export function whyNoChromium(): string {
-  const { CHROMIUM } = process.env;
-  if (CHROMIUM) return `CHROMIUM is ${CHROMIUM}, and there is no such file.`;
-  return (
-    "The tests of the page need Chromium, which this machine does not have. Install it with your package manager " +
-    "or with `npx playwright install chromium` in frontend/, or set CHROMIUM to its path."
-  );
-}
 
 const NOT_BUILT =
   "The page is not built, but its tests need the build for production: run `npm run build` first.";
@@ -86,8 +49,8 @@ const STARTED = "SERVERS_OF_THE_PAGE";
  * @throws {Error} The page is not built or, in CI, there is no browser.
  */
 export default async function startServers(): Promise<() => Promise<void>> {
-  if (!findChromium()) {
-    const reason = whyNoChromium();
+  if (!findBrowser()) {
+    const reason = whyNoBrowser();
     if (process.env.CI) throw plainError(reason);
     console.warn(`The tests of the page are skipped. ${reason}`);
     return async () => {};

@@ -22,6 +22,7 @@ AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 """How many steps, and how many processes of the backend's tests, run at the same time."""
 
 BUILD = "frontend: build"
+WITHOUT_BROWSER = "The tests of the page are skipped"
 STYLES = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
 
 
@@ -34,6 +35,8 @@ class Step:
     folder: Path
     needs: str = ""
     """The step that has to pass before."""
+    skips_with: str = ""
+    """The sentence by which it says that it has tried nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Result:
 
 
 def main() -> None:
-    """Run every step that can be run; exit with 1 unless all pass."""
+    """Run every step that can be run; exit with 1 if one fails."""
     try:
         sys.exit(_run(terminal()))
     except KeyboardInterrupt:
@@ -78,7 +81,7 @@ def _run(console: Console) -> int:
     except StartupError as error:
         node = None
         results.append(_failed("frontend: packages", error))
-    results += _run_steps(list(_steps(node)), environment, console)
+    results += run_steps(list(steps(node)), environment, console)
 
     console.print("\n== Summary")
     for result in results:
@@ -89,10 +92,10 @@ def _run(console: Console) -> int:
         )
         console.print(line)
     console.print(f"{'':<8}{time.monotonic() - began:6.1f} s  in all, {AT_ONCE} steps at a time")
-    return 0 if all(result.verdict == "passed" for result in results) else 1
+    return 1 if any(result.verdict == "FAILED" for result in results) else 0
 
 
-def _steps(node: Node | None) -> Iterator[Step]:
+def steps(node: Node | None) -> Iterator[Step]:
     """Yield the steps: first those of a moment, then those that others wait for or that are long.
 
     Args:
@@ -120,7 +123,8 @@ def _steps(node: Node | None) -> Iterator[Step]:
     )
     if node:
         page = npx("@playwright/test/cli.js", "test")
-        yield Step("frontend: page in a browser", page, FRONTEND, needs=BUILD)
+        in_a_browser = "frontend: page in a browser"
+        yield Step(in_a_browser, page, FRONTEND, needs=BUILD, skips_with=WITHOUT_BROWSER)
         yield Step("frontend: tests", npx("vitest/vitest.mjs", "run"), FRONTEND, needs=BUILD)
         # The build derives the types of the routes. It checks types too, but not those of tests.
         types = npx("typescript/bin/tsc", "--noEmit")
@@ -128,12 +132,12 @@ def _steps(node: Node | None) -> Iterator[Step]:
     yield Step("backend: types", [*python, "mypy"], BACKEND)
 
 
-def _run_steps(
-    steps: Sequence[Step], environment: Mapping[str, str], console: Console
+def run_steps(
+    wanted: Sequence[Step], environment: Mapping[str, str], console: Console
 ) -> list[Result]:
     """Run the first steps that can be, so many at once, until there are none; skip the others."""
     results: dict[str, Result] = {}
-    waiting = list(steps)
+    waiting = list(wanted)
     running: set[Future[Result]] = set()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while waiting or running:
@@ -150,7 +154,7 @@ def _run_steps(
             if running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 results |= {result.name: result for result in (one.result() for one in ended)}
-    return [results[step.name] for step in steps]
+    return [results[step.name] for step in wanted]
 
 
 def _ready(waiting: Iterable[Step], results: Mapping[str, Result]) -> list[Step]:
@@ -172,7 +176,11 @@ def _try(step: Step, environment: Mapping[str, str], console: Console) -> Result
     # All at once, since several steps speak at the same time.
     said = Text.from_ansi(ended.stdout.decode(errors="replace").rstrip())
     console.print(Text(f"\n== {step.name}, {seconds:.1f} s\n", "bold").append_text(said))
-    return Result(step.name, "passed" if ended.returncode == 0 else "FAILED", seconds)
+    if ended.returncode:
+        return Result(step.name, "FAILED", seconds)
+    if step.skips_with and step.skips_with in said.plain:
+        return Result(step.name, "skipped", seconds, reason="there is no browser")
+    return Result(step.name, "passed", seconds)
 
 
 def _failed(name: str, error: StartupError) -> Result:
