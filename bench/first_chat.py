@@ -5,8 +5,6 @@ Against the bare `uv sync`, `npm ci` and start of `next dev` of the same project
     uv run python -m bench.first_chat
 """
 
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 from contract.chat import visit, wait_until
 from support.dev import Dev
 from support.ports import free_port
+from support.processes import kill_tree
 from support.projects import clean_environment, render
 from support.variants import DEFAULT
 
@@ -53,13 +52,12 @@ def until_the_bare_page_is_there(folder: Path) -> float:
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     try:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/"), 120)
         return time.perf_counter() - start
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
+        kill_tree(server.pid)
         server.wait()
 
 

@@ -1,6 +1,5 @@
 """A generated project in production, and the servers that it is measured against."""
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -114,7 +113,9 @@ def serve(
         address = f"http://127.0.0.1:{port}"
         try:
             wait_until(lambda: process.poll() is not None or answers(address), 60)
-            assert process.is_running(), os.pread(log.fileno(), 100_000, 0).decode()
+            if not process.is_running():
+                log.seek(0)
+                raise AssertionError(log.read().decode(errors="replace"))
             yield Server(address, process)
         finally:
             process.terminate()

@@ -1,12 +1,12 @@
 """`uv run dev` from start to end: what it names, and that no process stays."""
 
 import os
-import pty
 import re
 import select
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +37,10 @@ def test_ctrl_c_ends_everything(installed: Installed, variant: Variant) -> None:
 
 
 def test_a_closed_terminal_ends_everything(installed: Installed) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has other terminals")
     project = installed(POSTGRESQL)
-    terminal, side = pty.openpty()
+    terminal, side = os.openpty()
     ports = free_port(), free_port()
     process = subprocess.Popen(
         ["uv", "run", "dev"],
@@ -65,11 +67,12 @@ def test_a_closed_terminal_ends_everything(installed: Installed) -> None:
 
 
 def _take_terminal() -> None:
-    import fcntl
-    import termios
+    if sys.platform != "win32":
+        import fcntl
+        import termios
 
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def test_a_process_manager_ends_everything(installed: Installed) -> None:

@@ -19,6 +19,7 @@ from support.variants import (
     ROOT,
     RUN,
     STARTED,
+    SYSTEMS,
     VARIANTS,
     WHOLE,
     Variant,
@@ -216,6 +217,27 @@ def test_the_tests_of_insides_have_good_code(laid: Project, common: Path) -> Non
         laid.run("uv", "run", "--no-sync", "mypy", cwd="backend", env=env)
     for script in ("lint", "types"):
         laid.run("npm", "run", script, cwd="frontend")
+
+
+OTHER_SYSTEMS = [one for one in SYSTEMS if one != "linux"]
+OF_DJANGO_TOO = Variant("django", DEFAULT.database, wsl=False)
+
+
+@pytest.mark.parametrize("system", OTHER_SYSTEMS)
+def test_types_are_right_on_other_systems(laid: Project, common: Path, system: str) -> None:
+    """With what tests the insides. No variant has code of a system; of Django see below."""
+    with types_cache(common, DEFAULT, system) as env:
+        mypy = ("uv", "run", "--no-sync", "mypy", f"--platform={system}")
+        laid.run(*mypy, cwd="backend", env=env)
+
+
+@pytest.mark.parametrize("system", OTHER_SYSTEMS)
+@pytest.mark.parametrize("variant", [OF_DJANGO_TOO], ids=str)
+def test_types_of_django_are_right_on_other_systems(
+    installed: Installed, common: Path, variant: Variant, system: str
+) -> None:
+    with types_cache(common, variant, system) as env:
+        installed(variant).run("uv", "run", "mypy", f"--platform={system}", cwd="backend", env=env)
 
 
 def test_the_kit_of_the_page_imports_nothing_of_the_owners(laid: Project) -> None:

@@ -1,7 +1,7 @@
 """Bodies that are sent slowly, by one guest or by nobody, hold up none of the others."""
 
-import resource
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -12,6 +12,11 @@ from contract.chat import Chat
 from support.deployed import Deployed, deployed
 from support.ports import server_of
 from support.variants import DEFAULT
+
+if sys.platform != "linux":
+    pytest.skip("only Linux limits a process that runs", allow_module_level=True)
+
+import resource
 
 SENDERS = 1100
 FILES = 1024

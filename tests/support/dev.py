@@ -1,8 +1,6 @@
 """A project that runs by `uv run dev`, and what it leaves behind."""
 
-import os
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +11,7 @@ import psutil
 from contract.chat import wait_until
 
 from support.ports import free_port, listens
-from support.processes import processes_below
+from support.processes import OF_A_TERMINAL, press_ctrl_c, processes_below
 from support.projects import Project, clean_environment
 
 READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+)")
@@ -41,7 +39,7 @@ class Dev:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            **OF_A_TERMINAL,
         )
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -71,7 +69,7 @@ class Dev:
 
     def interrupt(self) -> None:
         """Press Ctrl-C, which reaches the whole group in the foreground."""
-        os.killpg(self.process.pid, signal.SIGINT)
+        press_ctrl_c(self.process.pid)
 
     def stop(self) -> None:
         """End it, whatever state it is in."""

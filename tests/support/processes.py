@@ -1,7 +1,12 @@
 """The processes that a project has started, and whether they live and answer."""
 
+import os
 import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -13,9 +18,40 @@ def heed_signals() -> None:
 
     As nohup does, and `&` in a script. A handler of Python's own is not inherited.
     """
-    for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(signum) is signal.SIG_IGN:
-            signal.signal(signum, lambda *_: None)
+    if sys.platform != "win32":
+        for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(signum) is signal.SIG_IGN:
+                signal.signal(signum, lambda *_: None)
+
+
+OF_A_TERMINAL: dict[str, Any]
+"""The options of a process that runs alone in a terminal, in which somebody may press keys."""
+if sys.platform == "win32":
+    OF_A_TERMINAL = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+else:
+    OF_A_TERMINAL = {"start_new_session": True}
+
+
+def press_ctrl_c(pid: int) -> None:
+    """Interrupt all that runs in a terminal, in which this process was started first.
+
+    On Windows it is Ctrl-Break: such a process is not told of Ctrl-C.
+    """
+    if sys.platform == "win32":
+        os.kill(pid, signal.CTRL_BREAK_EVENT)
+    else:
+        os.killpg(pid, signal.SIGINT)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and those that it has started: the Python of Windows starts the real one."""
+    with suppress(psutil.NoSuchProcess):
+        top = psutil.Process(pid)
+        family = [top, *top.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=30)
 
 
 def is_alive(pid: int) -> bool:

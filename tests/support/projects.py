@@ -147,7 +147,7 @@ def build_page(project: Project) -> None:
 
 
 @contextmanager
-def types_cache(common: Path, variant: Variant) -> Iterator[dict[str, str]]:
+def types_cache(common: Path, variant: Variant, system: str = "linux") -> Iterator[dict[str, str]]:
     """Let mypy know what it has found in other projects, and nobody else use that meanwhile.
 
     Django's has a plugin, with which nothing is known from the others.
@@ -155,8 +155,10 @@ def types_cache(common: Path, variant: Variant) -> Iterator[dict[str, str]]:
     Args:
         common: the folder that all processes of this run share.
         variant: of the project.
+        system: for which the types are checked; of another one nothing is known.
     """
-    cache = common / f"types-{'of-django' if variant.framework == 'django' else 'of-others'}"
+    kind = "of-django" if variant.framework == "django" else "of-others"
+    cache = common / f"types-{kind}-{system}"
     cache.mkdir(exist_ok=True)
     with FileLock(cache / "lock"):
         yield {"MYPY_CACHE_DIR": str(cache)}

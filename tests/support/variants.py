@@ -16,6 +16,8 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     if not name.startswith("_") and question.get("when") is not False
 }
 FRAMEWORKS: dict[str, dict[str, str]] = SETTINGS["frameworks"]["default"]
+SYSTEMS = ("linux", "darwin", "win32")
+"""What a project, and the template, work on, as `sys.platform` names it."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.engine import URL
 from kit.http.request_log import RequestIdFilter
 from kit.people.identity import Headers
 
-if os.name == "posix":
+if sys.platform != "win32":
     for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(signum) is signal.SIG_IGN:
             # As under nohup. What is started here would ignore it too, and is not to.

@@ -1,15 +1,14 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
-import os
 import re
 import secrets
-import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from contract.serving import alembic, environment, run_server, run_sql
 from sqlalchemy import text
@@ -151,7 +150,7 @@ def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
                 assert process.stdout
                 assert process.stdout.readline() == "connected\n"
                 number, *rest = note.read_text().splitlines()
-                os.kill(int(number), signal.SIGKILL)
+                psutil.Process(int(number)).kill()
                 process.kill()
             note.write_text("\n".join([str(bystander.pid), *rest]))
         assert bystander.poll() is None
