@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import StartupError
+from tools.shell import quoted
 from tools.wsl import is_windows_drive, is_wsl
 
 OLDEST_NODE = (20, 9)
@@ -159,6 +160,8 @@ def _fingerprint(frontend: Path) -> str:
     for name in ("package.json", "package-lock.json"):
         file = frontend / name
         if not file.exists():
-            raise StartupError(f"{file} is missing. Bring it back with: git checkout -- {file}")
+            raise StartupError(
+                f"{file} is missing. Bring it back with: git checkout -- {quoted(file)}"
+            )
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ import sys
 import psutil
 
 from kit.errors import StartupError
+from tools.shell import with_variable
 
 BACKEND_PORT = 8000
 FRONTEND_PORT = 3000
@@ -87,6 +88,4 @@ def with_another_port(variable: str, taken: int) -> str:
     """Return the command that starts both sides with another port, the next one that is free."""
     candidates = (port for port in range(taken + 1, 65536) if not is_port_taken(port))
     port = next(candidates, FRONTEND_PORT)
-    if sys.platform == "win32":
-        return f"$env:{variable}={port}; uv run dev"
-    return f"{variable}={port} uv run dev"
+    return with_variable(variable, str(port), "uv run dev")

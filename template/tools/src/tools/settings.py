@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from kit.database.engine import KINDS
 from kit.env_files import EnvLine, read_env_lines
 from tools import ROOT
+from tools.shell import quoted, unset
 
 SHELL = "the shell"
 DEFAULT = "the default"
@@ -155,11 +156,12 @@ class Mismatch:
     def use_the_answer(self) -> str:
         """The command after which DATABASE_URL names the kind that was answered."""
         if self.address.source == SHELL:
-            return f"unset {NAME}" if os.name == "posix" else f"Remove-Item Env:{NAME}"
+            return unset(NAME)
         example = lines_of("backend/.env.example").get(NAME)
-        return (
-            f'uv run dotenv -f backend/.env.local set {NAME} "{example.value if example else ""}"'
-        )
+        dotenv = "uv run dotenv -f backend/.env.local"
+        if example and example.value:
+            return f"{dotenv} set {NAME} {quoted(example.value)}"
+        return f"{dotenv} unset {NAME}"
 
     @property
     def change_the_answer(self) -> str:

@@ -8,6 +8,8 @@ import struct
 import subprocess
 from pathlib import Path, PurePath, PurePosixPath
 
+from tools.shell import move_home
+
 PROC = Path(os.environ.get("CHATKIT_PROC", "/proc"))
 """Where Linux tells about itself. CHATKIT_PROC is for tests, which have no WSL: they name a folder
 with a `version`, a `mounts` and a `net/route` of their own, and a `wslinfo` on the PATH."""
@@ -42,7 +44,7 @@ def polling(root: PurePath) -> dict[str, str]:
 
 def to_linux(root: PurePath) -> str:
     """Return the command that moves the project from a drive of Windows into Linux."""
-    return f"mv '{root}' ~/{root.name}"
+    return move_home(root)
 
 
 def wsl_networking() -> str | None:

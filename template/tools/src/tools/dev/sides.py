@@ -22,6 +22,7 @@ from kit.settings import get_settings, read_port
 from tools import FRONTEND, ROOT
 from tools.node import Node, find_node, installing_packages
 from tools.ports import BACKEND_PORT, FRONTEND_PORT, require_free_port
+from tools.shell import get_uv, without_uv
 from tools.wsl import polling, to_linux
 
 _VARIABLE = "CHATKIT_DEV_RUN"
@@ -142,6 +143,8 @@ def _ready(page: str) -> str:
     lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
     if get_settings().is_demo:
         lines.append("  The demo assistant answers. ASSISTANT in backend/.env.local changes that.")
+    if words := without_uv():
+        lines += ["", f"  {words}", f"  To install it: {get_uv()}"]
     return "\n".join([*lines, ""])
 
 

@@ -27,6 +27,7 @@ from tools.doctor.running import (
 )
 from tools.ports import by_whom, with_another_port
 from tools.settings import SHELL, in_files, lines_of, place_of, value_of
+from tools.shell import fetch
 
 SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}
 """The pitfalls by the status that `GET /health` tells."""
@@ -190,7 +191,7 @@ def model() -> Finding:
                 f"the demo assistant answers, though {ENV_FILE} has {other}",
                 tried=f"a search for keys in {ENV_FILE}",
                 source=chosen,
-                command=f"ASSISTANT=own in {ENV_FILE}, then uv run dev",
+                command=f"Set ASSISTANT=own in {ENV_FILE}, then: uv run dev",
                 slug="demo-in-place-of-mine",
             )
         return passed(f"the demo assistant answers. ASSISTANT in {ENV_FILE} changes that")
@@ -215,7 +216,7 @@ def model() -> Finding:
             "end in /v1",
             tried=tried,
             source=value_of("backend", "OPENAI_BASE_URL").source,
-            command=f"curl {base}/models",
+            command=fetch(f"{base}/models"),
             slug="error-without-words",
         )
     return _model_known(settings, answer, base, tried)
@@ -235,14 +236,14 @@ def _unreachable(base: str, cause: str, tried: str) -> Finding:
             f"the model's server at {base} does not answer. Start it",
             tried=tried,
             source=source,
-            command=f"curl {base}/models",
+            command=fetch(f"{base}/models"),
             slug="error-without-words",
         )
     return unknown(
         f"{base} cannot be reached from here ({cause}).{through_proxy(base)}",
         tried=tried,
         source=source,
-        command=f"curl {base}/models",
+        command=fetch(f"{base}/models"),
     )
 
 
@@ -253,7 +254,7 @@ def _key_refused(base: str, status: int, tried: str) -> Finding:
         f"{base} refuses the key, with {status}",
         tried=tried,
         source=f"OPENAI_API_KEY in {key.source}",
-        command=f"a valid OPENAI_API_KEY in {ENV_FILE}, then uv run dev",
+        command=f"Set a valid OPENAI_API_KEY in {ENV_FILE}, then: uv run dev",
         slug="shell-beats-env-file" if is_beaten else "error-without-words",
     )
 
@@ -268,7 +269,7 @@ def _model_known(settings: Settings, answer: httpx2.Response, base: str, tried: 
             f"{base} answers and does not list the model {wanted}",
             tried=tried,
             source=f"OPENAI_MODEL in {value_of('backend', 'OPENAI_MODEL').source}",
-            command=f"another OPENAI_MODEL in {ENV_FILE}, such as {names[0]}",
+            command=f"Set another OPENAI_MODEL in {ENV_FILE}, such as {names[0]}",
             slug="error-without-words",
         )
     if settings.openai_api_key is None:

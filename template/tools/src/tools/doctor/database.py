@@ -33,6 +33,7 @@ from kit.settings import BACKEND, get_settings
 from tools import ROOT
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, warned
 from tools.settings import place_of
+from tools.shell import make_folder
 
 TABLES = ("conversations", "messages")
 
@@ -121,7 +122,7 @@ def _file_of(url: URL) -> Finding:
             f"the folder of the SQLite file does not exist: {file.parent}",
             tried=f"a search for {file.parent}",
             source=_source(),
-            command=f"mkdir {file.parent}",
+            command=make_folder(file.parent),
             slug="sqlite-in-a-temp-folder",
         )
     if not file.exists():

@@ -22,13 +22,13 @@ from tools.settings import (
     recorded_answers,
     value_of,
 )
+from tools.shell import in_turn, unset
 
 SIDES = ("backend", "frontend")
 
 OTHERS = {".git", ".venv", "node_modules", ".next", ".postgres", ".attachments", "__pycache__"}
 """Folders whose files are not the project's own."""
 
-COMMIT = 'git add . && git commit -m "Before the update"'
 QUOTING = ":(exclude)docs/pitfalls.md"
 """It has such lines, to be found by them."""
 
@@ -129,9 +129,7 @@ def shell() -> Finding:
         f"{names}: the shell has another value than the file, and the shell wins",
         tried="a comparison of the environment with the files",
         source=f"{SHELL}, against {places}",
-        command=f"unset {names.replace(',', '')}"
-        if os.name == "posix"
-        else f"Remove-Item {', '.join(f'Env:{name}' for name, _ in beaten)}",
+        command=unset(*(name for name, _ in beaten)),
         slug="shell-beats-env-file",
     )
 
@@ -238,7 +236,7 @@ def _not_tracked(problem: str, tried: str) -> Finding:
     return warned(
         f"{problem}, and `copier update` works with git only",
         tried=tried,
-        command='git init && git add . && git commit -m "Start"',
+        command=in_turn("git init", "git add .", 'git commit -m "Start"'),
         slug="not-a-git-repository",
     )
 
@@ -255,7 +253,7 @@ def clean() -> Finding | None:
     return warned(
         f"`copier update` would refuse, since {', '.join(files[:3])}{more} is not committed",
         tried="git status --porcelain",
-        command=COMMIT,
+        command=in_turn("git add .", 'git commit -m "Before the update"'),
         slug="update-refused-dirty",
     )
 
@@ -270,7 +268,7 @@ def conflicts() -> Finding | None:
         return passed("no conflict of an update is left")
     return failed(
         f"an update left conflicts: {', '.join(places[:4])}",
-        tried="git grep -n '<<<<<<<'",
+        tried='git grep -n "<<<<<<<"',
         source=places[0],
         command='git grep -n "<<<<<<<"',
         slug="conflicts-on-update",

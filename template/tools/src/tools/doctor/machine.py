@@ -1,7 +1,6 @@
 """The first layers: programs and packages, then addresses and ports, WSL and Windows."""
 
 import json
-import os
 import platform
 import re
 import shutil
@@ -24,6 +23,7 @@ from tools.doctor.running import backend_port, page_port, source_of_port
 from tools.node import STAMP, are_packages_installed, dotted, find_node, node_version
 from tools.ports import answers, by_whom, with_another_port
 from tools.settings import Value, backend_url, recorded_answers, value_of
+from tools.shell import get_uv, unset, without_uv
 from tools.wsl import PROC, is_wsl, polling, to_linux, windows_address, wsl_networking
 
 LOCK_FILE = FRONTEND / "package-lock.json"
@@ -44,12 +44,12 @@ def python() -> Finding:
 
 def uv() -> Finding:
     """Find uv, which runs every command of the project."""
-    program = os.environ.get("UV") or shutil.which("uv")
+    program = shutil.which("uv")
     if program is None:
         return warned(
-            "uv is not on the PATH, and `uv run dev` needs it",
+            without_uv(),
             tried="a search for uv on the PATH",
-            command="python3 -m pip install uv",
+            command=get_uv(),
         )
     said = subprocess.run(
         [program, "--version"], capture_output=True, text=True, timeout=20, check=False
@@ -106,7 +106,7 @@ def greenlet() -> Finding:
         "no dependency brings greenlet, and SQLAlchemy reaches no database without it",
         tried="a look at the dependencies of the backend",
         source=_line_of(file, '"sqlalchemy'),
-        command="uv add --directory backend sqlalchemy[asyncio]",
+        command='uv add --directory backend "sqlalchemy[asyncio]"',
         slug="missing-greenlet",
     )
 
@@ -192,7 +192,7 @@ def localhost() -> Finding:
         source=", ".join(value.source for _, value in named),
         command=MEND
         if all(".env.local" in value.source for _, value in named)
-        else f"unset {names}",
+        else unset(*(name for name, _ in named)),
         slug="localhost-is-not-one-place",
     )
 
@@ -301,7 +301,7 @@ def _behind_nat(windows: str | None) -> Finding:
             f"{windows}, not at 127.0.0.1",
             tried=f"connections to 127.0.0.1:{port} and {windows}:{port}",
             source=backend_url().source,
-            command=f"BACKEND_URL=http://{windows}:{port} in frontend/.env.local",
+            command=f"Set BACKEND_URL=http://{windows}:{port} in frontend/.env.local",
             slug="wsl-two-worlds",
         )
     where = windows or "the address that `ip route show default` tells"

@@ -31,6 +31,7 @@ from tools.doctor.running import (
 )
 from tools.ports import by_whom, with_another_port
 from tools.settings import backend_url, value_of
+from tools.shell import fetch, quoted
 
 SLUGS = {
     SECRET: "env-file-lost",
@@ -71,7 +72,7 @@ def backend_setting() -> Finding:
             f"{backend_address()}",
             tried=f"a connection to {setting.text}",
             source=setting.source,
-            command=f"BACKEND_URL={backend_address()} in frontend/.env.local, then {START}",
+            command=f"Set BACKEND_URL={backend_address()} in frontend/.env.local, then: {START}",
             slug="backend-down",
         )
     other = value_of("frontend", "NEXT_PUBLIC_BACKEND_URL")
@@ -80,7 +81,7 @@ def backend_setting() -> Finding:
             f"NEXT_PUBLIC_BACKEND_URL, {other.text}, has no effect beside BACKEND_URL",
             tried="a comparison of the two settings",
             source=f"{other.source}, against {setting.source}",
-            command="Remove NEXT_PUBLIC_BACKEND_URL",
+            command="Remove NEXT_PUBLIC_BACKEND_URL there",
             slug="backend-url-baked-in",
         )
     return passed(f"the page looks for the backend at {setting.text}", source=setting.source)
@@ -103,7 +104,7 @@ def server() -> Finding:
             f"the page's server gives no answer within {MAKING_SECONDS} seconds; it may be busy",
             tried=tried,
             source=source_of_port("FRONTEND_PORT"),
-            command=f"curl {page_address()}",
+            command=fetch(page_address()),
         )
     except httpx2.TransportError as error:
         port = page_port()
@@ -364,7 +365,7 @@ def domain_key() -> Finding:
         "itself",
         tried=DOMAIN_KEY,
         source=key.source,
-        command=ALLOW_LIST,
+        command=f"Get a key at {ALLOW_LIST}",
         slug="domain-key",
     )
 
@@ -378,7 +379,7 @@ def script() -> Finding:
         return unknown(
             f"this machine cannot reach OpenAI's script ({error}); a browser may have other ways",
             tried=tried,
-            command=f"curl --head {SCRIPT}",
+            command=fetch(SCRIPT, "--head"),
             slug="script-blocked",
         )
     if answer.status_code == 200:
@@ -386,7 +387,7 @@ def script() -> Finding:
     return failed(
         f"OpenAI's server answers {answer.status_code} for the script. Is a firewall in the way?",
         tried=tried,
-        command=f"curl --head {SCRIPT}",
+        command=fetch(SCRIPT, "--head"),
         slug="script-blocked",
     )
 
@@ -415,7 +416,7 @@ def fonts() -> Finding:
                 f"{place} takes fonts from Google, and a build fails where Google is not reached",
                 tried=f"a search for {FONTS} in frontend/src",
                 source=place,
-                command=f"git diff {place}",
+                command=f"git diff {quoted(place)}",
                 slug="google-fonts",
             )
     return passed("a build asks nobody for fonts")

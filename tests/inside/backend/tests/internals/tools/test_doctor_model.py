@@ -94,7 +94,7 @@ def test_demo_in_place_of_mine_the_key_of_another_provider_is_named(patient: Pat
     patient.set("backend", "ANTHROPIC_API_KEY", "sk-of-another-provider")
     found = warns(patient.examine("model"), "model.key", "demo-in-place-of-mine")
     assert "ANTHROPIC_API_KEY" in found["words"]
-    assert found["command"].startswith("ASSISTANT=own")
+    assert found["command"].startswith("Set ASSISTANT=own")
 
 
 def test_your_own_assistant_needs_no_key_of_openai(patient: Patient) -> None:

@@ -5,6 +5,7 @@ namespace of Linux, from which this machine is as far away as Windows is from WS
 """
 
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path
         examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
         found = fails(examination, "network.wsl", "wsl-two-worlds")
         address = f"BACKEND_URL={server.address}"
-        assert found["command"] == f"{address} in frontend/.env.local"
+        assert found["command"] == f"Set {address} in frontend/.env.local"
         cured = env | dict([address.split("=")])
         examination = nat.examine(patient, "backend.threads", **cured)
     assert examination["backend.threads"]["outcome"] == "PASS"
@@ -97,4 +98,4 @@ def test_wsl_mnt_c_is_named(patient: Patient, tmp_path: Path) -> None:
     mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
     env = in_wsl(patient, tmp_path, "mirrored", mount)
     found = warns(patient.examine("network", **env), "network.drive", "wsl-mnt-c")
-    assert found["command"] == f"mv '{patient.root}' ~/my-chat"
+    assert shlex.split(found["command"]) == ["mv", str(patient.root), "~/my-chat"]
