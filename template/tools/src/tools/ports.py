@@ -1,6 +1,5 @@
 """The ports of both sides: whether they are free, who holds one, and how to take another."""
 
-import errno
 import socket
 import sys
 
@@ -11,6 +10,9 @@ from tools.shell import with_variable
 
 BACKEND_PORT = 8000
 FRONTEND_PORT = 3000
+
+UNPRIVILEGED = 1024
+"""The first port that is not only root's."""
 
 
 def require_free_port(variable: str, port: int) -> None:
@@ -23,19 +25,43 @@ def require_free_port(variable: str, port: int) -> None:
     Raises:
         StartupError: it is taken or forbidden; names what holds it, and how to take another.
     """
-    if is_port_taken(port):
-        raise StartupError(
-            f"Port {port} is taken{by_whom(port)}. End that program, or choose another port: "
-            + with_another_port(variable, port)
-        )
+    if is_port_free(port):
+        return
+    if is_port_forbidden(port):
+        problem = f"{why_forbidden(port)} Choose another port"
+    else:
+        problem = f"Port {port} is taken{by_whom(port)}. End that program, or choose another port"
+    raise StartupError(f"{problem}: {with_another_port(variable, port)}")
 
 
-def is_port_taken(port: int) -> bool:
-    """Whether a program listens on the port, or it cannot be had for another reason.
+def is_port_free(port: int) -> bool:
+    """Whether a side can have the port.
 
     A program that listens on all addresses, or on ::1 alone, counts: `localhost` may mean either.
     """
-    return answers("127.0.0.1", port) or answers("::1", port) or not _can_bind(port)
+    # In this order, since where nobody listens Windows takes its time to say so.
+    return _refusal(port) is None and not _is_answered(port)
+
+
+def is_port_forbidden(port: int) -> bool:
+    """Whether the system refuses the port to this program, though nobody listens there."""
+    return isinstance(_refusal(port), PermissionError) and not _is_answered(port)
+
+
+def why_forbidden(port: int) -> str:
+    """Return the words that say why the system refuses a port, and how to look."""
+    if sys.platform == "win32":
+        return (
+            f"Windows has reserved port {port}, as it reserves ranges of ports for Hyper-V, WSL "
+            "and Docker. `netsh interface ipv4 show excludedportrange protocol=tcp` lists them."
+        )
+    if port < UNPRIVILEGED:
+        return f"Only root may use port {port} on this machine, and other ports below 1024."
+    return f"This machine does not let you use port {port}."
+
+
+def _is_answered(port: int) -> bool:
+    return answers("127.0.0.1", port) or answers("::1", port)
 
 
 def answers(host: str, port: int) -> bool:
@@ -47,20 +73,19 @@ def answers(host: str, port: int) -> bool:
         return False
 
 
-def _can_bind(port: int) -> bool:
+def _refusal(port: int) -> OSError | None:
+    """Return the error with which the system refuses the port; None if it does not.
+
+    Windows refuses a reserved port with 10013, which is a `PermissionError`, too.
+    """
     with socket.socket() as probe:
         if sys.platform != "win32":  # else a port that was in use a minute ago counts as taken
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            if error.errno == errno.EACCES:
-                raise StartupError(
-                    f"This machine does not let ordinary programs use port {port}. Choose one "
-                    "above 1023."
-                ) from None
-            return False
-    return True
+            return error
+    return None
 
 
 def by_whom(port: int) -> str:
@@ -86,6 +111,6 @@ def by_whom(port: int) -> str:
 
 def with_another_port(variable: str, taken: int) -> str:
     """Return the command that starts both sides with another port, the next one that is free."""
-    candidates = (port for port in range(taken + 1, 65536) if not is_port_taken(port))
+    candidates = (port for port in range(taken + 1, 65536) if is_port_free(port))
     port = next(candidates, FRONTEND_PORT)
     return with_variable(variable, str(port), "uv run dev")

@@ -21,7 +21,7 @@ from tools import FRONTEND, ROOT
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import backend_port, page_port, source_of_port
 from tools.node import STAMP, are_packages_installed, dotted, find_node, node_version
-from tools.ports import answers, by_whom, with_another_port
+from tools.ports import answers, by_whom, is_port_forbidden, why_forbidden, with_another_port
 from tools.settings import Value, backend_url, recorded_answers, value_of
 from tools.shell import get_uv, unset, without_uv
 from tools.wsl import PROC, is_wsl, polling, to_linux, windows_address, wsl_networking
@@ -251,6 +251,14 @@ def _who_answers(variable: str, port: int) -> Finding:
             source=source_of_port(variable),
             command=with_another_port(variable, port),
             slug="localhost-is-not-one-place",
+        )
+    if not here and is_port_forbidden(port):
+        return failed(
+            why_forbidden(port),
+            tried=f"a server at 127.0.0.1:{port}",
+            source=source_of_port(variable),
+            command=with_another_port(variable, port),
+            slug="reserved-port",
         )
     if other:
         return passed(f"port {port} answers at 127.0.0.1 and at ::1")

@@ -124,6 +124,22 @@ class Patient:
         assert not complained
         return Examination(process.exitcode, said)
 
+    def examine_behind(self, command: Sequence[str], *only: str, **env: str) -> Examination:
+        """Run `doctor --json` behind a command that lets it see another system, or do less."""
+        names = [option for name in only for option in ("--only", name)]
+        doctor = [sys.executable, "-c", "from tools.doctor import main; main()", "--json", *names]
+        sources = (str(self.path(room)) for room in ("backend/src", "tools/src"))
+        ended = subprocess.run(
+            [*command, *doctor],
+            cwd=self.root,
+            env=self.env | {"PYTHONPATH": os.pathsep.join(sources)} | env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not ended.stderr
+        return Examination(ended.returncode, ended.stdout)
+
     def copy(self, folder: Path) -> "Patient":
         """Return a copy, to be broken."""
         root = folder / "my-chat"

@@ -1,11 +1,13 @@
 """What `uv run dev` refuses, and how it says so: in words, before it changes anything."""
 
+import errno
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -13,9 +15,11 @@ import pytest
 from contract.chat import wait_until
 from contract.serving import free_port, run_program
 
+from internals.tools.systems import port_of_root
 from kit.errors import StartupError
 from tools import node, wsl
 from tools.node import find_node
+from tools.ports import require_free_port
 from tools.wsl import POLLING, polling
 
 DEV = [sys.executable, "-c", "from tools.dev import main; main()"]
@@ -32,9 +36,11 @@ def fake_programs(folder: Path, **scripts: str) -> dict[str, str]:
     return os.environ | ports | {"PATH": str(folder)}
 
 
-def dev(env: dict[str, str]) -> tuple[int, str]:
+def dev(env: dict[str, str], behind: Sequence[str] = ()) -> tuple[int, str]:
     """Return the exit status of a start that fails, and all that it says."""
-    ended = subprocess.run(DEV, env=env, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [*behind, *DEV], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
     said = ended.stdout + ended.stderr
     assert "Traceback" not in said
     return ended.returncode, said
@@ -116,6 +122,45 @@ def test_localhost_is_not_one_place_a_taken_port_is_named_wherever_it_is(
     assert status == 1
     assert f"Port {port} is taken by {psutil.Process().name()}, process {os.getpid()} " in said
     assert re.search(rf"{variable}=\d+ uv run dev", said)
+
+
+def test_reserved_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses a range of ports: it is named, and the port that is offered can be had."""
+    first = free_port()
+    last = first + 99
+
+    class OfWindows(socket.socket):
+        def bind(self, address: tuple[str, int]) -> None:  # type: ignore[override]
+            if first <= address[1] <= last:
+                raise PermissionError(errno.EACCES, "forbidden by its access permissions")
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", OfWindows)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(StartupError) as refused:
+        require_free_port("FRONTEND_PORT", first)
+    said = str(refused.value)
+    assert f"Windows has reserved port {first}" in said
+    assert "`netsh interface ipv4 show excludedportrange protocol=tcp`" in said
+    offered = re.search(r"FRONTEND_PORT\D+(\d+)", said)
+    assert offered
+    assert int(offered[1]) > last
+    require_free_port("FRONTEND_PORT", int(offered[1]))
+
+
+@posix
+@pytest.mark.parametrize("variable", ["BACKEND_PORT", "FRONTEND_PORT"])
+def test_reserved_port_of_root(tmp_path: Path, variable: str) -> None:
+    port, without_privilege = port_of_root()
+    env = fake_programs(tmp_path, node="echo v22.1.0", npm="true")
+    status, said = dev(
+        env | {"PATH": f"{tmp_path}:/usr/bin", variable: str(port)}, without_privilege
+    )
+    assert status == 1
+    assert f"Only root may use port {port} " in said
+    offered = re.search(rf"{variable}=(\d+) uv run dev", said)
+    assert offered
+    assert int(offered[1]) > port
 
 
 @posix

@@ -14,6 +14,7 @@ import pytest
 from contract.serving import SECRET, free_port
 
 from internals.tools.patient import Patient, fails, warns
+from internals.tools.systems import port_of_root
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
@@ -174,6 +175,16 @@ def test_localhost_is_not_one_place_who_is_at_the_other_is_named(
     found = fails(examination, check, "localhost-is-not-one-place")
     assert f"process {os.getpid()}" in found["words"]
     assert f"{variable}=" in found["command"]
+
+
+@pytest.mark.parametrize("variable", ["BACKEND_PORT", "FRONTEND_PORT"])
+def test_reserved_port_is_named(patient: Patient, variable: str) -> None:
+    port, without_privilege = port_of_root()
+    examination = patient.examine_behind(without_privilege, "network", **{variable: str(port)})
+    check = f"network.{'backend' if variable == 'BACKEND_PORT' else 'page'}-port"
+    found = fails(examination, check, "reserved-port")
+    assert f"Only root may use port {port}" in found["words"]
+    assert f"{variable}={port + 1} " in found["command"]
 
 
 # --- page and model, as far as they need nobody who runs

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from contract.serving import DEMO, free_port, run_server
 
-from internals.tools.nat import behind_nat
 from internals.tools.patient import Patient, fails, linux, warns
+from internals.tools.systems import behind_nat, play_in_a_network_of_its_own
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
@@ -64,8 +64,13 @@ def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
     assert examination.status == 2
 
 
-def test_wsl_two_worlds_a_backend_in_windows_is_found(patient: Patient, tmp_path: Path) -> None:
+def test_wsl_two_worlds_a_backend_in_windows_is_found(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """It is not at 127.0.0.1; with the address that the doctor tells it is reached."""
+    if not play_in_a_network_of_its_own(request, tmp_path):
+        return
+    patient: Patient = request.getfixturevalue("patient")
     env = in_wsl(patient, tmp_path, "nat", gateway=None)
     settings = DEMO | {"ASSISTANT": "demo", "APP_ENV": "production"}
     with (
