@@ -5,10 +5,14 @@ the server (`dev`, Alembic or pytest) starts it, other processes join it, and th
 """
 
 import atexit
+import codecs
 import hashlib
 import json
+import locale
 import logging
+import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
@@ -75,25 +79,51 @@ def has_own_server() -> bool:
 def own_data_folder(project: Path) -> Path:
     """Return the data folder of the project's own server.
 
-    PostgreSQL's socket is in the data folder, and its path is part of command lines and of an
-    address, which some characters break. If the project's path has such characters, the data
-    folder is below the home folder.
+    It is in the project, or below the home folder if it cannot be there.
 
     Raises:
-        StartupError: the path of the home folder has such characters, too.
+        StartupError: it cannot be there either, or the server's programs cannot run.
     """
-    folder = project / "backend" / ".postgres"
-    if not is_awkward(folder):
-        return folder
-    name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
-    folder = Path.home() / ".local" / "share" / "chatkit-postgres" / name
-    if is_awkward(folder):
-        raise StartupError(
-            f"PostgreSQL cannot run from {project}: its path has a space or a sign such as + & ' "
-            "$, and so has the home folder's. Move the project to a path without, or set "
-            "DATABASE_URL in backend/.env.local to a server of yours."
-        )
-    return folder
+    reason = _reason_against_programs(Path(sys.prefix))
+    if not reason:
+        folder = project / "backend" / ".postgres"
+        if not (reason := reason_against(folder)):
+            return folder
+        name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
+        folder = Path.home() / ".local" / "share" / "chatkit-postgres" / name
+        if not (second := reason_against(folder)):
+            return folder
+        reason += f", and for {folder}, {second}"
+    raise StartupError(
+        f"PostgreSQL cannot run from {project}: {reason}. Move the project to another folder, or "
+        "set DATABASE_URL in backend/.env.local to a server of yours."
+    )
+
+
+def reason_against(folder: Path) -> str:
+    """Return why the project's own server cannot keep its data in a folder; "" if it can.
+
+    Outside of Windows its socket is in the data folder, and the path is part of a command line and
+    of an address, without quotes. On Windows the server has a port.
+    """
+    if sys.platform != "win32" and re.search(r"[\s+&?#%'\"$`;()<>|{},\\]", str(folder)):
+        return "its path has a space or a sign such as + & ' $"
+    return ""
+
+
+def _reason_against_programs(environment: Path) -> str:
+    """Return why the server's programs cannot run from where they are installed; "" if they can.
+
+    They start each other by command lines with double quotes. The programs for Windows know paths
+    in its code page only, and use theirs in a statement that is UTF-8.
+    """
+    if sys.platform != "win32":
+        is_broken = re.search(r"[\"$`]", str(environment))
+        return 'its path has one of the signs " $ `' if is_broken else ""
+    code_page = codecs.lookup(locale.getencoding()).name
+    if str(environment).isascii() or code_page == "utf-8":
+        return ""
+    return "on Windows its path must have no letters such as é or я"
 
 
 def start_own_server(project: Path) -> str:
@@ -136,11 +166,6 @@ def leave_own_server() -> None:
         server.cleanup()
 
 
-def is_awkward(path: Path) -> bool:
-    """Whether a path has characters that the project's own PostgreSQL server cannot handle."""
-    return re.search(r"[\s+&?#%'\"$`;]", str(path)) is not None
-
-
 def _forget_dead_processes(register: Path) -> None:
     """Remove killed processes from the list of processes that use the server.
 
@@ -167,7 +192,8 @@ def _forget_killed_server(folder: Path) -> None:
     pid, _, _, port, sockets, *_ = [*note.read_text().splitlines(), *5 * [""]]
     if pid.isdigit() and not _is_server(int(pid), folder):
         note.unlink(missing_ok=True)
-        (Path(sockets) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+        if sockets:  # not on Windows
+            (Path(sockets) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
 
 
 def _is_server(pid: int, folder: Path) -> bool:
@@ -175,6 +201,9 @@ def _is_server(pid: int, folder: Path) -> bool:
 
     try:
         arguments = psutil.Process(pid).cmdline()
+    except psutil.AccessDenied:  # macOS and Windows tell only the name of another user's process
+        return psutil.Process(pid).name().startswith("postgres")
     except psutil.Error:
         return False
-    return folder.resolve() in map(Path, arguments)
+    # Not by the path: on macOS and Windows a folder may be written in several cases.
+    return any(os.path.exists(one) and folder.samefile(one) for one in arguments)

