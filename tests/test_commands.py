@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import Installed
 from contract.chat import visit, wait_until
 from support.dev import Dev, dev, nothing_stays
-from support.ports import free_port, listens
+from support.ports import free_port, kill_server, listens
 from support.processes import processes_below
 from support.projects import PACKAGES, clean_environment, render, share
 from support.variants import BY_DATABASE, DEFAULT, Variant
@@ -88,10 +87,7 @@ def test_a_crash_of_the_page_ends_everything(installed: Installed) -> None:
     project = installed(POSTGRESQL)
     with dev(project) as running:
         running.wait_for_address()
-        port = running.frontend_port
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.pid:
-                psutil.Process(connection.pid).kill()
+        kill_server(running.frontend_port)
         nothing_stays(running, project)
     assert running.process.returncode not in (0, 130)
     assert "The front end stopped" in running.output

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPException
 from http.cookiejar import CookieJar
@@ -28,33 +28,67 @@ from tools.wsl import polling, to_linux
 _VARIABLE = "CHATKIT_DEV_RUN"
 
 
+SHARE_OF_TIME = 0.01
+"""How much of its time dev looks for descendants: it has to read all processes of this machine."""
+
+
 class Family:
-    """All processes that were started with this family's mark in their environment."""
+    """All processes that were started with this family's mark in their environment.
+
+    macOS hides the environment of some. So descendants are remembered while their parents live:
+    nothing else tells whose an orphan is.
+    """
 
     def __init__(self) -> None:
         """Invent the mark."""
         self.mark = {_VARIABLE: uuid.uuid4().hex}
+        self._descendants: set[psutil.Process] = set()
+        self._next_time = 0.0
+
+    def remember(self, pid: int) -> None:
+        """Remember the descendants of a process."""
+        self._descendants.update(_descendants(pid))
+
+    def remember_now_and_then(self, pid: int) -> None:
+        """Do so unless the last time was a moment ago."""
+        started = time.monotonic()
+        if started < self._next_time:
+            return
+        self.remember(pid)
+        ended = time.monotonic()
+        self._next_time = ended + (ended - started) / SHARE_OF_TIME
 
     def end(self, patience: float) -> None:
         """End all of them: asked first, killed after `patience` seconds."""
-        members = list(self._members())
+        members = self._members()
         for process in members:
             with suppress(psutil.Error):
                 process.terminate()
         psutil.wait_procs(members, timeout=patience)
-        members = list(self._members())  # some may have been born meanwhile
+        members |= self._members()  # some may have been born meanwhile
         for process in members:
             with suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(members, timeout=patience)
 
-    def _members(self) -> Iterator[psutil.Process]:
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(_VARIABLE) == self.mark[_VARIABLE]:
-                    yield process
-            except (psutil.Error, OSError):
-                continue
+    def _members(self) -> set[psutil.Process]:
+        known = {process for process in self._descendants if _runs(process)}
+        for process in list(known):
+            known.update(_descendants(process.pid))
+        return known | {process for process in psutil.process_iter() if self._has_mark(process)}
+
+    def _has_mark(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(_VARIABLE) == self.mark[_VARIABLE]
+        except (psutil.Error, OSError):
+            return False
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 STOP_SECONDS = 8
@@ -113,7 +147,7 @@ def run(family: Family) -> str:
     if backend_port != BACKEND_PORT:
         environment["BACKEND_URL"] = backend
 
-    sides = Sides(FRONTEND, node, frontend_port, environment)
+    sides = Sides(FRONTEND, node, frontend_port, environment, family)
     try:
         if wait_until_ready(page, backend, lambda: not sides.stopped(), _complain):
             time.sleep(0.3)  # the log lines of that request come first
@@ -164,9 +198,14 @@ class Sides:
     """The backend and the front end. When one stops, the other has to be stopped."""
 
     def __init__(
-        self, frontend: Path, node: Node, frontend_port: int, environment: Mapping[str, str]
+        self,
+        frontend: Path,
+        node: Node,
+        frontend_port: int,
+        environment: Mapping[str, str],
+        family: Family,
     ) -> None:
-        """Start both."""
+        """Start both, which the family gets to know."""
         # concurrently hands each command to a shell. The programs are found on the PATH, so that no
         # path has to be quoted for it, whatever is in its name; and exec leaves no shell behind.
         python = Path(sys.executable)
@@ -200,6 +239,7 @@ class Sides:
             # Ctrl-C reaches dev alone, which ends both sides in order. (Has no effect on Windows.)
             start_new_session=True,
         )
+        self._family = family
         self._started = time.monotonic()
         self._members: dict[str, psutil.Process] = {}
 
@@ -207,6 +247,7 @@ class Sides:
         """Return the name of the side that has stopped, or `concurrently`; None while all run."""
         if self._process.poll() is not None:
             return "concurrently"
+        self._family.remember_now_and_then(self._process.pid)
         self._find_members()
         is_late = time.monotonic() - self._started > START_SECONDS
         for name in self._commands:
@@ -219,6 +260,7 @@ class Sides:
         """Ask both to end, and wait for it; without concurrently nobody would pass it on."""
         if self._process.poll() is not None:
             return
+        self._family.remember(self._process.pid)
         if os.name == "posix":
             self._process.terminate()
         else:  # Windows can only kill; but if it was Ctrl-C, that has reached all of them

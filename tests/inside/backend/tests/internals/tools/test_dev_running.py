@@ -1,6 +1,7 @@
 """What `uv run dev` does once it has begun: install, wait for the chat, leave nothing behind."""
 
 import json
+import math
 import os
 import sys
 import threading
@@ -15,7 +16,7 @@ from contract.chat import wait_until
 
 from kit.errors import StartupError
 from tools.dev import sides as readiness
-from tools.dev.sides import Family
+from tools.dev.sides import Family, Sides
 from tools.node import Node, install_packages, installing_packages
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
@@ -107,6 +108,65 @@ def test_no_process_stays_not_even_an_orphan_that_refuses() -> None:
     bystander = Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
     family.end(patience=0.2)
+
+    wait_until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+SIDES = """
+import subprocess, sys
+sides = {"backend": "tools.dev.reloader", "frontend": "next dev"}
+started = [
+    subprocess.Popen([sys.executable, "-c", sys.argv[1], argument, name])
+    for name, argument in sides.items()
+]
+for side in started:
+    side.wait()
+"""
+"""What stands in for concurrently, which waits for both."""
+
+SIDE = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open(sys.argv[2], "w") as file:
+    print(child.pid, file=file)
+time.sleep(600)
+"""
+
+
+@posix
+@pytest.mark.parametrize("hidden", [psutil.AccessDenied(), None], ids=["refused", "empty"])
+def test_an_orphan_of_a_side_that_was_killed_is_ended_where_environments_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: Exception | None
+) -> None:
+    """As macOS hides those of some programs."""
+
+    def environ(_process: psutil.Process) -> dict[str, str]:
+        if hidden:
+            raise hidden
+        return {}
+
+    monkeypatch.setattr(psutil.Process, "environ", environ)
+    monkeypatch.setattr(readiness, "SHARE_OF_TIME", math.inf)
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{SIDES}' '{SIDE}'\n")
+    node.chmod(0o755)
+    family = Family()
+    sides = Sides(tmp_path, Node(str(node), "npm"), 1, os.environ | family.mark, family)
+    pids = tmp_path / "backend"
+    wait_until(lambda: not sides.stopped() and pids.exists() and pids.read_text().endswith("\n"))
+    orphan = psutil.Process(int(pids.read_text()))
+    assert not sides.stopped()
+    backend = orphan.parent()
+    assert backend
+    bystander = Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+
+    backend.kill()
+    wait_until(lambda: sides.stopped() == "backend")
+    sides.stop(patience=1)
+    family.end(patience=1)
 
     wait_until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
     assert bystander.poll() is None
