@@ -1,11 +1,19 @@
-"""The two .env.local files: created and completed from .env.example. Git ignores them."""
+"""The two .env.local files: created and completed from .env.example. Git ignores them.
 
+They are in UTF-8, as all text of the project. What Windows PowerShell has written in UTF-16 is
+refused here, and converted.
+"""
+
+import codecs
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
+from itertools import count
 from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
@@ -33,8 +41,9 @@ def complete_env_files(root: Path) -> list[str]:
         Sentences for a person that describe the changes; empty if there are none.
 
     Raises:
-        EnvFileError: the secrets of the two sides differ, a file is missing, or a file cannot be
-            read or written. If the secrets differ, nothing is changed.
+        EnvFileError: the secrets of the two sides differ, a file is missing, a file has text in
+            UTF-16, or a file cannot be read or written. Before a file is written, nothing is
+            changed.
     """
     try:
         sides = [_EnvFile(root, side) for side in ("backend", "frontend")]
@@ -200,12 +209,194 @@ def _blocks(example: str) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path) -> str:
+    expect_utf_8(path)
     # `_encode` restores bytes that are not UTF-8.
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+TEXTS = (
+    ".copier-answers.yml",
+    ".gitattributes",
+    ".gitignore",
+    "pyproject.toml",
+    "backend/.env.example",
+    "backend/.env.local",
+    "backend/pyproject.toml",
+    "backend/alembic/**/*.py",
+    "backend/src/**/*.py",
+    "backend/tests/**/*.py",
+    "frontend/.env.example",
+    *(  # those that Next.js reads
+        f"frontend/.env{mode}{end}"
+        for mode in ("", ".development", ".production", ".test")
+        for end in ("", ".local")
+    ),
+    "frontend/.npmrc",
+    "frontend/*.json",
+    "frontend/src/**/*.css",
+    "frontend/src/**/*.json",
+    "frontend/src/**/*.ts",
+    "frontend/src/**/*.tsx",
+)
+"""The files of `texts`."""
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark is the beginning of this one
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""The byte order marks, at the beginning of a file or of what was appended to one."""
+
+WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0", re.DOTALL)
+"""How text in UTF-16 begins: with a mark, or with a letter of ASCII."""
+
+CONVERT = "Convert it with: uv run doctor --fix"
+
+ERRORS = {"utf-8": "surrogateescape"}
+"""`_encode` restores bytes that are not UTF-8."""
+
+
+def expect_utf_8(*paths: Path) -> None:
+    """Refuse text that the readers of these files would ignore or misread.
+
+    Raises:
+        EnvFileError: a file has text in UTF-16 or UTF-32. The message has the command that
+            converts it.
+    """
+    if found := in_utf_16(paths):
+        raise EnvFileError(explain_utf_16(found))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in any of these encodings; empty if there is none."""
+    return _text(_content(path)) or ""
+
+
+def texts(root: Path) -> Iterator[Path]:
+    """Yield the project's files that people append to and that are read as UTF-8."""
+    for pattern in TEXTS:
+        yield from sorted(root.glob(pattern))
+
+
+def in_utf_16(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that have text in UTF-16 or UTF-32."""
+    return [path for path in paths if _is_wide(_content(path))]
+
+
+def explain_utf_16(paths: Sequence[Path]) -> str:
+    """Return what is wrong with such files, and what mends it."""
+    lost = " and ".join(str(path) for path in paths if _text(_content(path)) is None)
+    cure = f"Open {lost} in an editor, and save it as UTF-8." if lost else CONVERT
+    return (
+        f"{' and '.join(map(str, paths))} has text in UTF-16, as > and >> of Windows PowerShell "
+        f"write it, and everything here reads UTF-8. {cure}"
+    )
+
+
+def convert_to_utf_8(root: Path) -> list[str]:
+    """Convert the project's files that have text in UTF-16, and keep each beside it as it was.
+
+    Returns:
+        Sentences for a person that describe the changes.
+    """
+    sentences = []
+    for path in in_utf_16(texts(root)):
+        content = _content(path)
+        text = _text(content)
+        if text is None:
+            continue
+        kept = _keep(path, content)
+        path.write_bytes(_encode(text))  # in place, to keep links, owner and mode
+        name = path.relative_to(root).as_posix()
+        sentence = f"Converted {name} to UTF-8. As it was, it is in {kept} beside it."
+        if path.name.startswith(".env") and (names := _repeated(text)):
+            sentence += f" It sets {', '.join(names)} more than once, and the last line counts."
+        sentences.append(sentence)
+    return sentences
+
+
+def _keep(path: Path, content: bytes) -> str:
+    """Keep the content under a name of its own, which git ignores, and return the name."""
+    for number in count(1):
+        name = f"{path.name}.utf-16{f'-{number}' if number > 1 else ''}.local"
+        with suppress(FileExistsError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(path.with_name(name), flags, 0o600), "wb") as file:
+                file.write(content)
+            break
+    return name
+
+
+def _repeated(text: str) -> list[str]:
+    names = Counter(binding.key for binding in bindings(text) if binding.key is not None)
+    return [name for name, times in names.items() if times > 1]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # whoever needs it says so
+        return b""
+
+
+def _is_wide(content: bytes) -> bool:
+    """Whether some of it has two or four bytes for a character: UTF-8 has no NUL in a text."""
+    return b"\0" in content or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def _text(content: bytes) -> str | None:
+    """Return the text of a file that is in UTF-8, UTF-16 or UTF-32, or in one after the other.
+
+    Windows PowerShell appends UTF-16 to whatever there is, and others append UTF-8 to that. None if
+    it is no text.
+    """
+    lines = []
+    encoding = "utf-8"
+    while content:
+        mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
+        encoding = MARKS[mark] if mark else _encoding_of_line(content, encoding)
+        content = content.removeprefix(mark)
+        end = _end_of_line(content, encoding)
+        try:
+            lines.append(content[:end].decode(encoding, ERRORS.get(encoding, "strict")))
+        except UnicodeDecodeError:
+            return None
+        content = content[end:]
+        if content and not lines[-1].endswith("\n"):  # the next one began without a new line
+            lines.append("\n")
+    text = "".join(lines)
+    return None if "\0" in text else text
+
+
+def _encoding_of_line(content: bytes, before: str) -> str:
+    """Return how the first line is encoded: as its first character says, which should be ASCII."""
+    line, _, rest = content.partition(b"\n")
+    if b"\0" not in line + rest[:1]:
+        return "utf-8"
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        first = content[: len(" ".encode(encoding))]
+        with suppress(UnicodeDecodeError):
+            if "\0" < first.decode(encoding) < "\x80":
+                return encoding
+    return before
+
+
+def _end_of_line(content: bytes, encoding: str) -> int:
+    """Return where the first line ends, or where UTF-16 goes on in the middle of it."""
+    newline = "\n".encode(encoding)
+    if encoding == "utf-8":
+        line = content[: content.find(newline) + 1 or None]
+        wide = WIDE.search(line, 1)
+        return wide.start() if wide else len(line)
+    width = len(newline)
+    starts = range(0, len(content), width)
+    return next((i + width for i in starts if content[i : i + width] == newline), len(content))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kit.env_files import expect_utf_8
 from kit.errors import StartupError
 
 BACKEND = Path(__file__).resolve().parents[2]
@@ -286,9 +287,11 @@ def read_settings(kind: type[S]) -> S:
     """Read the settings of a class.
 
     Raises:
-        StartupError: a value is wrong. The message names the variable and the file. It shows a
-            value only if it should be a number or one of a few choices, so never a secret.
+        StartupError: the file cannot be read, or a value is wrong. The message names the variable
+            and the file. It shows a value only if it should be a number or one of a few choices, so
+            never a secret.
     """
+    expect_utf_8(ENV_FILE)
     try:
         return kind()
     except (UnicodeDecodeError, OSError) as error:

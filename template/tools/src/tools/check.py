@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from kit.env_files import complete_env_files
+from kit.env_files import complete_env_files, expect_utf_8, texts
 from kit.errors import StartupError
 from kit.settings import BACKEND
 from tools import FRONTEND, ROOT, terminal
@@ -70,6 +70,7 @@ def _run(console: Console) -> int:
         environment["FORCE_COLOR"] = "1"
     results: list[Result] = []
     try:
+        expect_utf_8(*texts(ROOT))
         for sentence in complete_env_files(ROOT):
             console.print(sentence)
     except StartupError as error:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kit.database.engine import KINDS
-from kit.env_files import EnvLine, read_env_lines
+from kit.env_files import EnvLine, read_env_lines, read_text
 from tools import ROOT
 from tools.shell import quoted, unset
 
@@ -66,11 +66,7 @@ def in_files(side: str, name: str) -> Value | None:
 
 def lines_of(file: str) -> dict[str, EnvLine]:
     """Return the variables that a file of the project sets; none if there is no such file."""
-    try:
-        text = (ROOT / file).read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return {}
-    return read_env_lines(text)
+    return read_env_lines(read_text(ROOT / file))
 
 
 def backend_url() -> Value:
@@ -128,12 +124,8 @@ FILE = ROOT / ".copier-answers.yml"
 @cache
 def recorded_answers() -> dict[str, str]:
     """Return the answers by their questions, as they are written; none without the file."""
-    try:
-        text = FILE.read_text(encoding="utf-8")
-    except OSError:
-        return {}
     # Each is a word on a line of its own, so no parser of YAML has to be installed.
-    return dict(re.findall(r"(?m)^(\w+): ['\"]?(.*?)['\"]?$", text))
+    return dict(re.findall(r"(?m)^(\w+): ['\"]?(.*?)['\"]?\r?$", read_text(FILE)))
 
 
 NAME = "DATABASE_URL"

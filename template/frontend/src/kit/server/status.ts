@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import type { NextRequest } from "next/server";
 import { isDevelopment, type Slug, withoutSecrets } from "@/kit/causes";
@@ -9,12 +11,38 @@ import { oidcProvider } from "@/kit/server/oidc";
 import { type Access, rememberPeers, senderOf, trustedProxies } from "@/kit/server/sender";
 
 /**
+ * Refuses settings in UTF-16, as `>` and `>>` of Windows PowerShell write them. Next.js ignores
+ * such lines without a word. The backend's `kit/env_files.py` does the same, and converts them.
+ */
+function expectUtf8(): void {
+  const mode = process.env.NODE_ENV;
+  for (const name of [`.env.${mode}.local`, ".env.local", `.env.${mode}`, ".env"]) {
+    const content = contentOf(name);
+    const mark = content.toString("hex", 0, 2);
+    if (content.includes(0) || mark === "fffe" || mark === "feff")
+      throw new Failure(
+        `frontend/${name} has text in UTF-16, as > and >> of Windows PowerShell write it, and Next.js reads ` +
+          "UTF-8. Convert it with: uv run doctor --fix",
+      );
+  }
+}
+
+function contentOf(name: string): Buffer {
+  try {
+    return readFileSync(join(/* turbopackIgnore: true */ process.cwd(), name));
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+/**
  * Checks the settings before the first request is answered. In development it checks only the
- * proxies, because the page tells the owner about the other settings.
+ * files and the proxies, because the page tells the owner about the other settings.
  *
  * @throws {Failure} A setting is wrong.
  */
 export function expectSettings(): void {
+  expectUtf8();
   trustedProxies();
   if (isDevelopment()) return;
   believedSecrets();

@@ -16,7 +16,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, Re
 
 import psutil
 
-from kit.env_files import complete_env_files
+from kit.env_files import complete_env_files, expect_utf_8, texts
 from kit.errors import StartupError
 from kit.settings import get_settings, read_port
 from tools import FRONTEND, ROOT
@@ -117,6 +117,7 @@ def run(family: Family) -> str:
         raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}. Change one.")
     require_free_port("BACKEND_PORT", backend_port)
     require_free_port("FRONTEND_PORT", frontend_port)
+    expect_utf_8(*texts(ROOT))
     for sentence in complete_env_files(ROOT):
         _say(sentence)
     with installing_packages(FRONTEND, node, os.environ | family.mark) as installs:

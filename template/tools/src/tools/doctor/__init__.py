@@ -18,8 +18,8 @@ def main() -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="first mend what is safe to mend: missing settings and secrets, localhost in place of "
-        "127.0.0.1, line ends of scripts, migrations",
+        help="first mend what is safe to mend: text in UTF-16, missing settings and secrets, "
+        "localhost in place of 127.0.0.1, line ends of scripts, migrations",
     )
     parser.add_argument(
         "--round-trip",

@@ -408,7 +408,7 @@ CHECKS = (
     Check("database.other-migrations", migrations_of_framework, needs=("database.migrations",)),
     Check("database.tables", tables, needs=("database.migrations",)),
     Check("database.text", any_text, needs=("database.tables",)),
-    Check("database.alembic", command_line, needs=("database.address",)),
+    Check("database.alembic", command_line, needs=("database.address", "files.encoding")),
 )
 
 FIXES = (bring_up_to_date, join_heads)

@@ -6,7 +6,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from kit.env_files import PREVIOUS, SECRET, complete_env_files
+from kit.env_files import (
+    PREVIOUS,
+    SECRET,
+    complete_env_files,
+    convert_to_utf_8,
+    explain_utf_16,
+    in_utf_16,
+    read_text,
+    texts,
+)
 from kit.people.identity import SECRET_CHARACTERS, check_secret
 from kit.settings import check_assistant, get_settings
 from tools import ROOT
@@ -47,6 +56,9 @@ def frontend_env() -> Finding:
 
 def _find_env_file(side: str) -> Finding:
     name = f"{side}/.env.local"
+    wide = [path for path in in_utf_16(texts(ROOT)) if path.match(f"{side}/.env*")]
+    if wide:
+        return _refused(wide)
     if (ROOT / name).exists():
         return passed(f"{name} is there")
     if SECRET in os.environ:
@@ -56,6 +68,23 @@ def _find_env_file(side: str) -> Finding:
         tried=f"a search for {name}",
         command=MEND,
         slug="env-file-lost",
+    )
+
+
+def encoding() -> Finding:
+    """Look for other text that nothing reads."""
+    wide = [path for path in in_utf_16(texts(ROOT)) if not path.match("*/.env*")]
+    return _refused(wide) if wide else passed("no file is in UTF-16")
+
+
+def _refused(wide: list[Path]) -> Finding:
+    names = [path.relative_to(ROOT).as_posix() for path in wide]
+    return failed(
+        explain_utf_16(wide),
+        tried="a search for NUL bytes and for marks of UTF-16",
+        source=names[0],
+        command=MEND,
+        slug="env-file-in-utf-16",
     )
 
 
@@ -174,8 +203,7 @@ def line_ends() -> Finding:
             command=MEND,
             slug="crlf-scripts",
         )
-    attributes = ROOT / ".gitattributes"
-    if not attributes.exists() or "eol=lf" not in attributes.read_text(encoding="utf-8"):
+    if "eol=lf" not in read_text(ROOT / ".gitattributes"):
         return warned(
             "git may write scripts with line ends of Windows",
             tried="a look for eol=lf in .gitattributes",
@@ -189,6 +217,11 @@ def line_ends() -> Finding:
 def scripts_with_crlf() -> list[str]:
     """Return the scripts of the project with such line ends, by their paths in it."""
     return [path.relative_to(ROOT).as_posix() for path in _scripts() if b"\r\n" in _read(path)]
+
+
+def convert_texts() -> list[str]:
+    """Convert what is in UTF-16, and return what was done."""
+    return convert_to_utf_8(ROOT)
 
 
 def complete_settings() -> list[str]:
@@ -329,7 +362,8 @@ CHECKS = (
     Check("files.settings", settings, needs=("files.backend",)),
     Check("files.secrets", secrets, needs=("files.settings", "files.frontend")),
     Check("files.shell", shell),
-    Check("files.answers", answers),
+    Check("files.encoding", encoding),
+    Check("files.answers", answers, needs=("files.encoding",)),
     Check("files.line-ends", line_ends),
     Check("repository.committed", committed),
     Check("repository.clean", clean),
@@ -337,4 +371,4 @@ CHECKS = (
     Check("repository.secrets", untracked_secrets),
 )
 
-FIXES = (complete_settings, mend_line_ends)
+FIXES = (convert_texts, complete_settings, mend_line_ends)

@@ -1,5 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { expectSettings } from "@/kit/server/status";
 import { expectBuild } from "../page/servers";
 import { SECRET, stubSecret } from "./page-request";
@@ -58,5 +61,42 @@ describe("a secret that was copied from somewhere", () => {
     vi.stubEnv("CHATKIT_SECRET_PREVIOUS", secret);
     vi.stubEnv("CHATKIT_SECRET", SECRET);
     expect(expectSettings).toThrow("CHATKIT_SECRET_PREVIOUS is not random");
+  });
+});
+
+describe("a file of settings", () => {
+  const folder = mkdtempSync(join(tmpdir(), "settings-"));
+
+  beforeAll(() => {
+    vi.spyOn(process, "cwd").mockReturnValue(folder);
+    vi.stubEnv("NODE_ENV", "development");
+  });
+  afterEach(() => {
+    for (const name of NAMES) rmSync(join(folder, name), { force: true });
+  });
+  afterAll(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
+
+  const NAMES = [".env.development.local", ".env.local", ".env.development", ".env"];
+  const TEXT = "CHATKIT_SECRET=\r\n";
+
+  test.each(NAMES)("env-file-in-utf-16: %s is refused, with the command that converts it", (name) => {
+    for (const content of [
+      Buffer.from(`\ufeff${TEXT}`, "utf16le"),
+      Buffer.concat([Buffer.from(TEXT), Buffer.from(TEXT, "utf16le")]),
+      Buffer.from([0xfe, 0xff, 0x4e, 0x2d]),
+    ]) {
+      writeFileSync(join(folder, name), content);
+      expect(expectSettings).toThrow(`frontend/${name} has text in UTF-16`);
+      expect(expectSettings).toThrow("uv run doctor --fix");
+    }
+  });
+
+  test("may begin with a mark of UTF-8", () => {
+    writeFileSync(join(folder, ".env.local"), `\ufeff${TEXT}`);
+    expect(expectSettings).not.toThrow();
   });
 });

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from kit.env_files import EnvFileError, complete_env_files
+from kit.env_files import EnvFileError, complete_env_files, convert_to_utf_8
 
 BACKEND_EXAMPLE = """\
 # Settings of one machine.
@@ -180,3 +180,84 @@ def test_a_missing_example_is_named_with_its_cure(root: Path) -> None:
     with pytest.raises(EnvFileError, match=r"git checkout -- frontend/\.env\.example"):
         complete_env_files(root)
     assert not (root / "backend" / ".env.local").exists()
+
+
+HEAD = "# Schlüssel\r\nCHATKIT_SECRET=\r\n"
+LINE = "OPENAI_API_KEY=sk-中上-new\r\n"
+BOTH = f"{HEAD}{LINE}".replace("\r\n", "\n")
+
+
+def wide(text: str) -> bytes:
+    return text.encode("utf-16-le")
+
+
+ENCODED = {
+    "of PowerShell's >": b"\xff\xfe" + wide(HEAD + LINE),
+    "of Out-File -Encoding BigEndianUnicode": (HEAD + LINE).encode("utf-16-be"),
+    "the same with its mark": b"\xfe\xff" + (HEAD + LINE).encode("utf-16-be"),
+    "of Out-File -Encoding utf32": b"\xff\xfe\0\0" + (HEAD + LINE).encode("utf-32-le"),
+    "UTF-32 from elsewhere": (HEAD + LINE).encode("utf-32-be"),
+    "of PowerShell's >> to UTF-8": HEAD.encode() + wide(LINE),
+    "of PowerShell's >> to UTF-8 with a mark": b"\xef\xbb\xbf" + HEAD.encode() + wide(LINE),
+    "of PowerShell's >> to a line without an end": HEAD.strip().encode() + wide(LINE),
+    "with a mark in the middle": HEAD.encode() + b"\xff\xfe" + wide(LINE),
+    "with a mark after a line without an end": HEAD.strip().encode() + b"\xff\xfe" + wide(LINE),
+    "to which an editor has appended UTF-8": b"\xff\xfe" + wide(HEAD) + LINE.encode(),
+    "with UTF-8 in between": wide("# 中\n中\n") + HEAD.encode() + wide(LINE),
+    "without a last new line": b"\xff\xfe" + wide((HEAD + LINE).strip()),
+}
+
+
+@pytest.mark.parametrize("side", ["backend", "frontend"])
+@pytest.mark.parametrize("content", ENCODED.values(), ids=ENCODED)
+def test_env_file_in_utf_16_is_refused_and_converted(root: Path, content: bytes, side: str) -> None:
+    path = write(root, side, content)
+    with pytest.raises(EnvFileError, match=r"\.env\.local has text in UTF-16") as refused:
+        complete_env_files(root)
+    assert str(refused.value).endswith("Convert it with: uv run doctor --fix")
+    assert [file.read_bytes() for file in root.rglob(".env.local")] == [content]
+
+    [sentence] = convert_to_utf_8(root)
+
+    assert sentence.startswith(f"Converted {side}/.env.local to UTF-8. As it was, it is in ")
+    assert path.with_name(".env.local.utf-16.local").read_bytes() == content
+    lines = path.read_bytes().decode().splitlines()
+    assert [line for line in lines if line not in ("# 中", "中")] == BOTH.splitlines()
+    complete_env_files(root)
+    assert dotenv_values(path)["OPENAI_API_KEY"] == "sk-中上-new"
+    assert secret(root, "backend") == secret(root, "frontend") != ""
+    assert convert_to_utf_8(root) == []
+
+
+def test_env_file_in_utf_16_with_a_name_twice_says_which_counts(root: Path) -> None:
+    write(root, "backend", b"OPENAI_API_KEY=\n" + wide(LINE))
+    assert "It sets OPENAI_API_KEY more than once" in convert_to_utf_8(root)[0]
+
+
+def test_env_file_in_utf_16_an_earlier_copy_stays(root: Path) -> None:
+    for line in ("A=1\n", "B=2\n"):
+        path = write(root, "backend", wide(line))
+        convert_to_utf_8(root)
+        assert path.read_text() == line
+    copies = [path.with_name(f".env.local.utf-16{number}.local") for number in ("", "-2")]
+    assert [copy.read_bytes() for copy in copies] == [wide("A=1\n"), wide("B=2\n")]
+
+
+@pytest.mark.parametrize("content", [b"A=1\n\0\0\0\0", b"\xff\xfeA", wide("A=1\n") + b"\0\xd8"])
+def test_env_file_in_utf_16_what_is_no_text_stays(root: Path, content: bytes) -> None:
+    """Such as what a crash has filled with zeros."""
+    path = write(root, "backend", content)
+    with pytest.raises(EnvFileError, match="in an editor, and save it as UTF-8"):
+        complete_env_files(root)
+    assert convert_to_utf_8(root) == []
+    assert path.read_bytes() == content
+
+
+def test_a_mark_of_utf_8_changes_nothing(root: Path) -> None:
+    """As `Set-Content -Encoding utf8` of Windows PowerShell writes it."""
+    path = write(root, "backend", b"\xef\xbb\xbfCHATKIT_SECRET=\r\nAPP_ENV=development\r\n")
+    complete_env_files(root)
+    content = path.read_bytes()
+    assert content.startswith(f"\ufeffCHATKIT_SECRET={secret(root, 'frontend')}\r\n".encode())
+    assert len(secret(root, "frontend")) >= 32
+    assert convert_to_utf_8(root) == []

@@ -15,6 +15,7 @@ import pytest
 from contract.chat import wait_until
 from contract.serving import free_port, run_program
 
+from internals.tools.patient import Patient
 from internals.tools.systems import port_of_root
 from kit.errors import StartupError
 from tools import node, wsl
@@ -175,6 +176,49 @@ def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signum
     assert b"Traceback" not in said
+
+
+STARTS = {
+    "dev": ["-c", "from tools.dev import main; main()"],
+    "the backend of dev": ["-m", "tools.dev.reloader"],
+    "serve": ["-m", "kit.serve"],
+    "alembic": ["-m", "alembic", "current"],
+    "copy-database": ["-c", "from tools.copy_database import main; main()", "sqlite:///old.db"],
+    "manage.py": ["manage.py", "check"],
+}
+
+
+@posix
+@pytest.mark.parametrize("name", ["backend/.env.local", "frontend/.env.local", "frontend/.env"])
+@pytest.mark.parametrize("start", STARTS)
+def test_env_file_in_utf_16_is_refused_before_anything_is_written(
+    patient: Patient, tmp_path: Path, start: str, name: str
+) -> None:
+    """Each command refuses what it reads, in words that have the command that converts it."""
+    if name.startswith("frontend") and start != "dev":
+        pytest.skip("it does not read this file")
+    if start == "manage.py" and not patient.path("backend/manage.py").exists():
+        pytest.skip("only Django has it")
+    patient.path("backend/old.db").touch()
+    with patient.path(name).open("ab") as file:
+        file.write("OPENAI_API_KEY=sk-new\r\n".encode("utf-16-le"))
+    before = patient.contents()
+    sources = [str(patient.path(f"{side}/src")) for side in ("tools", "backend")]
+    programs = fake_programs(tmp_path, node="echo v22.1.0", npm="true")
+    ended = subprocess.run(
+        [sys.executable, "-B", *STARTS[start]],
+        cwd=patient.path("backend"),
+        env=patient.env | programs | {"PYTHONPATH": os.pathsep.join(sources)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode in (1, 2)
+    assert f"{patient.path(name)} has text in UTF-16" in ended.stderr
+    assert "Convert it with: uv run doctor --fix" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert patient.contents() == before
 
 
 DRIVES = """rootfs / ext4 rw 0 0

@@ -72,6 +72,53 @@ def test_env_file_lost_is_one_failure(patient: Patient, side: str) -> None:
     assert patient.mend("files").status == 0
 
 
+APPENDED = "# Grüße\r\nOPENAI_MODEL=llama3.2\r\n".encode("utf-16-le")
+"""By `>>` of Windows PowerShell."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "backend/.env.example",
+        "backend/.env.local",
+        "frontend/.env",
+        "frontend/.env.development.local",
+        "frontend/.env.local",
+    ],
+)
+def test_env_file_in_utf_16_is_named_and_converted(patient: Patient, name: str) -> None:
+    path = patient.path(name)
+    was = path.read_bytes() if path.exists() else b""
+    path.write_bytes(was + APPENDED)
+    side = name.partition("/")[0]
+    found = fails(patient.examine("files"), f"files.{side}", "env-file-in-utf-16")
+    assert found["source"] == name
+    assert found["command"] == "uv run doctor --fix"
+
+    mended = patient.mend("files")
+
+    assert mended.status == 0
+    assert f"Converted {name} to UTF-8." in " ".join(mended.document["mended"])
+    text = was.decode() + "# Grüße\nOPENAI_MODEL=llama3.2\n"
+    assert path.read_text(encoding="utf-8").startswith(text)
+    kept = f"{name}.utf-16.local"
+    assert patient.path(kept).read_bytes() == was + APPENDED
+    patient.git("check-ignore", kept)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".copier-answers.yml", ".gitignore", "backend/src/app/tables.py", "frontend/package.json"],
+)
+def test_env_file_in_utf_16_other_files_are_named_too(patient: Patient, name: str) -> None:
+    text = patient.path(name).read_bytes()
+    patient.path(name).write_bytes(text + "\r\n".encode("utf-16-le"))
+    found = fails(patient.examine("files", "database"), "files.encoding", "env-file-in-utf-16")
+    assert found["source"] == name
+    assert patient.mend("files").status == 0
+    assert patient.path(name).read_bytes() == text + b"\r\n"
+
+
 @pytest.mark.parametrize(
     ("secret", "words"), [("another", "differs"), ("", "is empty"), (None, "shorter than 32")]
 )
