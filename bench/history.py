@@ -44,7 +44,7 @@ def filled_databases(project: Project) -> Iterator[list[dict[str, Any]]]:
         | {"APP_ENV": "development", "PYTHONPATH": os.pathsep.join([str(IN_PROJECT), str(tests)])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert keeper.stdout
     try:

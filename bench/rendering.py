@@ -38,7 +38,9 @@ def make_template(folder: Path, names: Iterable[str]) -> Path:
         file = folder / "template" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    (folder / "copier.yml").write_text("_subdirectory: template\nproject_name: my-chat\n")
+    (folder / "copier.yml").write_text(
+        "_subdirectory: template\nproject_name: my-chat\n", encoding="utf-8"
+    )
     git = ["git", "-c", "user.name=Bench", "-c", "user.email=bench@example.com"]
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "Empty files"]):
         subprocess.run([*git, *command], cwd=folder, check=True)

@@ -15,7 +15,7 @@ def pins(file: Path) -> list[str]:
 
     That of the template has conditions of Jinja between them: these are the constraints of all.
     """
-    return re.findall(r'(?m)^ +"([^"]+==[^"]+)",$', file.read_text())
+    return re.findall(r'(?m)^ +"([^"]+==[^"]+)",$', file.read_text(encoding="utf-8"))
 
 
 def main() -> None:

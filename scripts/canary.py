@@ -33,12 +33,14 @@ def python_versions(project: Path) -> Versions:
 
 def npm_versions(project: Path) -> Versions:
     """Return the versions in the lock file of a project's front end."""
-    return npm_lock.versions(json.loads((project / "frontend" / "package-lock.json").read_text()))
+    return npm_lock.versions(
+        json.loads((project / "frontend" / "package-lock.json").read_text(encoding="utf-8"))
+    )
 
 
 def copy(project: Path) -> str:
     """Copy the template with the newest Copier, and return which that is."""
-    version = subprocess.check_output([*COPIER, "--version"], text=True).split()[-1]
+    version = subprocess.check_output([*COPIER, "--version"], encoding="utf-8").split()[-1]
     subprocess.run(
         [*COPIER, "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", ROOT, project], check=True
     )
@@ -49,21 +51,21 @@ def lift_ranges(project: Path) -> None:
     """Allow a project every newer version of what it depends on."""
     for part in ("backend", "tools"):
         file = project / part / "pyproject.toml"
-        settings = tomlkit.parse(file.read_text())
+        settings = tomlkit.parse(file.read_text(encoding="utf-8"))
         groups = settings.get("dependency-groups", {}).values()
         for wanted in (settings["project"]["dependencies"], *groups):
             for index, requirement in enumerate(wanted):
                 versions, semicolon, marker = requirement.partition(";")
                 wanted[index] = re.sub(r",?\s*<[^,]*", "", versions) + semicolon + marker
-        file.write_text(tomlkit.dumps(settings))
+        file.write_text(tomlkit.dumps(settings), encoding="utf-8")
 
     file = project / "frontend" / "package.json"
-    manifest = json.loads(file.read_text())
+    manifest = json.loads(file.read_text(encoding="utf-8"))
     for kind in ("dependencies", "devDependencies"):
         for name, wanted in manifest[kind].items():
             if name != KEPT:
                 manifest[kind][name] = re.sub(r"^[~^]?(?=\d)", ">=", wanted)
-    file.write_text(json.dumps(manifest, indent=2) + "\n")
+    file.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def lock(project: Path) -> None:
@@ -87,7 +89,7 @@ def report(verdict: str, lines: list[str]) -> None:
     text = "\n".join([f"### {verdict}", "", *table, ""])
     print(text)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a") as file:
+        with Path(summary).open("a", encoding="utf-8") as file:
             file.write(text)
 
 

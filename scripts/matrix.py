@@ -11,7 +11,9 @@ from pathlib import Path
 
 import yaml
 
-QUESTIONS = yaml.safe_load((Path(__file__).parent.parent / "copier.yml").read_text())
+QUESTIONS = yaml.safe_load(
+    (Path(__file__).parent.parent / "copier.yml").read_text(encoding="utf-8")
+)
 
 
 FRAMEWORKS = list(QUESTIONS["frameworks"]["default"])

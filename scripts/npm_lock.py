@@ -33,8 +33,8 @@ def pin(folder: Path) -> None:
         SystemExit: a package that is new has optional ones that are not to be had.
         subprocess.CalledProcessError: there is no solution; npm says why.
     """
-    manifest = json.loads((folder / "package.json").read_text())
-    before = versions(json.loads((folder / "package-lock.json").read_text()))
+    manifest = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    before = versions(json.loads((folder / "package-lock.json").read_text(encoding="utf-8")))
     held: dict[str, str] = {}
     lock = resolve(manifest, None)
     while incomplete := packages_with_holes(lock):
@@ -46,19 +46,21 @@ def pin(folder: Path) -> None:
         lock = resolve(holding(manifest, held), None)
     if held:  # The versions stay, and the lock file says what package.json does.
         lock = resolve(manifest, lock)
-    (folder / "package-lock.json").write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n")
+    (folder / "package-lock.json").write_text(
+        json.dumps(lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def resolve(manifest: Mapping[str, Any], lock: Lock | None) -> Lock:
     """Return the lock file that npm makes of a package.json, starting from a lock file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "package.json").write_text(json.dumps(manifest))
+        (folder / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
         if lock:
-            (folder / "package-lock.json").write_text(json.dumps(lock))
+            (folder / "package-lock.json").write_text(json.dumps(lock), encoding="utf-8")
         npm = shutil.which(RESOLVE[0]) or RESOLVE[0]
         subprocess.run([npm, *RESOLVE[1:]], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        made: Lock = json.loads((folder / "package-lock.json").read_text())
+        made: Lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
         return made
 
 

@@ -44,7 +44,7 @@ def resolve(project: Path) -> set[str]:
         cwd=project,
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     return {line.split(";")[0].strip() for line in exported.stdout.splitlines() if "==" in line}
 
@@ -56,11 +56,11 @@ def write_constraints(file: Path, versions: Iterable[str]) -> None:
         SystemExit: they name a package twice: variants or Pythons need different versions of it.
     """
     check_names(versions)
-    document = tomlkit.parse(file.read_text())
+    document = tomlkit.parse(file.read_text(encoding="utf-8"))
     array = tomlkit.array()
     array.extend(sorted(versions))
     document["tool"]["uv"]["constraint-dependencies"] = array.multiline(True)
-    file.write_text(tomlkit.dumps(document))
+    file.write_text(tomlkit.dumps(document), encoding="utf-8")
 
 
 def check_names(versions: Iterable[str]) -> None:
@@ -88,9 +88,11 @@ def write_conditional_constraints(file: Path, users: Mapping[str, Iterable[Choic
     for condition, conditional in sorted(by_condition.items()):
         lines += [f"{{%- if {condition} %}}\n", *conditional, "{%- endif %}\n"]
     # The first condition takes the line's end before it, the last line gives it back.
-    before, rest = file.read_text().split("constraint-dependencies = [\n")
+    before, rest = file.read_text(encoding="utf-8").split("constraint-dependencies = [\n")
     after = rest.split("\n]", 1)[1]
-    file.write_text(f"{before}constraint-dependencies = [\n{''.join(lines)}]{after}")
+    file.write_text(
+        f"{before}constraint-dependencies = [\n{''.join(lines)}]{after}", encoding="utf-8"
+    )
 
 
 def condition_of(choices: set[Choice]) -> str:
@@ -111,7 +113,10 @@ def condition_of(choices: set[Choice]) -> str:
 
 def write_copier(workflow: Path, version: str) -> None:
     """Let a workflow run this version of Copier."""
-    workflow.write_text(re.sub(r"copier@[\w.]+", f"copier@{version}", workflow.read_text()))
+    workflow.write_text(
+        re.sub(r"copier@[\w.]+", f"copier@{version}", workflow.read_text(encoding="utf-8")),
+        encoding="utf-8",
+    )
 
 
 def every_choice() -> Iterable[Choice]:

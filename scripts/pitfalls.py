@@ -16,7 +16,7 @@ FOLDER = ROOT / "docs" / "pitfalls"
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file's name."""
-    sections = json.loads(WORDS.read_text())
+    sections = json.loads(WORDS.read_text(encoding="utf-8"))
     contents = ["# Pitfalls of self-hosted ChatKit", ""]
     found: dict[str, str] = {}
     for section in sections:
@@ -50,7 +50,7 @@ def main() -> None:
         if file.name not in written:
             file.unlink()
     for name, text in written.items():
-        (FOLDER / name).write_text(text)
+        (FOLDER / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

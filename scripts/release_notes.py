@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def version() -> str:
     """Return the version of the template, which stands in pyproject.toml and nowhere else."""
-    number: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    number: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
     return number
 
 

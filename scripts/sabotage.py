@@ -59,7 +59,7 @@ def _name(one: Sabotage) -> str:
 
 def main() -> None:
     """Write it."""
-    PAGE.write_text(page())
+    PAGE.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

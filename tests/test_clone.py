@@ -23,7 +23,9 @@ SECRET = re.compile(r"^CHATKIT_SECRET=(.+)$", re.MULTILINE)
 
 def secrets_of(project: Project) -> list[str]:
     files = [project.path / side / ".env.local" for side in ("backend", "frontend")]
-    return [found[1] for file in files if (found := SECRET.search(file.read_text()))]
+    return [
+        found[1] for file in files if (found := SECRET.search(file.read_text(encoding="utf-8")))
+    ]
 
 
 @pytest.mark.parametrize("variant", BY_DATABASE, ids=str)

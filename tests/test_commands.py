@@ -146,7 +146,7 @@ def with_node(folder: Path, node: str | None) -> str:
                 link.symlink_to(program)
     if node is not None:
         for name in ("node", "npm"):
-            (tools / name).write_text(node)
+            (tools / name).write_text(node, encoding="utf-8")
             (tools / name).chmod(0o755)
     return str(tools)
 
@@ -175,7 +175,8 @@ def test_a_failed_installation_is_told_at_once(tmp_path: Path) -> None:
         "import pathlib, time\n"
         f"pathlib.Path({str(began)!r}).touch()\n"
         "time.sleep(30)\n"
-        f"pathlib.Path({str(imported)!r}).touch()\n"
+        f"pathlib.Path({str(imported)!r}).touch()\n",
+        encoding="utf-8",
     )
     wait = f"while [ ! -e '{began}' ]; do sleep 0.1; done"
     path = with_node(
@@ -203,5 +204,7 @@ def test_embedded_server_path(installed: Installed, tmp_path: Path, variant: Var
 
 
 def uv_cache() -> str:
-    found = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["uv", "cache", "dir"], capture_output=True, encoding="utf-8", check=True
+    )
     return found.stdout.strip()

@@ -43,7 +43,7 @@ def serve_postgresql(project: Project) -> Iterator[list[str]]:
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert server.stdout
     try:
@@ -141,7 +141,8 @@ def test_after_the_answer_is_changed_dev_says_how_to_go_on(
     assert command, said
     project.run(*shlex.split(command[1]))
     (command_of_readme,) = re.findall(
-        r"(?m)^uv run --group databases copy-database .*", (project.path / "README.md").read_text()
+        r"(?m)^uv run --group databases copy-database .*",
+        (project.path / "README.md").read_text(encoding="utf-8"),
     )
     copied = project.run(*shlex.split(command_of_readme)).stdout
     assert "Copied 1 conversations, 1 attachments, 2 messages, 1 feedback." in copied

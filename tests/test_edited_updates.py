@@ -63,11 +63,13 @@ def test_edits_are_kept(releases: Path, tmp_path: Path, version: str) -> None:
     assert conflicts(project.path) == []
     assert owner_edits.lost(project, edited) == []
     assert [file.read_bytes() for file in owner_edits.env_files(project)] == settings
-    assert (project.path / owner_edits.MAIN).read_text().endswith(owner_edits.ROUTE)
-    backend = tomllib.loads((project.path / "backend" / "pyproject.toml").read_text())["project"]
+    assert (project.path / owner_edits.MAIN).read_text(encoding="utf-8").endswith(owner_edits.ROUTE)
+    backend = tomllib.loads(
+        (project.path / "backend" / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     assert owner_edits.PYTHON_PACKAGE in backend["dependencies"]
     assert "limits>=5.8,<6" in backend["dependencies"], "the template's own"
-    packages = json.loads((project.path / "frontend" / "package.json").read_text())
+    packages = json.loads((project.path / "frontend" / "package.json").read_text(encoding="utf-8"))
     assert "date-fns" in packages["dependencies"]
     assert "@playwright/test" in packages["devDependencies"], "the template's own"
     project.run("npm", "ci", "--dry-run", cwd="frontend")  # asks whether both files agree
@@ -83,7 +85,10 @@ def test_conversations_are_kept(
     if database == "mysql":
         settings = owner_edits.env_files(project)[0]
         url = f"DATABASE_URL={mariadb.new_database()}"
-        settings.write_text(re.sub("(?m)^DATABASE_URL=.*", url, settings.read_text()))
+        settings.write_text(
+            re.sub("(?m)^DATABASE_URL=.*", url, settings.read_text(encoding="utf-8")),
+            encoding="utf-8",
+        )
     owner_edits.edit(project)
     migrate(project)
     revision = ("alembic", "revision", "--autogenerate", "-m", "Add orders")
@@ -114,7 +119,7 @@ def test_conversations_are_kept(
             page = visit(running.wait_for_address())
             assert page.say("Hello")[-1]["item"]["type"] == "assistant_message"
             assert told(Chat(f"http://127.0.0.1:{running.backend_port}/chatkit"), thread_id) == said
-        assert owner_edits.SETTINGS["CHATKIT_SECRET"] in page_settings.read_text()
+        assert owner_edits.SETTINGS["CHATKIT_SECRET"] in page_settings.read_text(encoding="utf-8")
         lay(project, "backend")
         project.run("uv", "run", "pytest", "-n0", *OWN_TESTS, cwd="backend")
         for check in (("ruff", "check"), ("ruff", "format", "--check")):

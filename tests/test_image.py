@@ -32,7 +32,7 @@ class Stage:
 def stages(dockerfile: Path) -> list[Stage]:
     """Read a Dockerfile as far as ours go."""
     found: list[Stage] = []
-    for line in dockerfile.read_text().splitlines():
+    for line in dockerfile.read_text(encoding="utf-8").splitlines():
         instruction, _, rest = line.partition(" ")
         match instruction:
             case "FROM":
@@ -55,7 +55,7 @@ def stages(dockerfile: Path) -> list[Stage]:
 def build(project: Project, stage: Stage, folder: Path) -> None:
     """Run the steps of the build in a folder that has what git and .dockerignore leave of ours."""
     frontend = project.path / "frontend"
-    ignored = (frontend / ".dockerignore").read_text().split()
+    ignored = (frontend / ".dockerignore").read_text(encoding="utf-8").split()
     shutil.copytree(frontend, folder, ignore=shutil.ignore_patterns(*ignored))
     assert not list(folder.glob(".env*")), "settings of one machine are in the image"
     share(project, Project(folder.parent, project.variant), PACKAGES)

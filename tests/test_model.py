@@ -21,7 +21,9 @@ Json = dict[str, Any]
 RunBackend = Callable[..., AbstractContextManager[Backend]]
 
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-STORY = json.loads((NPM_PROJECT / "fixtures" / "story.json").read_text())["fixtures"][0]["response"]
+STORY = json.loads((NPM_PROJECT / "fixtures" / "story.json").read_text(encoding="utf-8"))[
+    "fixtures"
+][0]["response"]
 # Tasks that are left behind complain when the garbage is collected, so it often is.
 COLLECT_GARBAGE = """
 import gc, threading, time
@@ -81,7 +83,7 @@ def backend(
 ) -> Iterator[Backend]:
     """A backend that asks the model; over Chat Completions by default."""
     folder = tmp_path_factory.mktemp("site")
-    (folder / "sitecustomize.py").write_text(COLLECT_GARBAGE)
+    (folder / "sitecustomize.py").write_text(COLLECT_GARBAGE, encoding="utf-8")
     settings = {
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": model.base_url,

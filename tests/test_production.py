@@ -54,7 +54,9 @@ def test_it_converses_and_forgets_nothing(
 def test_the_page_knows_what_is_set_when_it_starts(built: Installed) -> None:
     """Slugs: key-baked-in, backend-url-baked-in. The build had other values of both."""
     project = built(DEFAULT)
-    assert "domain_pk_localhost_dev" in (project.path / "frontend" / ".env.local").read_text()
+    assert "domain_pk_localhost_dev" in (project.path / "frontend" / ".env.local").read_text(
+        encoding="utf-8"
+    )
     _, command_of_page = commands(project)
     port = free_port()
     asked: list[str] = []

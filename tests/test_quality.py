@@ -157,7 +157,9 @@ def test_check_is_all_of_them(built: Installed) -> None:
     By the command of the project's own workflow, with the backend's tests through the page.
     """
     project = built(DEFAULT)
-    workflow = yaml.safe_load((project.path / ".github" / "workflows" / "ci.yml").read_text())
+    workflow = yaml.safe_load(
+        (project.path / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    )
     command = workflow["jobs"]["check"]["steps"][-1]["run"]
     result = project.run(*shlex.split(command), env=THROUGH_THE_PAGE, check=False, timeout=1800)
     keep_pictures(project)
@@ -251,7 +253,7 @@ def test_the_kit_of_the_page_imports_nothing_of_the_owners(laid: Project) -> Non
     ]
     lines = [f'import "{name}";' for name in [*back, "@/kit/causes", "./guest", "next/server"]]
     file = laid.path / "frontend" / "src" / "kit" / "server" / "back.ts"
-    file.write_text("\n".join(lines))
+    file.write_text("\n".join(lines), encoding="utf-8")
     try:
         lint = ("npx", "biome", "lint", str(file))
         linted = laid.run(*lint, cwd="frontend", check=False)

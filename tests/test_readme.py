@@ -18,12 +18,14 @@ def blocks() -> list[str]:
     """Return the commands of the README that stand in blocks of their own."""
     return [
         block.strip()
-        for block in re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        for block in re.findall(
+            r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+        )
     ]
 
 
 def test_ci_calls_exactly_the_second_command() -> None:
-    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == blocks()[1]
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == blocks()[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the README's command is typed into a shell")

@@ -28,8 +28,10 @@ def test_every_recipe_converses_and_is_stopped(tmp_path: Path) -> None:
 
     project = render_committed(tmp_path / "my-chat", DEFAULT)
     pins = project.path / "pyproject.toml"
-    [newer] = re.findall(r'"certifi>=.*"', (RECIPES / "litellm.md").read_text())
-    pins.write_text(re.sub(r'"certifi==.*?"', newer, pins.read_text()))
+    [newer] = re.findall(r'"certifi>=.*"', (RECIPES / "litellm.md").read_text(encoding="utf-8"))
+    pins.write_text(
+        re.sub(r'"certifi==.*?"', newer, pins.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     project.run("uv", "add", "--quiet", "openai", *packages, cwd="backend")
     project.run("uv", "sync", "--quiet")
     shutil.copy(PROJECT_PYTHON / "recipes.py", project.path / "backend/tests/test_recipes.py")
@@ -38,7 +40,7 @@ def test_every_recipe_converses_and_is_stopped(tmp_path: Path) -> None:
 
 
 def test_the_list_has_every_recipe() -> None:
-    listed = re.findall(r"\]\((.*\.md)\)", (RECIPES / "README.md").read_text())
+    listed = re.findall(r"\]\((.*\.md)\)", (RECIPES / "README.md").read_text(encoding="utf-8"))
     assert sorted(listed) == sorted(
         file.name for file in RECIPES.glob("*.md") if file.stem != "README"
     )

@@ -14,10 +14,14 @@ import yaml
 from support.variants import ROOT
 
 SCRIPT = ROOT / "scripts" / "release_notes.py"
-VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+    "version"
+]
 HEADINGS = re.findall(r"(?m)^## (.*)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
 WORKFLOWS = ROOT / ".github" / "workflows"
-JOBS: dict[str, Any] = yaml.safe_load((WORKFLOWS / "release.yml").read_text())["jobs"]
+JOBS: dict[str, Any] = yaml.safe_load((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))[
+    "jobs"
+]
 
 GH = """#!/bin/sh
 echo "$@" >> gh.log
@@ -28,7 +32,7 @@ case "$2" in view) exit $RELEASED;; esac
 
 def notes(*arguments: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_the_newest_section_of_the_changelog_is_of_this_version() -> None:
@@ -41,7 +45,9 @@ def test_the_newest_section_of_the_changelog_is_of_this_version() -> None:
 
 def test_every_release_has_its_section() -> None:
     command = ["git", "tag", "--list", "v*"]
-    tags = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tags = subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout
     assert set(tags.split()) <= {f"v{heading.split()[0]}" for heading in HEADINGS}
 
 
@@ -69,8 +75,8 @@ def test_a_version_without_notes_is_refused(tmp_path: Path) -> None:
 def changelog_of(folder: Path, version: str, sections: str) -> Path:
     """Make a repository with these sections and return its script."""
     (folder / "scripts").mkdir()
-    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
-    (folder / "CHANGELOG.md").write_text(f"# Changelog\n\n{sections}")
+    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n', encoding="utf-8")
+    (folder / "CHANGELOG.md").write_text(f"# Changelog\n\n{sections}", encoding="utf-8")
     return Path(shutil.copy(SCRIPT, folder / "scripts"))
 
 
@@ -80,21 +86,21 @@ def test_the_workflow_releases_a_version_that_is_new(tmp_path: Path, released: b
     """With a stand-in for GitHub's command, since there is no GitHub here."""
     gh = tmp_path / "bin" / "gh"
     gh.parent.mkdir()
-    gh.write_text(GH)
+    gh.write_text(GH, encoding="utf-8")
     gh.chmod(0o755)
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     path = os.pathsep.join([str(gh.parent), os.environ["PATH"]])
     output = tmp_path / "output"
     env = {"PATH": path, "GITHUB_OUTPUT": str(output), "RELEASED": "0" if released else "1"}
     run_steps(tmp_path, "version", env)
-    said = dict(line.split("=") for line in output.read_text().splitlines())
+    said = dict(line.split("=") for line in output.read_text(encoding="utf-8").splitlines())
     assert said == {"tag": f"v{VERSION}", "new": "false" if released else "true"}
     if not released:
         run_steps(tmp_path, "publish", env | {"TAG": said["tag"], "GITHUB_SHA": "abc"})
-        asked = (tmp_path / "gh.log").read_text().splitlines()
+        asked = (tmp_path / "gh.log").read_text(encoding="utf-8").splitlines()
         options = f"--target abc --title v{VERSION} --notes-file notes.md"
         assert asked[-1] == f"release create v{VERSION} {options}"
-        published = (tmp_path / "notes.md").read_text()
+        published = (tmp_path / "notes.md").read_text(encoding="utf-8")
         assert published == notes().stdout
 
 
@@ -111,6 +117,10 @@ def test_the_workflow_publishes_what_passed_all_tests_and_may_do_no_more() -> No
     assert set(JOBS["publish"]["needs"]) == {"version", "tests"}
     assert JOBS["publish"]["permissions"] == {"contents": "write"}
     assert [name for name, job in JOBS.items() if "permissions" in job] == ["publish"]
-    triggers = yaml.safe_load((WORKFLOWS / "release.yml").read_text())[True]  # YAML's "on"
+    triggers = yaml.safe_load((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))[
+        True
+    ]  # YAML's "on"
     assert triggers == {"push": {"branches": ["main"], "paths": ["pyproject.toml"]}}
-    assert "workflow_call" in yaml.safe_load((WORKFLOWS / "ci.yml").read_text())[True]
+    assert (
+        "workflow_call" in yaml.safe_load((WORKFLOWS / "ci.yml").read_text(encoding="utf-8"))[True]
+    )

@@ -24,7 +24,7 @@ def files(folder: Path) -> list[Path]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=folder,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return [folder / line for line in tracked.stdout.splitlines()]
@@ -33,7 +33,7 @@ def files(folder: Path) -> list[Path]:
 @each_variant
 def test_nothing_of_jinja_is_left(project_of: Installed, variant: Variant) -> None:
     for file in files(project_of(variant).path):
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         if file.suffix == ".html":  # Django's own templates
             continue
         assert "{%" not in text, file
@@ -44,13 +44,15 @@ def test_nothing_of_jinja_is_left(project_of: Installed, variant: Variant) -> No
 
 @each_variant
 def test_the_answers_are_recorded(project_of: Installed, variant: Variant) -> None:
-    recorded = yaml.safe_load((project_of(variant).path / ".copier-answers.yml").read_text())
+    recorded = yaml.safe_load(
+        (project_of(variant).path / ".copier-answers.yml").read_text(encoding="utf-8")
+    )
     answers = {key: value for key, value in recorded.items() if not key.startswith("_")}
     assert answers == {"project_name": "my-chat", **variant.answers}
 
 
 def names(settings: Path) -> list[str]:
-    return re.findall("(?m)^[A-Z_]+(?==)", settings.read_text())
+    return re.findall("(?m)^[A-Z_]+(?==)", settings.read_text(encoding="utf-8"))
 
 
 @each_variant
@@ -59,22 +61,22 @@ def test_both_sides_have_their_settings(project_of: Installed, variant: Variant)
     project = project_of(variant).path
     for side in ("backend", "frontend"):
         local, example = project / side / ".env.local", project / side / ".env.example"
-        assert re.search(r"^CHATKIT_SECRET=", local.read_text(), re.MULTILINE)
+        assert re.search(r"^CHATKIT_SECRET=", local.read_text(encoding="utf-8"), re.MULTILINE)
         assert names(example) == names(local)
-        assert "http://localhost" not in local.read_text()
-    assert "127.0.0.1" in (project / "frontend" / ".env.local").read_text()
+        assert "http://localhost" not in local.read_text(encoding="utf-8")
+    assert "127.0.0.1" in (project / "frontend" / ".env.local").read_text(encoding="utf-8")
     tracked = [str(file) for file in files(project)]
     assert not [name for name in tracked if name.endswith(".env.local")]
 
 
 def contents(project: Path) -> set[tuple[str, bytes]]:
-    listed = subprocess.check_output(["git", "ls-files"], cwd=project, text=True)
+    listed = subprocess.check_output(["git", "ls-files"], cwd=project, encoding="utf-8")
     return {(name, (project / name).read_bytes()) for name in listed.splitlines()}
 
 
 def may_differ(one: Variant, other: Variant) -> tuple[str, ...]:
     """Return the files, or folders, in which two variants may differ, as the documentation says."""
-    documentation = (ROOT / "docs" / "how-it-works.md").read_text()
+    documentation = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
     table = documentation.split("## What differs")[1].split("\n## ")[0]
     named = [".copier-answers.yml"]
     for question, of_django, cell in re.findall(r"\| `(\w+)`(,[^|]*)? \| (.*) \|", table):
@@ -104,7 +106,7 @@ def test_wsl_is_spoken_of_only_where_it_was_asked_for(
     project_of: Installed, variant: Variant
 ) -> None:
     for name in ("README.md", "frontend/.env.example"):
-        text = (project_of(variant).path / name).read_text()
+        text = (project_of(variant).path / name).read_text(encoding="utf-8")
         assert ("WSL" in text) == variant.wsl, name
 
 
@@ -155,7 +157,7 @@ def test_documents_name_files_that_are_there(project_of: Installed, variant: Var
     documents = [file for file in files(project) if file.suffix in {".md", ".example"}]
     assert len(documents) > 10
     for document in documents:
-        named = set(NAMED.findall(document.read_text())) - set(MADE)
+        named = set(NAMED.findall(document.read_text(encoding="utf-8"))) - set(MADE)
         assert not [name for name in named if not (project / name).exists()], document
 
 
@@ -183,7 +185,7 @@ def test_a_project_has_three_rooms(project_of: Installed) -> None:
 
 def contents_of_git(project: Path) -> list[str]:
     """Return the paths of a project's files."""
-    return subprocess.check_output(["git", "ls-files"], cwd=project, text=True).splitlines()
+    return subprocess.check_output(["git", "ls-files"], cwd=project, encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("name", ["", "-chat", "a/b", "my\nchat", "x" * 64, "{{ 1 }}", 'a"b'])
@@ -229,7 +231,7 @@ def test_trust_needed(tmp_path: Path) -> None:
 def test_every_python_package_is_pinned(installed: Installed, variant: Variant) -> None:
     """Slug: dependency-drift."""
     project = installed(variant)
-    pinned = (project.path / "pyproject.toml").read_text()
+    pinned = (project.path / "pyproject.toml").read_text(encoding="utf-8")
     freeze = project.run("uv", "pip", "freeze", "--exclude-editable").stdout.split()
     assert freeze
     assert not [package for package in freeze if f'"{package.lower()}"' not in pinned]
@@ -240,6 +242,6 @@ def test_only_packages_that_the_project_uses_are_pinned(
     installed: Installed, variant: Variant
 ) -> None:
     project = installed(variant).path
-    lock = tomllib.loads((project / "uv.lock").read_text())
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
     used = {f"{package['name']}=={package['version']}" for package in lock["package"]}
     assert not set(pins(project / "pyproject.toml")) - used

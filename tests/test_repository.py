@@ -35,7 +35,11 @@ CHECKS = [
 @pytest.mark.parametrize("command", CHECKS, ids=" ".join)
 def test_it_is_clean(command: list[str]) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -53,11 +57,33 @@ def test_each_request_of_a_test_says_how_long_it_waits() -> None:
     assert not unlimited, "give `**HTTP` of contract.chat, or a timeout"
 
 
+def code() -> list[Path]:
+    """Return the Python files of the repository, the template's among them."""
+    listed = subprocess.check_output(["git", "ls-files", "-z", "*.py"], cwd=ROOT, encoding="utf-8")
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_each_text_is_utf_8() -> None:
+    """By itself Windows takes it for something else. Ruff does not see each file, nor pipes."""
+    unsaid = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in code()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (
+            getattr(node.func, "attr", None) in ("read_text", "write_text")
+            or "text=True" in map(ast.unparse, node.keywords)
+        )
+        and not any(keyword.arg == "encoding" for keyword in node.keywords)
+    ]
+    assert not unsaid, 'give `encoding="utf-8"`, in place of `text=True` for a process'
+
+
 def test_the_pages_of_the_pitfalls_are_what_projects_say() -> None:
     """If not: `uv run scripts/pitfalls.py`."""
     pages = runpy.run_path(str(ROOT / "scripts" / "pitfalls.py"))["pages"]()
     folder = ROOT / "docs" / "pitfalls"
-    assert {file.name: file.read_text() for file in folder.iterdir()} == pages
+    assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == pages
 
 
 def jobs(*arguments: str) -> list[dict[str, str]]:
@@ -74,7 +100,9 @@ def test_the_workflow_runs_every_combination_of_answers() -> None:
         assert job["tests"].split(" and ")[0] == job["name"].removesuffix("-wsl")
     on_every_system = [str(one) for one in VARIANTS if one.database == "sqlite" and not one.wsl]
     assert [job["name"] for job in jobs("sqlite")] == on_every_system
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    workflow = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    )["jobs"]
     commands = workflow["questions"]["steps"][-1]["run"]
     assert '"every=$(python3 -m uv run scripts/matrix.py)"' in commands
     assert '"sqlite=$(python3 -m uv run scripts/matrix.py sqlite)"' in commands
@@ -86,7 +114,7 @@ def test_the_workflow_runs_every_combination_of_answers() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_workflows_may_read_and_run_what_is_pinned(workflow: Path) -> None:
-    text = workflow.read_text()
+    text = workflow.read_text(encoding="utf-8")
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
     for action in re.findall(r"uses: ([^.].*)", text):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action

@@ -54,7 +54,9 @@ def test_the_list_has_every_pitfall_and_every_patch() -> None:
 @by_slug(PATCHED)
 def test_a_patch_finds_its_place_when_lines_around_it_change(sabotage: Sabotage) -> None:
     """By the lines that it takes away: without any, and without context, only a number tells."""
-    assert not re.search(r"^@@ -[1-9]\d*,0 ", sabotage.patch.read_text(), re.MULTILINE)
+    assert not re.search(
+        r"^@@ -[1-9]\d*,0 ", sabotage.patch.read_text(encoding="utf-8"), re.MULTILINE
+    )
 
 
 @by_slug(TABLE)
@@ -67,13 +69,13 @@ def test_a_pitfall_is_noticed_or_the_list_says_why_not(sabotage: Sabotage) -> No
         file, _, name = sabotage.shown.partition("::")
         side = "frontend" if file.endswith(".ts") else "backend"
         [test] = [one for tree in (TEMPLATE, INSIDE) if (one := tree / side / file).exists()]
-        assert (f"def {name}(" if name else sabotage.slug) in test.read_text()
+        assert (f"def {name}(" if name else sabotage.slug) in test.read_text(encoding="utf-8")
 
 
 def test_the_documentation_has_the_list() -> None:
     """If not: `uv run scripts/sabotage.py`."""
     text = runpy.run_path(str(ROOT / "scripts" / "sabotage.py"))["page"]()
-    assert (ROOT / "docs" / "sabotage.md").read_text() == text
+    assert (ROOT / "docs" / "sabotage.md").read_text(encoding="utf-8") == text
 
 
 def test_wsl_is_played_with_a_network_of_its_own() -> None:

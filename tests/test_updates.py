@@ -93,7 +93,9 @@ def test_an_untouched_project_becomes_a_fresh_copy(
 
 
 def recorded(project: Project) -> dict[str, Any]:
-    answers: dict[str, Any] = yaml.safe_load((project.path / ".copier-answers.yml").read_text())
+    answers: dict[str, Any] = yaml.safe_load(
+        (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
+    )
     return answers
 
 
@@ -128,7 +130,7 @@ def run_copier(
         cwd=cwd,
         env=os.environ | dict(env or {}),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
 
@@ -136,7 +138,7 @@ def run_copier(
 def test_an_update_in_the_middle_of_work_is_refused(releases: Path, tmp_path: Path) -> None:
     project = copy_committed(releases, LATEST, tmp_path / "my-chat", DEFAULT)
     page = project.path / "frontend" / "src" / "app" / "page.tsx"
-    page.write_text("// half a page")
+    page.write_text("// half a page", encoding="utf-8")
     before = contents(project)
     result = run_copier("update", "--defaults", cwd=project.path)
     assert result.returncode != 0

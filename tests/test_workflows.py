@@ -17,9 +17,9 @@ FOLDER = ROOT / "template" / ".github" / "workflows"
 
 
 def steps(workflow: str, job: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.safe_load((FOLDER / workflow).read_text())["jobs"][job][
-        "steps"
-    ]
+    found: list[dict[str, Any]] = yaml.safe_load((FOLDER / workflow).read_text(encoding="utf-8"))[
+        "jobs"
+    ][job]["steps"]
     return found
 
 
@@ -57,13 +57,15 @@ def test_a_newer_template_is_named_with_the_command(
     summary.touch()
 
     result = ask_the_template(project, summary)
-    assert (result.returncode, summary.read_text()) == (0, ""), result.stderr
+    assert (result.returncode, summary.read_text(encoding="utf-8")) == (0, ""), result.stderr
 
     release_news(template, "v90.1.0")
     result = ask_the_template(project, summary)
     assert result.returncode == 1, result.stderr
-    assert "Current version is 90.0.0, latest version is 90.1.0." in summary.read_text()
-    assert "Type in the project: `uvx copier update`" in summary.read_text()
+    assert "Current version is 90.0.0, latest version is 90.1.0." in summary.read_text(
+        encoding="utf-8"
+    )
+    assert "Type in the project: `uvx copier update`" in summary.read_text(encoding="utf-8")
     (annotation,) = re.findall(r"(?m)^::error title=.*?::(.*)", result.stdout)
     assert "latest version is 90.1.0. Type in the project: uvx copier update" in annotation
 
@@ -101,7 +103,9 @@ def test_a_template_on_somebodys_computer_is_not_asked(project: Project, tmp_pat
         replace_source(project, source)
         result = ask_the_template(project, tmp_path / "summary")
         assert result.returncode == 0, result.stderr
-        assert f"The template is at {source}, a path" in (tmp_path / "summary").read_text()
+        assert f"The template is at {source}, a path" in (tmp_path / "summary").read_text(
+            encoding="utf-8"
+        )
         assert "::notice title=The template was not asked::" in result.stdout
 
 
@@ -120,12 +124,12 @@ def test_a_template_at_an_address_is_asked(project: Project, tmp_path: Path) -> 
 def test_what_renovate_types_brings_the_update(project: Project, template: Path) -> None:
     """As its manager for Copier does: without trust, with the newest tag."""
     release_news(template, "v90.1.0")
-    answers = yaml.safe_load((project.path / ".copier-answers.yml").read_text())
+    answers = yaml.safe_load((project.path / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert answers["_commit"] == "v90.0.0"  # what it compares with the tags of _src_path
     assert answers["_src_path"] == str(template)
     command = ("copier", "update", "--skip-answered", "--defaults")
     project.run(*command, "--answers-file", ".copier-answers.yml", "--vcs-ref", "v90.1.0")
-    assert "_commit: v90.1.0" in (project.path / ".copier-answers.yml").read_text()
+    assert "_commit: v90.1.0" in (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
     assert project.git_status() == [" M .copier-answers.yml", "?? NEWS.md"]
 
 
@@ -134,42 +138,50 @@ def audited(workflow: Path, folder: Path, temporary: Path) -> set[str]:
 
     Nobody is asked about them, for that needs the network.
     """
-    jobs = yaml.safe_load(workflow.read_text())["jobs"]["audit"]["steps"]
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]["audit"]["steps"]
     script = "\n".join(step["run"] for step in jobs if "requirements.txt" in step.get("run", ""))
     result = subprocess.run(
         ["bash", "-e", "-c", script.replace("--disable-pip", "--disable-pip --dry-run")],
         cwd=folder,
         env=clean_environment() | {"RUNNER_TEMP": str(temporary)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert "would have audited" in result.stderr, result.stderr
-    return set(re.findall(r"(?m)^([\w.-]+)==", (temporary / "requirements.txt").read_text()))
+    return set(
+        re.findall(
+            r"(?m)^([\w.-]+)==", (temporary / "requirements.txt").read_text(encoding="utf-8")
+        )
+    )
 
 
 def test_every_package_is_audited(project: Project, tmp_path: Path) -> None:
     read = audited(FOLDER / "weekly.yml", project.path, tmp_path)
-    locked = tomllib.loads((project.path / "uv.lock").read_text())["package"]
+    locked = tomllib.loads((project.path / "uv.lock").read_text(encoding="utf-8"))["package"]
     assert read == {one["name"] for one in locked if "registry" in one["source"]}
     assert audited(ROOT / ".github" / "workflows" / "audit.yml", ROOT, tmp_path) > read
 
 
 def test_projects_ask_with_the_copier_that_was_tested() -> None:
-    constraints = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+    constraints = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
     (pinned,) = [one for one in constraints["constraint-dependencies"] if one.startswith("copier=")]
     script = steps("weekly.yml", "update")[-1]["run"]
     assert set(re.findall(r"uvx (copier@\S+)", script)) == {pinned.replace("==", "@")}
 
 
 def test_projects_run_the_actions_that_are_run_here() -> None:
-    ours = set(re.findall("uses: (.*)", (ROOT / ".github" / "workflows" / "ci.yml").read_text()))
+    ours = set(
+        re.findall(
+            "uses: (.*)", (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+        )
+    )
     for workflow in FOLDER.iterdir():
-        assert set(re.findall("uses: (.*)", workflow.read_text())) <= ours
+        assert set(re.findall("uses: (.*)", workflow.read_text(encoding="utf-8"))) <= ours
 
 
 def test_workflows_use_the_browser_of_their_machine() -> None:
-    """Ubuntu's package `chromium-browser` installs a snap, slowly, which cannot read our folders."""
+    """Ubuntu's `chromium-browser` installs a snap, slowly, which cannot read our folders."""
     for folder in (FOLDER, ROOT / ".github" / "workflows"):
         for workflow in folder.iterdir():
             assert "chromium" not in workflow.read_text(encoding="utf-8"), workflow

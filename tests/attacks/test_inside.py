@@ -107,7 +107,7 @@ def test_a_visitor_is_told_a_sentence_and_the_log_the_cause(
     assert re.fullmatch(NOT_NOW, status)
     # The backend's own words for a token that it refuses are for visitors too.
     assert broken == "secret" or all(re.fullmatch(NOT_NOW, one) for one in said)
-    written = log.read_text()
+    written = log.read_text(encoding="utf-8")
     request_id = re.findall(r"request ([\w-]{36})", status)[0]
     assert request_id in written
     assert cause in written
@@ -140,7 +140,7 @@ def test_tables_that_are_missing_are_named_in_the_log_only(
         connection.commit()
         said = said_by(page, visit(page))
     assert re.fullmatch(NOT_NOW, said[0])
-    assert "Pitfall: migrations-not-run" in log.read_text()
+    assert "Pitfall: migrations-not-run" in log.read_text(encoding="utf-8")
 
 
 def test_pitfalls_are_not_for_visitors(deployed_of: DeployedOf) -> None:

@@ -89,7 +89,9 @@ def test_no_byte_is_behind_nginx(deployed_of: DeployedOf, tmp_path: Path) -> Non
 def nginx(page: str, folder: Path) -> Iterator[str]:
     port = free_port()
     config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, page=urlsplit(page).netloc, port=port))
+    config.write_text(
+        NGINX.format(folder=folder, page=urlsplit(page).netloc, port=port), encoding="utf-8"
+    )
     command = [require("nginx"), "-c", str(config), "-e", f"{folder}/error.log"]
     process = subprocess.Popen(command, env=clean_environment())
     front = f"http://127.0.0.1:{port}"

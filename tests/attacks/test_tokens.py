@@ -87,7 +87,7 @@ def test_forged_and_replayed_tokens(site: Deployed, forger: str) -> None:
         message = answer.json()["message"]
         assert message.startswith("Not signed in: the token is refused. (request ")
         assert "CHATKIT_SECRET" not in message
-    assert token not in site.backend_log.read_text()
+    assert token not in site.backend_log.read_text(encoding="utf-8")
 
 
 def test_a_token_of_the_page_is_believed(site: Deployed) -> None:
@@ -146,7 +146,7 @@ def test_a_request_id_carries_nothing_else(site: Deployed, given: str) -> None:
         assert b"x-injected" not in answer.partition(b"\r\n\r\n")[0].lower()
         for found in re.findall(rb"(?im)^x-request-id: (.*)\r$", answer):
             assert re.fullmatch(rb"[A-Za-z0-9_-]{1,64}", found)
-    assert given not in site.backend_log.read_text()
+    assert given not in site.backend_log.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

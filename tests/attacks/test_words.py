@@ -108,7 +108,7 @@ def test_a_visitor_is_told_a_sentence_and_the_log_the_cause(
     if status != 200:
         speech = {"audio_base64": "AAAA", "mime_type": "audio/webm"}
         said.append(str(person.post("input.transcribe", **speech).json()["message"]))
-    log = site.backend_log.read_text()
+    log = site.backend_log.read_text(encoding="utf-8")
     for words in said:
         found = re.fullmatch(r"(.*) \(request ([\w-]+)\)", words)
         assert found, words

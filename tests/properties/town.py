@@ -58,7 +58,7 @@ def run_database(project: Project, folder: Path) -> Iterator[Database]:
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     try:
         yield Database(process)

@@ -32,7 +32,7 @@ class Backend:
     @property
     def log(self) -> str:
         """All that it printed so far."""
-        return self.log_file.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace", encoding="utf-8")
 
 
 def migrate(project: Project, database: Path) -> str:
@@ -109,7 +109,7 @@ def forked_backends(project: Project) -> Iterator[ForkedBackends]:
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         yield ForkedBackends(process)
         process.stdin.close()

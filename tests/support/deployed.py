@@ -26,7 +26,7 @@ sys.stdin.read()
 
 def commands(project: Project) -> list[str]:
     """Return the commands of the README's section on deploying, those in blocks of their own."""
-    readme = (project.path / "README.md").read_text()
+    readme = (project.path / "README.md").read_text(encoding="utf-8")
     section = readme.split("\n## Deploy\n")[1].split("\n## ")[0]
     return [block.strip() for block in re.findall(r"```\n(.*?)```", section, re.DOTALL)]
 
@@ -75,7 +75,7 @@ def production_database(project: Project) -> Iterator[str]:
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert keeper.stdout
     try:

@@ -37,7 +37,7 @@ class Dev:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             **OF_A_TERMINAL,
         )

@@ -49,8 +49,10 @@ class Forked:
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         status = self.process.stdout.readline()
-        assert report.exists(), f"pytest ended with {status}: {log.read_text(errors='replace')}"
-        return read_verdict(report), said.read_text() if said.exists() else ""
+        assert report.exists(), (
+            f"pytest ended with {status}: {log.read_text(errors='replace', encoding='utf-8')}"
+        )
+        return read_verdict(report), said.read_text(encoding="utf-8") if said.exists() else ""
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def forked_from(project: Project, folder: Path) -> Iterator[Forked]:
         env=clean_environment() | {"EXAMINATION": str(folder / "examination")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         yield Forked(project, process, folder)
         assert process.stdin

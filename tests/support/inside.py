@@ -19,14 +19,14 @@ def lay(project: Project, part: str = ".") -> Project:
     """
     exclude = project.path / ".git" / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
-    listed = exclude.read_text().splitlines() if exclude.exists() else []
+    listed = exclude.read_text(encoding="utf-8").splitlines() if exclude.exists() else []
     for name in names_of(part):
         target = project.path / name
         assert f"/{name}" in listed or not target.exists(), f"{name} is the project's own"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(INSIDE / name, target)
     lines = dict.fromkeys([*listed, *(f"/{name}" for name in names_of(part))])
-    exclude.write_text("".join(f"{line}\n" for line in lines))
+    exclude.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return project
 
 

@@ -100,7 +100,7 @@ def _certificate(folder: Path) -> list[str]:
 
 
 def _answers(server: subprocess.Popen[bytes], address: str, log: Path) -> bool:
-    assert server.poll() is None, log.read_text()
+    assert server.poll() is None, log.read_text(encoding="utf-8")
     try:
         _run(address, "SELECT 1")
     except pymysql.OperationalError:

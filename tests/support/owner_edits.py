@@ -171,29 +171,37 @@ def remove_examples(project: Project) -> Project:
     """
     (project.path / "backend" / "src" / "kit" / "demo.py").unlink()
     settings = project.path / "backend" / ".env.local"
-    text, keys = re.subn(r"(?m)^OPENAI_API_KEY=$", "OPENAI_API_KEY=sk-test", settings.read_text())
+    text, keys = re.subn(
+        r"(?m)^OPENAI_API_KEY=$", "OPENAI_API_KEY=sk-test", settings.read_text(encoding="utf-8")
+    )
     assert keys == 1
-    settings.write_text(text)
+    settings.write_text(text, encoding="utf-8")
     assistant = project.path / "backend" / "src" / "app" / "assistant.py"
-    text = re.sub(r"(?s)@function_tool.*?\n\n\n(?=agent|@)", "", assistant.read_text())
+    text = re.sub(
+        r"(?s)@function_tool.*?\n\n\n(?=agent|@)", "", assistant.read_text(encoding="utf-8")
+    )
     text, tools = re.subn(r"tools=\[.*?\]", "tools=[]", text)
     text, stops = re.subn(r"    # [^\n]*\n    tool_use_behavior=[^\n]*\n", "", text)
     assert (tools, stops, "function_tool" in text.partition("agent =")[2]) == (1, 1, False)
-    assistant.write_text(text)
+    assistant.write_text(text, encoding="utf-8")
     tests = project.path / "backend" / "tests" / "test_assistant.py"
     of_tools = r"(?s)def test_it_(looks_at_the_clock|asks_the_browser)\(.*?\n\n\n(?=def )"
-    text, removed = re.subn(of_tools, "", tests.read_text())
+    text, removed = re.subn(of_tools, "", tests.read_text(encoding="utf-8"))
     assert removed == 2
-    tests.write_text(text)
+    tests.write_text(text, encoding="utf-8")
     for name, (function, entries) in EXAMPLES_OF_THE_PAGE.items():
         file = project.path / "frontend" / "src" / "components" / "chat" / name
-        text, functions = re.subn(rf"(?s)\nfunction {function}\(.*?\n}}\n", "", file.read_text())
+        text, functions = re.subn(
+            rf"(?s)\nfunction {function}\(.*?\n}}\n", "", file.read_text(encoding="utf-8")
+        )
         assert (functions, text.count(entries), text.count(function)) == (1, 1, 1), name
-        file.write_text(text.replace(entries, ""))
+        file.write_text(text.replace(entries, ""), encoding="utf-8")
     config = project.path / "frontend" / "src" / "chatkit.config.ts"
-    text, prompts = re.subn(r"(?s)prompts: \[.*?\n    \]", "prompts: []", config.read_text())
+    text, prompts = re.subn(
+        r"(?s)prompts: \[.*?\n    \]", "prompts: []", config.read_text(encoding="utf-8")
+    )
     assert prompts == 1
-    config.write_text(text)
+    config.write_text(text, encoding="utf-8")
     project.commit("Take out what is an example")
     return project
 
@@ -251,12 +259,14 @@ def add_assistant(project: Project) -> Project:
     for new in filter(None, code.splitlines()):
         begin = new[: new.index("assistant")]
         old = re.compile(rf"(?m)^{re.escape(begin)}assistant\b.*$")
-        (file,) = (file for file in app.rglob("*.py") if old.search(file.read_text()))
-        file.write_text(old.sub(new, file.read_text()))
-    (app / "support.py").write_text(SUPPORT)
+        (file,) = (
+            file for file in app.rglob("*.py") if old.search(file.read_text(encoding="utf-8"))
+        )
+        file.write_text(old.sub(new, file.read_text(encoding="utf-8")), encoding="utf-8")
+    (app / "support.py").write_text(SUPPORT, encoding="utf-8")
     (frontend / "src" / "app" / "support").mkdir()
-    (frontend / "src" / "app" / "support" / "page.tsx").write_text(page)
-    (frontend / "tests" / "page" / "support.spec.ts").write_text(SUPPORT_SPEC)
+    (frontend / "src" / "app" / "support" / "page.tsx").write_text(page, encoding="utf-8")
+    (frontend / "tests" / "page" / "support.spec.ts").write_text(SUPPORT_SPEC, encoding="utf-8")
     project.commit("Add a second assistant")
     return project
 

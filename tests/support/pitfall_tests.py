@@ -29,7 +29,7 @@ def _files(side: str, pattern: str) -> list[tuple[Path, str]]:
 def _slugs_of_tests() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for file, name_of_file in _files("backend", "tests/**/test_*.py"):
-        for node in ast.parse(file.read_text()).body:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 named = IN_DOCSTRING.search(ast.get_docstring(node) or "")
                 slugs = named[1].split(", ") if named else []
@@ -80,7 +80,7 @@ def spec_files(slug: str) -> list[str]:
 def _titled(slug: str, files: str) -> list[str]:
     title = re.compile(rf'\b(?:describe|test)\(\s*"[^"]*\b{slug}\b')
     found = _files("frontend", files)
-    return [name for file, name in found if title.search(file.read_text())]
+    return [name for file, name in found if title.search(file.read_text(encoding="utf-8"))]
 
 
 def read_verdict(report: Path) -> Verdict:
@@ -107,7 +107,7 @@ def run_vitest(project: Project, slugs: Iterable[str], report: Path) -> Verdict:
     assert report.exists(), result.stdout + result.stderr
     verdict = Verdict()
     frontend = (project.path / "frontend").resolve()
-    for file in json.loads(report.read_text())["testResults"]:
+    for file in json.loads(report.read_text(encoding="utf-8"))["testResults"]:
         path = Path(file["name"]).resolve().relative_to(frontend).as_posix()
         for test in file["assertionResults"]:
             name = f"{path}: {test['fullName']}"
@@ -136,7 +136,7 @@ def run_playwright(
     ended = project.run(*command, *files, cwd="frontend", env=env, check=False)
     assert report.exists(), ended.stdout + ended.stderr
     verdict = Verdict()
-    said = json.loads(report.read_text())
+    said = json.loads(report.read_text(encoding="utf-8"))
     for number, error in enumerate(said["errors"]):
         verdict.broken[f"error {number}"] = error["message"]
     for spec in _specs(said["suites"]):

@@ -83,7 +83,8 @@ class Project:
             cwd=self.path / cwd,
             env=clean_environment() | dict(env or {}),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a Python of Windows writes as that does
             timeout=timeout,
             check=False,
         )
@@ -115,7 +116,10 @@ def render(path: Path, variant: Variant, **data: Any) -> Project:
     if variant.database == "mysql":
         settings = path / "backend" / ".env.local"
         url = f"DATABASE_URL={mariadb.new_database()}"
-        settings.write_text(re.sub("(?m)^DATABASE_URL=.*", url, settings.read_text()))
+        settings.write_text(
+            re.sub("(?m)^DATABASE_URL=.*", url, settings.read_text(encoding="utf-8")),
+            encoding="utf-8",
+        )
     return Project(path, variant)
 
 

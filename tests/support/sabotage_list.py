@@ -51,7 +51,7 @@ class Sabotage:
     @property
     def is_of_the_page(self) -> bool:
         """Whether the front end is what is patched."""
-        return "+++ b/frontend/" in self.patch.read_text()
+        return "+++ b/frontend/" in self.patch.read_text(encoding="utf-8")
 
     @property
     def runs(self) -> str:
@@ -70,7 +70,7 @@ class Sabotage:
 
 def read_table() -> list[Sabotage]:
     """Return all, in the order of tests/sabotage/slugs.toml."""
-    table = tomllib.loads((FOLDER / "slugs.toml").read_text())
+    table = tomllib.loads((FOLDER / "slugs.toml").read_text(encoding="utf-8"))
     return [
         Sabotage(section, slug, **facts)
         for section, slugs in table.items()
@@ -80,5 +80,7 @@ def read_table() -> list[Sabotage]:
 
 def known_slugs() -> list[tuple[str, str]]:
     """Return section and slug of all pitfalls that projects have words for."""
-    sections = json.loads((TEMPLATE / "frontend" / "src" / "kit" / "pitfalls.json").read_text())
+    sections = json.loads(
+        (TEMPLATE / "frontend" / "src" / "kit" / "pitfalls.json").read_text(encoding="utf-8")
+    )
     return [(one["section"], pitfall["slug"]) for one in sections for pitfall in one["pitfalls"]]

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
+SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS: dict[str, dict[str, Any]] = {
     name: question
     for name, question in SETTINGS.items()

@@ -27,7 +27,7 @@ UNSHALLOW = "git fetch --unshallow --tags"
 def git(*arguments: str, cwd: Path = ROOT, check: bool = True) -> str:
     """Run git and return what it prints."""
     command = [*GIT, *arguments]
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", check=False)
     assert not (check and result.returncode), f"{command}\n{result.stderr}"
     return result.stdout
 
@@ -35,7 +35,7 @@ def git(*arguments: str, cwd: Path = ROOT, check: bool = True) -> str:
 @cache
 def commits() -> dict[str, str]:
     """Return the commits of older versions by their tags, from the oldest on."""
-    older: dict[str, str] = tomllib.loads(OLDER.read_text())["versions"]
+    older: dict[str, str] = tomllib.loads(OLDER.read_text(encoding="utf-8"))["versions"]
     released = git("tag", "--list", "v*", "--sort=version:refname", check=False).split()
     return older | {tag: f"refs/tags/{tag}" for tag in released}
 
@@ -92,7 +92,7 @@ def clone_template(folder: Path, version: str) -> Path:
 
 def release_news(template: Path, version: str) -> None:
     """Make a release that brings projects a file, NEWS.md."""
-    (template / "template" / "NEWS.md").write_text("News\n")
+    (template / "template" / "NEWS.md").write_text("News\n", encoding="utf-8")
     git("add", ".", cwd=template)
     git("commit", "--quiet", "-m", "News", cwd=template)
     git("tag", version, cwd=template)

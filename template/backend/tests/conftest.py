@@ -98,7 +98,7 @@ def asking(api: str, model: FakeModel, database: URL, asking_log: Path) -> Itera
     """A server that asks the model."""
     with run_server(database, asking_log, **model.settings, OPENAI_API=api) as running:
         yield running
-    assert KEY not in asking_log.read_text()
+    assert KEY not in asking_log.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -66,4 +66,4 @@ def test_a_failure_is_said_in_words_and_logged(tmp_path: Path) -> None:
     request_id = response.headers["x-request-id"]
     assert told(response).startswith("The database is not migrated.")
     assert told(response).endswith(f"(request {request_id})")
-    assert request_id in log.read_text()
+    assert request_id in log.read_text(encoding="utf-8")

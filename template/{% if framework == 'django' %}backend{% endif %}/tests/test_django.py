@@ -38,7 +38,7 @@ def manage(*arguments: str, database: URL, **settings: str) -> str:
         cwd=BACKEND,
         env=environment(database, DJANGO_SUPERUSER_PASSWORD=PASSWORD, **settings),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -204,7 +204,7 @@ def test_a_refusal_is_one_line_of_the_log(database: URL, tmp_path: Path) -> None
     with run_server(database, log, APP_ENV="production") as server:
         answer = server.someone().post("threads.get_by_id", thread_id="thr_none")
     assert answer.status_code == 404
-    kinds = [json.loads(line).get("kind") for line in log.read_text().splitlines()]
+    kinds = [json.loads(line).get("kind") for line in log.read_text(encoding="utf-8").splitlines()]
     assert kinds.count("threads.get_by_id") == 1
 
 
@@ -266,8 +266,8 @@ def test_other_machines_are_let_in_by_name_only(database: URL, tmp_path: Path) -
     process = start_serving(environment(database, **settings), log)
     process.join(120)
     assert process.exitcode == 1
-    assert "ALLOWED_HOSTS is not set" in log.read_text()
-    assert "Traceback" not in log.read_text()
+    assert "ALLOWED_HOSTS is not set" in log.read_text(encoding="utf-8")
+    assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
 def try_login(
@@ -499,12 +499,15 @@ def test_a_wrong_setting_is_named_without_a_traceback(
     env = environment(database) | {name: value}
     command = [sys.executable, "manage.py", "check"]
     result = subprocess.run(
-        command, cwd=BACKEND, env=env, capture_output=True, text=True, check=False
+        command, cwd=BACKEND, env=env, capture_output=True, encoding="utf-8", check=False
     )
     log = tmp_path / "log"
     process = start_serving(env, log)
     process.join(120)
-    for code, said in [(result.returncode, result.stderr), (process.exitcode, log.read_text())]:
+    for code, said in [
+        (result.returncode, result.stderr),
+        (process.exitcode, log.read_text(encoding="utf-8")),
+    ]:
         assert code in (1, 2)
         assert words in said
         assert "Traceback" not in said

@@ -27,7 +27,9 @@ from kit.settings import BACKEND, ENV_FILE
 from sqlalchemy.engine import URL
 
 RECIPES = Path(os.environ["RECIPES"])
-NAMES = sorted(file.stem for file in RECIPES.glob("*.md") if "\nuv add " in file.read_text())
+NAMES = sorted(
+    file.stem for file in RECIPES.glob("*.md") if "\nuv add " in file.read_text(encoding="utf-8")
+)
 TOOL = "get_server_time"
 WORD = "on and "
 
@@ -140,17 +142,19 @@ class Provider:
 def test_a_recipe(
     name: str, database: URL, model: FakeModel, claude: FakeClaude, tmp_path: Path
 ) -> None:
-    recipe = (RECIPES / f"{name}.md").read_text()
+    recipe = (RECIPES / f"{name}.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", recipe, re.DOTALL)
     assistant = BACKEND / "src" / "app" / "assistant.py"
-    assistant.write_text(code)
+    assistant.write_text(code, encoding="utf-8")
     for command in (["check"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, assistant], check=True)
     lines = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", recipe.replace("…", "a-key")))
     provider = Provider(model, claude, "ANTHROPIC_API_KEY" in lines)
     lines["ANTHROPIC_BASE_URL"] = claude.address
-    example = (BACKEND / ".env.example").read_text()
-    ENV_FILE.write_text(example + "".join(f"{one}={value}\n" for one, value in lines.items()))
+    example = (BACKEND / ".env.example").read_text(encoding="utf-8")
+    ENV_FILE.write_text(
+        example + "".join(f"{one}={value}\n" for one, value in lines.items()), encoding="utf-8"
+    )
     # The tests' own settings stand in the way of a file's, even if they are empty.
     settings = DEMO | {one: value for one, value in lines.items() if one in DEMO}
     if not provider.is_claude:
@@ -181,4 +185,4 @@ def test_a_recipe(
                 next(event for event in stream if is_delta(event))
             assert hung_up.wait(30), "Stop does not reach the model"
         wait_until(lambda: WORD in text_of(person.items(thread_id)[-1]))
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from io import TextIOWrapper
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
@@ -158,7 +159,10 @@ def alembic(
 ) -> subprocess.CompletedProcess[str]:
     """Run Alembic's command line."""
     command = [sys.executable, "-m", "alembic", *arguments]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    env = env | {"PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, encoding="utf-8", check=False
+    )
 
 
 def free_port() -> int:
@@ -241,6 +245,8 @@ def _serve(environment: dict[str, str], log: Path | None) -> None:
     os.environ.update(environment)
     if log:
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
+        assert isinstance(sys.stderr, TextIOWrapper)
+        sys.stderr.reconfigure(encoding="utf-8")
     serve()
 
 

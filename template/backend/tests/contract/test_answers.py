@@ -679,7 +679,7 @@ def test_a_question_keeps_no_files(talk: Talk) -> None:
 def test_tool_failure_leaves_no_trace(talk: Talk, asking_log: Path) -> None:
     told = talk.say("My order?", ToolCall("get_order", {"number": 7}), "There is none.")
     assert errors(told) == []
-    lines = asking_log.read_text().splitlines()
+    lines = asking_log.read_text(encoding="utf-8").splitlines()
     [line] = [line for line in lines if "The tool get_order failed: KeyError" in line][-1:]
     assert "request" in line
     talk.goes_on()

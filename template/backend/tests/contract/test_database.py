@@ -114,7 +114,7 @@ def test_alembic_cannot_import(empty: URL) -> None:
     # Without `site`, the installed packages are there and the project, an editable one, is not.
     alone = [sys.executable, "-S", "-c", ALEMBIC_ALONE, packages, "upgrade", "head"]
     result = subprocess.run(
-        alone, cwd=BACKEND, env=env, capture_output=True, text=True, check=False
+        alone, cwd=BACKEND, env=env, capture_output=True, encoding="utf-8", check=False
     )
     succeeds(result)
     succeeds(alembic("upgrade", "head", env=env))
@@ -142,7 +142,7 @@ except StartupError as error:
 def prepare_database(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Do what `uv run dev` does before it starts both sides."""
     return subprocess.run(
-        [sys.executable, "-c", PREPARE], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PREPARE], env=env, capture_output=True, encoding="utf-8", check=False
     )
 
 

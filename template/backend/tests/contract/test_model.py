@@ -45,7 +45,7 @@ def in_production(database: URL, model: FakeModel, production_log: Path) -> Iter
     settings["HISTORY_ITEMS"] = "3"
     with run_server(database, production_log, **settings) as running:
         yield running
-    assert "a-password" not in production_log.read_text()
+    assert "a-password" not in production_log.read_text(encoding="utf-8")
 
 
 def ask(server: Server, **differently: Any) -> list[Json]:
@@ -71,7 +71,7 @@ def test_production_does_not_start_without_an_assistant(database: URL) -> None:
         [sys.executable, "-m", "kit.serve"],
         env=environment(database, **DEMO, APP_ENV="production"),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )
@@ -222,7 +222,7 @@ def test_visitors_see_the_inside(
         found = re.fullmatch(r"(.*) \(request ([0-9a-f]{32})\)", words)
         assert found, words
         assert found[1] == sentence
-        lines = production_log.read_text().splitlines()
+        lines = production_log.read_text(encoding="utf-8").splitlines()
         [line] = [line for line in lines if found[2] in line and "The model failed" in line]
         assert f"{model.address}/v1" in line
         assert cause in line

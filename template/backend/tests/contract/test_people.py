@@ -221,6 +221,6 @@ def test_the_log_has_nothing_that_people_write(strict: Server, log: Path) -> Non
     httpx2.post(
         person.url, content=b"rhubarb", headers={"content-type": "application/json"}, **HTTP
     )
-    text = log.read_text()
+    text = log.read_text(encoding="utf-8")
     assert "rhubarb" not in text
     assert person.headers["Authorization"].split()[1] not in text

@@ -171,7 +171,7 @@ def test_error_without_words(own_server: Server, tmp_path: Path) -> None:
     assert last["type"] == "error"
     assert "Something went wrong" in last["message"]
     request_id = last["message"].split()[-1].rstrip(")")
-    log = (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text(encoding="utf-8")
     assert request_id in log
     assert "rhubarb" not in log
 
@@ -230,7 +230,7 @@ def test_owner_words_reach_visitors(
     is_meant = MEANT in str(ERRORS[name].args) or name == "CustomStreamError"
     statuses = {"RefusedError": 409, "CustomStreamError": 502}
     assert answer.status_code == statuses.get(name, 500)
-    log = careless_log.read_text()
+    log = careless_log.read_text(encoding="utf-8")
     for words in said:
         found = re.fullmatch(r"(.*) \(request (\w{32})\)", words)
         assert found, words
@@ -283,7 +283,9 @@ def test_what_fails_when_all_is_said_ends_the_stream_in_words(
     sentence = last_words(careless.someone(), "threads.create", input=message(NOT_JSON))
     found = re.fullmatch(r"Something went wrong\. \(request (\w{32})\)", sentence)
     assert found, sentence
-    lines = [line for line in careless_log.read_text().splitlines() if found[1] in line]
+    lines = [
+        line for line in careless_log.read_text(encoding="utf-8").splitlines() if found[1] in line
+    ]
     assert any("Unable to serialize" in line for line in lines)
 
 
@@ -310,4 +312,4 @@ def test_production_does_not_say_where_the_database_is(tmp_path: Path) -> None:
         health = httpx2.get(f"{server.address}/health", **HTTP)
     assert health.status_code == 503
     assert health.json()["message"] == "The database does not answer."
-    assert "The database does not answer. It says: " in log.read_text()
+    assert "The database does not answer. It says: " in log.read_text(encoding="utf-8")

@@ -13,10 +13,15 @@ ROOT = Path(__file__).resolve().parents[3]
 FRONTEND = ROOT / "frontend"
 
 
+def print_any_sign() -> None:
+    """Let no sign be an error that the output cannot show: in a pipe Windows has few of them."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def terminal() -> "Console":
     """Return the output: coloured if it is a terminal, and every line whole, to be copied."""
     from rich.console import Console  # slow to import
 
-    if isinstance(sys.stdout, TextIOWrapper):  # there are signs that Windows cannot print
-        sys.stdout.reconfigure(errors="replace")
+    print_any_sign()
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 from rich.console import Console
 from rich.text import Text
@@ -63,6 +64,7 @@ def _run(console: Console) -> int:
     environment = os.environ | {
         "NEXT_TELEMETRY_DISABLED": "1",
         "ALLOW_PLACEHOLDER_DOMAIN_KEY": "1",
+        "PYTHONIOENCODING": "utf-8",  # as Ruff and Node.js write everywhere
     }
     # The steps start Python dozens of times: each would compile all that it imports.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -110,7 +112,9 @@ def steps(node: Node | None) -> Iterator[Step]:
 
     yield Step("backend: lint", [*python, "ruff", "check", *code], BACKEND)
     yield Step("backend: format", [*python, "ruff", "format", "--check", *code], BACKEND)
-    yield Step("backend: imports", [str(Path(sys.executable).with_name("lint-imports"))], BACKEND)
+    # By its whole name, which ends in .exe on Windows.
+    lint_imports = which("lint-imports", path=Path(sys.executable).parent) or "lint-imports"
+    yield Step("backend: imports", [lint_imports], BACKEND)
     if node:
         yield Step("frontend: lint", npx("@biomejs/biome/bin/biome", "check"), FRONTEND)
         # Next builds beside what `uv run dev` makes, which is in a folder of its own.

@@ -35,6 +35,7 @@ from kit.database.engine import (
 from kit.database.tables import Base
 from kit.errors import StartupError
 from kit.settings import BACKEND
+from tools import print_any_sign
 
 BATCH = 100
 """How many rows are in memory at a time; one may hold a long message."""
@@ -69,6 +70,7 @@ def main() -> None:
         help="where they are, as DATABASE_URL said it: sqlite:///chat.db, mysql://..., or "
         "postgresql:// for the server of the project's own",
     )
+    print_any_sign()
     try:
         source = source_url(parser.parse_args().source)
         target = database_url()

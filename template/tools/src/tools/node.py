@@ -58,7 +58,12 @@ def node_version(node: str) -> tuple[int, ...]:
     """
     try:
         said = subprocess.run(
-            [node, "--version"], capture_output=True, text=True, timeout=20, check=False
+            [node, "--version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=20,
+            check=False,
         )
         answer = (said.stdout + said.stderr).strip()
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -135,7 +140,7 @@ def installing_packages(
             "that package.json and package-lock.json disagree, run npm install there. If the "
             "network failed, start again."
         )
-    _stamp(frontend).write_text(_fingerprint(frontend))
+    _stamp(frontend).write_text(_fingerprint(frontend), encoding="utf-8")
 
 
 def are_packages_installed(frontend: Path) -> bool:
@@ -146,7 +151,7 @@ def are_packages_installed(frontend: Path) -> bool:
     """
     stamp = _stamp(frontend)
     wanted = _fingerprint(frontend)
-    return stamp.exists() and stamp.read_text() == wanted
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == wanted
 
 
 def _stamp(frontend: Path) -> Path:

@@ -59,7 +59,12 @@ def wsl_networking() -> str | None:
         return None
     try:
         said = subprocess.run(
-            [program, "--networking-mode"], capture_output=True, text=True, timeout=3, check=False
+            [program, "--networking-mode"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=3,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -77,7 +82,7 @@ def windows_address() -> str | None:
 
 def _told(name: str) -> str:
     try:
-        return (PROC / name).read_text(errors="replace")
+        return (PROC / name).read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux, or a container that hides it
         return ""
 

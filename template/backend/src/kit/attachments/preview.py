@@ -96,8 +96,8 @@ def yield_to_the_server() -> None:
     if sys.platform == "win32":  # the parent process has set the priority
         return
     os.nice(10)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # Linux only
-        score.write("1000")
+    with suppress(OSError), open("/proc/self/oom_score_adj", "wb") as score:  # Linux only
+        score.write(b"1000")
 
 
 def limit_this_process() -> None:

@@ -174,8 +174,10 @@ def _forget_dead_processes(register: Path) -> None:
     import psutil
 
     if register.exists():
-        users = json.loads(register.read_text() or "[]")
-        register.write_text(json.dumps([pid for pid in users if psutil.pid_exists(pid)]))
+        users = json.loads(register.read_text(encoding="utf-8") or "[]")
+        register.write_text(
+            json.dumps([pid for pid in users if psutil.pid_exists(pid)]), encoding="utf-8"
+        )
 
 
 def _forget_killed_server(folder: Path) -> None:
@@ -189,7 +191,10 @@ def _forget_killed_server(folder: Path) -> None:
     if not note.exists():
         return
     # The lines of the file: https://www.postgresql.org/docs/current/storage-file-layout.html
-    pid, _, _, port, sockets, *_ = [*note.read_text().splitlines(), *5 * [""]]
+    pid, _, _, port, sockets, *_ = [
+        *note.read_text(encoding="utf-8", errors="surrogateescape").splitlines(),
+        *5 * [""],
+    ]
     if pid.isdigit() and not _is_server(int(pid), folder):
         note.unlink(missing_ok=True)
         if sockets:  # not on Windows

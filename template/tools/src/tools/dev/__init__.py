@@ -5,6 +5,7 @@ import sys
 from types import FrameType
 
 from kit.errors import StartupError
+from tools import print_any_sign
 
 _SIGNALS = [
     getattr(signal, name)
@@ -48,6 +49,7 @@ def main() -> None:
     and with 1 when something failed.
     """
     raise_when_stopped()
+    print_any_sign()
     status = 1
     failure = ""
     try:

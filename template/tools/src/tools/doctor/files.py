@@ -347,7 +347,7 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
             ["git", *arguments],
             cwd=ROOT,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=20,
             check=False,

@@ -52,7 +52,12 @@ def uv() -> Finding:
             command=get_uv(),
         )
     said = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, timeout=20, check=False
+        [program, "--version"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=20,
+        check=False,
     )
     return passed(f"{said.stdout.strip() or said.stderr.strip()} at {program}")
 

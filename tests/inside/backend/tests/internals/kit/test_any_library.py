@@ -57,7 +57,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def library(database: URL, closed: Path) -> Iterator[Server]:
     """A server whose assistant streams text."""
-    (closed.parent / "of_a_library.py").write_text(ASSISTANT_OF_A_LIBRARY)
+    (closed.parent / "of_a_library.py").write_text(ASSISTANT_OF_A_LIBRARY, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(closed.parent)
         settings = {ASSISTANT: "of_a_library", "CLOSED": str(closed)}

@@ -38,5 +38,5 @@ def test_what_nobody_commits_is_ignored(tmp_path: Path, slug: str, names: list[s
     shutil.copy(BACKEND.parent / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     asked = ["git", "check-ignore", *names]
-    said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
+    said = subprocess.run(asked, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert said.stdout.split() == names, slug

@@ -138,7 +138,7 @@ def run_python(program: str, *arguments: str | Path) -> subprocess.Popen[str]:
         [sys.executable, "-c", program, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -151,10 +151,10 @@ def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
             with run_python(CONNECT, tmp_path) as process:
                 assert process.stdout
                 assert process.stdout.readline() == "connected\n"
-                number, *rest = note.read_text().splitlines()
+                number, *rest = note.read_text(encoding="utf-8").splitlines()
                 psutil.Process(int(number)).kill()
                 process.kill()
-            note.write_text("\n".join([str(bystander.pid), *rest]))
+            note.write_text("\n".join([str(bystander.pid), *rest]), encoding="utf-8")
         assert bystander.poll() is None
         bystander.communicate("\n")
 
@@ -168,7 +168,7 @@ def test_a_server_that_runs_is_known_by_any_name_of_its_folder(tmp_path: Path) -
     (tmp_path / "DATA").symlink_to(folder)
     note = folder / "postmaster.pid"
     with run_python("input()", tmp_path / "DATA", "-x" * 5000) as server:
-        note.write_text(str(server.pid))
+        note.write_text(str(server.pid), encoding="utf-8")
         postgresql._forget_killed_server(folder)
         server.communicate("\n")
     assert note.exists()
@@ -188,7 +188,7 @@ def test_a_server_of_another_user_is_known_by_its_name(
 
     monkeypatch.setattr(psutil.Process, "cmdline", deny)
     note = tmp_path / "postmaster.pid"
-    note.write_text(str(os.getpid()))
+    note.write_text(str(os.getpid()), encoding="utf-8")
     monkeypatch.setattr(psutil.Process, "name", lambda process: "postgres.exe")
     postgresql._forget_killed_server(tmp_path)
     assert note.exists()

@@ -34,7 +34,7 @@ def backend(database: URL, log: Path) -> Iterator[Server]:
     """The backend itself, whose log nothing here may fill with tracebacks."""
     with run_server(database, log) as running:
         yield running
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -160,14 +160,14 @@ def test_a_large_file_in_small_pieces_is_taken(backend: Server) -> None:
 def test_a_connection_that_breaks_off_leaves_a_line_in_the_log(
     backend: Server, log: Path, path: str, content_type: str, start: bytes, kind: str
 ) -> None:
-    before = log.read_text().count("\n")
+    before = log.read_text(encoding="utf-8").count("\n")
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
     address = urlsplit(backend.address)
     with socket.create_connection((address.hostname, address.port)) as broken:
         broken.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + start)
 
     def lines() -> list[str]:
-        return log.read_text().splitlines()[before:]
+        return log.read_text(encoding="utf-8").splitlines()[before:]
 
     wait_until(lambda: any(f": {kind} 4" in line for line in lines()))
     assert httpx2.get(f"{backend.address}/health", **HTTP).json() == {"status": "ok"}

@@ -34,7 +34,7 @@ OLD_SECRET = "an-old-secret-of-more-than-32-characters"
 def root(tmp_path: Path) -> Path:
     for side, example in (("backend", BACKEND_EXAMPLE), ("frontend", FRONTEND_EXAMPLE)):
         (tmp_path / side).mkdir()
-        (tmp_path / side / ".env.example").write_text(example)
+        (tmp_path / side / ".env.example").write_text(example, encoding="utf-8")
     return tmp_path
 
 
@@ -53,7 +53,7 @@ def test_env_file_lost_in_a_clone_both_are_made(root: Path) -> None:
 
     assert secret(root, "backend") == secret(root, "frontend")
     assert len(secret(root, "backend")) >= 32
-    made = (root / "backend" / ".env.local").read_text()
+    made = (root / "backend" / ".env.local").read_text(encoding="utf-8")
     assert made.replace(secret(root, "backend"), "") == BACKEND_EXAMPLE
     assert "lose" not in " ".join(sentences)  # nobody can have been here before
 
@@ -72,7 +72,7 @@ def test_two_projects_never_share_a_secret(
     other = tmp_path_factory.mktemp("other")
     for side in ("backend", "frontend"):
         (other / side).mkdir()
-        (other / side / ".env.example").write_text("CHATKIT_SECRET=\n")
+        (other / side / ".env.example").write_text("CHATKIT_SECRET=\n", encoding="utf-8")
     complete_env_files(root)
     complete_env_files(other)
     assert secret(root, "backend") != secret(other, "backend")
@@ -238,7 +238,7 @@ def test_env_file_in_utf_16_an_earlier_copy_stays(root: Path) -> None:
     for line in ("A=1\n", "B=2\n"):
         path = write(root, "backend", wide(line))
         convert_to_utf_8(root)
-        assert path.read_text() == line
+        assert path.read_text(encoding="utf-8") == line
     copies = [path.with_name(f".env.local.utf-16{number}.local") for number in ("", "-2")]
     assert [copy.read_bytes() for copy in copies] == [wide("A=1\n"), wide("B=2\n")]
 

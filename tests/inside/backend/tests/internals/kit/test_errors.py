@@ -29,7 +29,7 @@ def test_a_database_that_refuses_is_not_called_silent(own_server: Server, tmp_pa
     assert last["type"] == "error"
     assert "The database refuses this, since it does not fit" in last["message"]
     assert "answer" not in last["message"]
-    log = (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text(encoding="utf-8")
     assert "IntegrityError" in log
     assert "rhubarb" not in log
 

@@ -28,7 +28,7 @@ AUDIENCE = "the-client-id"
 MAKE_ONE = 'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 UNSET_IT = "Unset it, or set the whole secret that was CHATKIT_SECRET before"
-CASES = json.loads((BACKEND / "tests" / "oidc-cases.json").read_text())["cases"]
+CASES = json.loads((BACKEND / "tests" / "oidc-cases.json").read_text(encoding="utf-8"))["cases"]
 """Tokens of a provider, which the page's server judges too."""
 
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -108,7 +108,7 @@ def test_production_does_not_start_without_a_real_secret(
     process = start_serving(settings, log)
     process.join(120)
     assert process.exitcode == 2
-    said = log.read_text()
+    said = log.read_text(encoding="utf-8")
     assert f"{name} is {problem}. {cure}" in said
     assert "Traceback" not in said
 
@@ -276,4 +276,4 @@ def test_a_login_that_does_not_answer_is_said(database: URL, tmp_path: Path) -> 
         response = server.chat(token).post("threads.list")
     assert response.status_code == 503
     assert "the login provider does not answer" in response.json()["message"]
-    assert token not in (tmp_path / "log").read_text()
+    assert token not in (tmp_path / "log").read_text(encoding="utf-8")

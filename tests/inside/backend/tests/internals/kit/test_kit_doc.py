@@ -23,7 +23,7 @@ from kit.database import engine as database_module
 from kit.database.tables import Base
 from kit.settings import BACKEND
 
-PAGE = (BACKEND.parent / "docs" / "kit.md").read_text()
+PAGE = (BACKEND.parent / "docs" / "kit.md").read_text(encoding="utf-8")
 EXAMPLES = {
     "with_a_model": "Answer with a model",
     "running": "Change how the model runs",
@@ -47,7 +47,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, title in EXAMPLES.items():
         section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
         [example] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-        (folder / f"{name}.py").write_text(example)
+        (folder / f"{name}.py").write_text(example, encoding="utf-8")
     return folder
 
 
@@ -61,7 +61,7 @@ def test_the_page_shows_every_public_name_and_no_other(examples: Path) -> None:
     imports = [
         node
         for file in examples.glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kit"
     ]
     assert {node.module for node in imports} == {"kit"}
@@ -85,7 +85,7 @@ def test_the_examples_have_types_and_good_style(examples: Path) -> None:
             cwd=BACKEND,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr
@@ -141,7 +141,7 @@ def test_an_assistant_whose_widget_is_used(database: URL) -> None:
 def test_a_second_assistant(
     database: URL, examples: Path, model: FakeModel, tmp_path: Path
 ) -> None:
-    support = (examples / "several.py").read_text()
+    support = (examples / "several.py").read_text(encoding="utf-8")
     with run_several(database, tmp_path, support, **model.settings) as server:
         chat = asking("support", server.chat())
         events = chat.say("Where is my order?")

@@ -26,7 +26,7 @@ SECRET = "j8Zr2LqWn5Xv9Tb3Yc6Hd1Kf4Mg7Ps0A"
 
 def lines(log: Path, request_id: str) -> list[dict[str, object]]:
     """Return the lines of the log that tell of a request."""
-    everything = [json.loads(line) for line in log.read_text().splitlines()]
+    everything = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return [line for line in everything if line.get("request_id") == request_id]
 
 
@@ -206,7 +206,7 @@ def test_a_few_kilobytes_make_nobody_look_for_garbage_in_the_whole_app(database:
     """Slug: one-request-blocks-all. What is there at the start is looked through no more."""
     command = [sys.executable, "-c", STARTED]
     started = subprocess.run(
-        command, env=environment(database), capture_output=True, text=True, check=False
+        command, env=environment(database), capture_output=True, encoding="utf-8", check=False
     )
     assert started.returncode == 0, started.stderr
     frozen, others = map(int, started.stdout.split())
@@ -315,7 +315,7 @@ def test_a_stopped_turn_is_found_in_the_log(strict: Server, log: Path) -> None:
         next(events)
 
     def outcomes() -> list[object]:
-        everything = [json.loads(line) for line in log.read_text().splitlines()]
+        everything = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         return [line.get("outcome") for line in everything]
 
     wait_until(lambda: "stopped" in outcomes())

@@ -87,7 +87,9 @@ def test_two_alembic_heads(empty: URL, tmp_path: Path) -> None:
     project = copy_of_backend(tmp_path)
     for name in ("yours", "ours"):
         folder = "alembic/versions" if name == "yours" else "src/kit/database/migrations"
-        (project / folder / f"{name}.py").write_text(REVISION.format(name=name, head=HEAD))
+        (project / folder / f"{name}.py").write_text(
+            REVISION.format(name=name, head=HEAD), encoding="utf-8"
+        )
     env = environment(empty)
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     current = succeeds(alembic("current", env=env, cwd=project)).splitlines()
@@ -119,12 +121,12 @@ class Order(Base):
 def test_own_table_cannot_migrate(empty: URL, tmp_path: Path) -> None:
     """A table of yours that refers to conversations, from app/tables.py to the database."""
     project = copy_of_backend(tmp_path)
-    (project / "src" / "app" / "tables.py").write_text(TABLES)
+    (project / "src" / "app" / "tables.py").write_text(TABLES, encoding="utf-8")
     env = environment(empty)
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     succeeds(alembic("revision", "--autogenerate", "-m", "orders", env=env, cwd=project))
     (revision,) = (project / "alembic" / "versions").glob("*orders.py")
-    assert "kit." not in revision.read_text()
+    assert "kit." not in revision.read_text(encoding="utf-8")
     succeeds(alembic("upgrade", "head", env=env, cwd=project))
     assert "No new upgrade operations" in succeeds(alembic("check", env=env, cwd=project))
     now = "'2026-01-01 00:00:00'"
@@ -144,7 +146,8 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
             "    import sqlalchemy as sa\n    from alembic import op\n"
             "    with op.batch_alter_table('conversations', recreate='auto') as table:\n"
             "        table.alter_column('owner', existing_type=sa.String(255), server_default='')",
-        )
+        ),
+        encoding="utf-8",
     )
     env = environment(empty)
     succeeds(alembic("upgrade", HEAD, env=env, cwd=project))
@@ -158,8 +161,8 @@ def test_a_rebuilt_table_of_sqlite_keeps_what_refers_to_it(empty: URL, tmp_path:
 def test_a_sweep_without_tables_is_said_in_words(empty: URL, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with run_server(empty, log, APP_ENV="production"):
-        wait_until(lambda: "retention sweep failed" in log.read_text())
-    said = log.read_text()
+        wait_until(lambda: "retention sweep failed" in log.read_text(encoding="utf-8"))
+    said = log.read_text(encoding="utf-8")
     assert "The retention sweep failed. The database is not migrated." in said
     assert "in production `uv run --no-dev alembic upgrade head`" in said
     assert "Traceback" not in said
@@ -173,7 +176,7 @@ def test_a_database_that_cannot_be_used_is_named(empty: URL, tmp_path: Path, tro
         run_sql(empty, "INSERT INTO alembic_version VALUES ('of_a_branch')")
     else:
         name = "none/chat.db" if trouble == "no folder" else "text.db"
-        (tmp_path / "text.db").write_text("This is no database. " * 100)
+        (tmp_path / "text.db").write_text("This is no database. " * 100, encoding="utf-8")
         env["DATABASE_URL"] = f"sqlite:///{tmp_path / name}"
     if trouble != "another branch" and empty.get_backend_name() != "sqlite":
         env["DATABASE_URL"] = f"{empty.get_backend_name()}://nobody@127.0.0.1:1/none"

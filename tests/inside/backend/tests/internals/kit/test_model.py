@@ -148,7 +148,7 @@ async def respond(turn):
 def test_a_run_of_ones_own_has_the_model_and_its_key(
     model: FakeModel, api: str, database: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "second_run.py").write_text(SECOND_RUN)
+    (tmp_path / "second_run.py").write_text(SECOND_RUN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     settings = {**model.settings, ASSISTANT: "second_run", "OPENAI_API": api}
     with run_server(database, None, **settings) as server, model.playing("A Title"):

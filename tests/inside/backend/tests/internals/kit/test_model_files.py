@@ -181,7 +181,9 @@ def test_dictation_that_fails_is_in_the_log(
     assert "cannot be reached" in response.json()["message"]
     request_id = response.headers["X-Request-Id"]
     [line] = [
-        line for line in (tmp_path / "log").read_text().splitlines() if "The model failed" in line
+        line
+        for line in (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+        if "The model failed" in line
     ]
     assert "ConnectError" in line
     assert request_id in line

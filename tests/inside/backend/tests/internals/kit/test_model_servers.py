@@ -591,7 +591,7 @@ def test_ten_turns(talk: Talk, spoken: ModelServer, model_log: Path) -> None:
     for word in ("I am Ada", "It rains in Oslo", "Bergen", "blue", "seven pears", "There was a "):
         assert word in known
     # What a model does wrong is no failure of the app.
-    log = model_log.read_text()
+    log = model_log.read_text(encoding="utf-8")
     assert "ModelBehaviorError" not in log
     assert log.count("Traceback") == log.count("The tool get_order failed")
     assert "never retrieved" not in log

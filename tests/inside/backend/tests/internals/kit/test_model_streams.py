@@ -163,11 +163,11 @@ OLD_ERROR = {"object": "error", "message": "Out of memory.", "type": "X", "code"
     ],
 )
 def test_a_failure_is_named(talk: Talk, answer: Any, sentence: str, asking_log: Path) -> None:
-    before = asking_log.read_text()
+    before = asking_log.read_text(encoding="utf-8")
     told = talk.say("Hello?", answer)
     [said] = errors(told)
     assert sentence in said
-    assert "Traceback" not in asking_log.read_text().removeprefix(before)
+    assert "Traceback" not in asking_log.read_text(encoding="utf-8").removeprefix(before)
     talk.goes_on()
 
 

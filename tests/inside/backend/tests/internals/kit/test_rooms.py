@@ -18,7 +18,11 @@ def test_an_app_that_asks_a_model_loads_no_tool_and_no_demo() -> None:
     environment = os.environ | {"OPENAI_API_KEY": "sk-test", "APP_ENV": "development"}
     program = LOADED.format(names=sorted(names))
     loaded = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert loaded.stdout.split() == []
 

@@ -43,7 +43,7 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
         [sys.executable, "-m", "kit.serve"],
         env=os.environ | {"BACKEND_PORT": "eight"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )
@@ -59,7 +59,7 @@ def test_development_is_not_served_to_other_machines() -> None:
         [sys.executable, "-m", "kit.serve"],
         env=os.environ | settings,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )
@@ -99,7 +99,7 @@ class Reloading:
     port: int
 
     def edit(self, source: str) -> None:
-        (self.folder / "tiny.py").write_text(source)
+        (self.folder / "tiny.py").write_text(source, encoding="utf-8")
 
     def answer(self) -> str:
         try:
@@ -108,7 +108,7 @@ class Reloading:
             return ""
 
     def said(self) -> str:
-        return (self.folder / "log").read_text()
+        return (self.folder / "log").read_text(encoding="utf-8")
 
     def server(self) -> psutil.Process:
         """Return the process that answers."""
@@ -118,8 +118,8 @@ class Reloading:
 
 @pytest.fixture
 def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reloading]:
-    (tmp_path / "tiny.py").write_text(getattr(request, "param", APP))
-    (tmp_path / "run.py").write_text(RELOADER)
+    (tmp_path / "tiny.py").write_text(getattr(request, "param", APP), encoding="utf-8")
+    (tmp_path / "run.py").write_text(RELOADER, encoding="utf-8")
     command = [sys.executable, "run.py", str(port := free_port())]
     with (
         (tmp_path / "log").open("wb") as log,

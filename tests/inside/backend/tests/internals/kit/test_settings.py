@@ -29,7 +29,7 @@ def test_an_empty_variable_means_the_default_and_wins_over_the_file(
 ) -> None:
     """Slug: shell-beats-env-file."""
     file = tmp_path / ".env.local"
-    file.write_text("OPENAI_API_KEY=from-the-file\nAPP_ENV=\n")
+    file.write_text("OPENAI_API_KEY=from-the-file\nAPP_ENV=\n", encoding="utf-8")
     monkeypatch.setitem(Settings.model_config, "env_file", file)
     assert get_settings().has_openai
     assert get_settings().app_env == "production"

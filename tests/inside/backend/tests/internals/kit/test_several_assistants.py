@@ -51,10 +51,10 @@ def run_several(
     """Run a server with a second assistant, behind the page's server where others are, too."""
     app = folder / "app"
     shutil.copytree(BACKEND / "src" / "app", app)
-    (app / "support.py").write_text(support)
+    (app / "support.py").write_text(support, encoding="utf-8")
     for old, new in EDITS.items():
-        (edited,) = (file for file in app.rglob("*.py") if old in file.read_text())
-        edited.write_text(edited.read_text().replace(old, new))
+        (edited,) = (file for file in app.rglob("*.py") if old in file.read_text(encoding="utf-8"))
+        edited.write_text(edited.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.syspath_prepend(folder)
         running = stack.enter_context(run_server(database, None, **settings))

@@ -134,7 +134,7 @@ class Patient:
             cwd=self.root,
             env=self.env | {"PYTHONPATH": os.pathsep.join(sources)} | env,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert not ended.stderr
@@ -213,15 +213,19 @@ def warns(examination: Examination, check: str, slug: str) -> dict[str, str]:
 def linux(folder: Path, version: str = "6.8.0-45-generic", mounts: str = "") -> Path:
     """Return a folder in place of /proc: that of a Linux with this version and these mounts."""
     folder.mkdir(exist_ok=True)
-    (folder / "version").write_text(f"Linux version {version} (gcc) #1 SMP\n")
-    (folder / "mounts").write_text(f"rootfs / ext4 rw 0 0\n{mounts}")
+    (folder / "version").write_text(f"Linux version {version} (gcc) #1 SMP\n", encoding="utf-8")
+    (folder / "mounts").write_text(f"rootfs / ext4 rw 0 0\n{mounts}", encoding="utf-8")
     return folder
 
 
 def _environment(folder: Path, root: Path) -> dict[str, str]:
     """Return the environment without what would be the project's settings."""
     examples = [root / side / ".env.example" for side in ("backend", "frontend")]
-    settings = [name for file in examples for name in re.findall("[A-Z_]+(?==)", file.read_text())]
+    settings = [
+        name
+        for file in examples
+        for name in re.findall("[A-Z_]+(?==)", file.read_text(encoding="utf-8"))
+    ]
     return {name: os.environ[name] for name in os.environ if name not in settings} | {
         "CHATKIT_PROC": str(linux(folder / "proc")),
         # Who else is at the usual ones is nobody's business.

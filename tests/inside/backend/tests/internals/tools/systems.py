@@ -32,7 +32,7 @@ def port_of_root() -> tuple[int, list[str]]:
     """Return a port that is only root's, and what stands before a command that is not root's."""
     if sys.platform != "linux":
         pytest.skip("only Linux has a command that takes such ports from root")
-    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="utf-8"))
     if not first:
         unavailable("this machine gives root's ports to everybody, as containers do")
     is_root = os.geteuid() == 0
@@ -74,7 +74,7 @@ def play_in_a_network_of_its_own(request: pytest.FixtureRequest, folder: Path) -
         cwd=request.config.rootpath,
         env=os.environ | {PLAYED: "1"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -117,7 +117,7 @@ def behind_nat(proc: Path) -> Iterator[Nat]:
 
 
 def _run(command: list[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=30, check=False)
     assert ended.returncode == 0, f"{shlex.join(command)}: {ended.stderr}"
 
 

@@ -144,10 +144,21 @@ def test_nothing_arrives_when_it_fails_on_the_way(
     assert not run_sql(target, "SELECT id FROM conversations")
 
 
+def test_names_that_a_pipe_of_windows_cannot_show_are_no_error(tmp_path: Path, target: URL) -> None:
+    with migrated(tmp_path / "source") as url:
+        run_sql(url, "CREATE TABLE заметки (number INTEGER)")
+        address = url.render_as_string(hide_password=False)
+        command = [sys.executable, "-m", "tools.copy_database", address]
+        env = environment(target) | {"PYTHONIOENCODING": "cp1252"}
+        result = subprocess.run(command, env=env, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert b"does not know them: ???????." in result.stdout
+
+
 def test_a_database_is_not_copied_into_itself(database: URL) -> None:
     command = [sys.executable, "-m", "tools.copy_database", database.render_as_string(False)]
     result = subprocess.run(
-        command, env=environment(database), capture_output=True, text=True, check=False
+        command, env=environment(database), capture_output=True, encoding="utf-8", check=False
     )
     assert result.returncode == 1
     assert result.stderr.startswith("FROM_URL and DATABASE_URL name the same database.")

@@ -24,8 +24,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell s
 
 @pytest.fixture
 def frontend(tmp_path: Path) -> Path:
-    (tmp_path / "package.json").write_text("{}")
-    (tmp_path / "package-lock.json").write_text("{}")
+    (tmp_path / "package.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "package-lock.json").write_text("{}", encoding="utf-8")
     return tmp_path
 
 
@@ -33,14 +33,15 @@ def fake_npm(folder: Path, script: str) -> Node:
     """Return an npm that counts its calls in `calls`, does as npm does, and then the script."""
     npm = folder / "npm"
     npm.write_text(
-        f"#!/bin/sh\necho $@ >> calls\nrm -rf node_modules\nmkdir node_modules\n{script}\n"
+        f"#!/bin/sh\necho $@ >> calls\nrm -rf node_modules\nmkdir node_modules\n{script}\n",
+        encoding="utf-8",
     )
     npm.chmod(0o755)
     return Node("node", str(npm))
 
 
 def calls(folder: Path) -> int:
-    return len((folder / "calls").read_text().splitlines())
+    return len((folder / "calls").read_text(encoding="utf-8").splitlines())
 
 
 @posix
@@ -55,7 +56,7 @@ def test_a_second_start_installs_nothing(frontend: Path) -> None:
 def test_a_changed_lock_file_is_installed(frontend: Path) -> None:
     npm = fake_npm(frontend, "true")
     install_packages(frontend, npm, os.environ)
-    (frontend / "package-lock.json").write_text('{"changed": true}')
+    (frontend / "package-lock.json").write_text('{"changed": true}', encoding="utf-8")
     assert install_packages(frontend, npm, os.environ)
     assert calls(frontend) == 2
 
@@ -151,13 +152,19 @@ def test_an_orphan_of_a_side_that_was_killed_is_ended_where_environments_are_hid
     monkeypatch.setattr(psutil.Process, "environ", environ)
     monkeypatch.setattr(readiness, "SHARE_OF_TIME", math.inf)
     node = tmp_path / "node"
-    node.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{SIDES}' '{SIDE}'\n")
+    node.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{SIDES}' '{SIDE}'\n", encoding="utf-8")
     node.chmod(0o755)
     family = Family()
     sides = Sides(tmp_path, Node(str(node), "npm"), 1, os.environ | family.mark, family)
     pids = tmp_path / "backend"
-    wait_until(lambda: not sides.stopped() and pids.exists() and pids.read_text().endswith("\n"))
-    orphan = psutil.Process(int(pids.read_text()))
+    wait_until(
+        lambda: (
+            not sides.stopped()
+            and pids.exists()
+            and pids.read_text(encoding="utf-8").endswith("\n")
+        )
+    )
+    orphan = psutil.Process(int(pids.read_text(encoding="utf-8")))
     assert not sides.stopped()
     backend = orphan.parent()
     assert backend

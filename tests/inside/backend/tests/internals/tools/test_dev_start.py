@@ -31,7 +31,7 @@ def fake_programs(folder: Path, **scripts: str) -> dict[str, str]:
     """Return an environment in which only these programs are found."""
     for name, script in scripts.items():
         program = folder / name
-        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         program.chmod(0o755)
     ports = {"BACKEND_PORT": str(free_port()), "FRONTEND_PORT": str(free_port())}
     return os.environ | ports | {"PATH": str(folder)}
@@ -40,7 +40,7 @@ def fake_programs(folder: Path, **scripts: str) -> dict[str, str]:
 def dev(env: dict[str, str], behind: Sequence[str] = ()) -> tuple[int, str]:
     """Return the exit status of a start that fails, and all that it says."""
     ended = subprocess.run(
-        [*behind, *DEV], env=env, capture_output=True, text=True, timeout=60, check=False
+        [*behind, *DEV], env=env, capture_output=True, encoding="utf-8", timeout=60, check=False
     )
     said = ended.stdout + ended.stderr
     assert "Traceback" not in said
@@ -210,7 +210,7 @@ def test_env_file_in_utf_16_is_refused_before_anything_is_written(
         cwd=patient.path("backend"),
         env=patient.env | programs | {"PYTHONPATH": os.pathsep.join(sources)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )
@@ -242,7 +242,7 @@ def test_wsl_mnt_c(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, place: str, is_slow: bool
 ) -> None:
     """There both sides look for changes by themselves."""
-    (tmp_path / "version").write_text(f"Linux version {version} (gcc) #1 SMP")
-    (tmp_path / "mounts").write_text(DRIVES)
+    (tmp_path / "version").write_text(f"Linux version {version} (gcc) #1 SMP", encoding="utf-8")
+    (tmp_path / "mounts").write_text(DRIVES, encoding="utf-8")
     monkeypatch.setattr(wsl, "PROC", tmp_path)
     assert polling(PurePosixPath(place)) == (POLLING if is_slow else {})

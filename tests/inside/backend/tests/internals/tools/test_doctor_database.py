@@ -43,7 +43,7 @@ def test_a_database_of_another_branch_is_named(patient_alone: Patient) -> None:
 def test_a_database_that_does_not_answer_is_named(patient: Patient) -> None:
     kind = patient.url.get_backend_name()
     if kind == "sqlite":
-        patient.path("backend/chat.db").write_text("This is no database. " * 100)
+        patient.path("backend/chat.db").write_text("This is no database. " * 100, encoding="utf-8")
     else:
         patient.set("backend", "DATABASE_URL", f"{kind}://ada:s3cret@127.0.0.1:1/chat")
     examination = patient.examine("database.text")

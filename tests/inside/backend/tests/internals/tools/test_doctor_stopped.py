@@ -284,7 +284,7 @@ def test_not_a_git_repository_without_a_commit(patient: Patient) -> None:
 
 
 def test_update_refused_dirty(patient: Patient) -> None:
-    patient.path("new.txt").write_text("new")
+    patient.path("new.txt").write_text("new", encoding="utf-8")
     found = warns(patient.examine("repository"), "repository.clean", "update-refused-dirty")
     assert "new.txt" in found["words"]
 
@@ -292,7 +292,7 @@ def test_update_refused_dirty(patient: Patient) -> None:
 def test_conflicts_on_update(patient: Patient) -> None:
     marks = [mark * 7 for mark in "<=>"]
     text = f"{marks[0]} before updating\nmine\n{marks[1]}\ntheirs\n{marks[2]} after updating\n"
-    patient.path("backend/alembic.ini").write_text(text)
+    patient.path("backend/alembic.ini").write_text(text, encoding="utf-8")
     examination = patient.examine("repository")
     found = fails(examination, "repository.conflicts", "conflicts-on-update")
     assert found["source"] == "backend/alembic.ini line 1"

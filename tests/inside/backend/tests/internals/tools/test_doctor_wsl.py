@@ -35,9 +35,9 @@ def in_wsl(
         (proc / "net").mkdir()
         number = int.from_bytes(socket.inet_aton(gateway), sys.byteorder)
         routes = f"Iface\tDestination\tGateway\neth0\t00000000\t{number:08X}\n"
-        (proc / "net" / "route").write_text(routes)
+        (proc / "net" / "route").write_text(routes, encoding="utf-8")
     program = folder / "wslinfo"
-    program.write_text(f"#!/bin/sh\necho {mode}\n")
+    program.write_text(f"#!/bin/sh\necho {mode}\n", encoding="utf-8")
     program.chmod(0o755)
     path = os.pathsep.join([str(folder), os.environ["PATH"]])
     return {"CHATKIT_PROC": str(folder / "wsl"), "PATH": path, "BACKEND_PORT": str(free_port())}
