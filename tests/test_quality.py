@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import yaml
 from conftest import BUILT, Install, Installed, Made
 from support.inside import INSIDE, lay
 from support.owner_edits import remove_examples
-from support.pitfall_tests import keep_pictures, run_playwright
+from support.pitfall_tests import keep_pictures, read_verdict, run_playwright
 from support.projects import Project, render_committed, share, types_cache
+from support.sabotage_list import not_shown, read_table
 from support.variants import (
     BY_DATABASE,
     DEFAULT,
@@ -124,6 +126,13 @@ def test_every_test_of_a_project_is_run(project_of: Installed) -> None:
     assert files == OF_VARIANTS | OF_FRAMEWORKS | OF_DATABASES | OF_DJANGO | OF_NEITHER
 
 
+def test_every_test_that_shows_a_pitfall_is_run() -> None:
+    """By one of those that compare what has passed with `sabotage/slugs.toml`."""
+    run = (f"{KIT}/*.py::*", f"{TOOLS}/*.py::*", f"{INTERNALS}/*.spec.ts")
+    shown = [one.shown for one in read_table() if one.shown]
+    assert [one for one in shown if not any(fnmatch(one, pattern) for pattern in run)] == []
+
+
 @pytest.mark.parametrize("variant", [one for one in RUN if one != DEFAULT], ids=str)
 def test_its_own_checks_pass(
     installed: Installed, built: Installed, common: Path, variant: Variant
@@ -178,9 +187,12 @@ def laid(made: Made, install: Install, built: Installed) -> Project:
 
 
 @pytest.mark.parametrize("folder", [KIT, TOOLS])
-def test_what_projects_are_made_of_works(laid: Project, folder: str) -> None:
+def test_what_projects_are_made_of_works(laid: Project, tmp_path: Path, folder: str) -> None:
+    """And each pitfall is shown by the test that `sabotage/slugs.toml` names."""
     command = ("uv", "run", "--no-sync", "pytest", "--numprocesses=auto", "--dist=loadfile")
-    laid.run(*command, folder, cwd="backend", timeout=1800)
+    report = tmp_path / "report"
+    laid.run(*command, f"--junit-xml={report}", folder, cwd="backend", timeout=1800)
+    assert not_shown(read_verdict(report), f"{folder}/*.py::*") == []
     assert set(laid.git_status()) <= {"?? uv.lock"}
 
 
@@ -195,6 +207,7 @@ def test_what_the_page_is_made_of_works(laid: Project, tmp_path: Path) -> None:
     verdict = run_playwright(laid, tmp_path / "report.json", [INTERNALS])
     keep_pictures(laid)
     assert verdict.failed | verdict.broken == {}
+    assert not_shown(verdict, f"{INTERNALS}/*.spec.ts") == []
     assert set(laid.git_status()) <= {"?? uv.lock"}
 
 

@@ -18,7 +18,6 @@ from conftest import Install
 from support.forked import AS_TEST, EXAMINATION, Forked, forked_from
 from support.inside import INSIDE, lay
 from support.pitfall_tests import TEMPLATE, Verdict, run_vitest
-from support.programs import require
 from support.projects import Project, render_committed
 from support.sabotage_list import FOLDER, Sabotage, known_slugs, read_table
 from support.variants import ROOT, Variant
@@ -76,11 +75,6 @@ def test_the_documentation_has_the_list() -> None:
     """If not: `uv run scripts/sabotage.py`."""
     text = runpy.run_path(str(ROOT / "scripts" / "sabotage.py"))["page"]()
     assert (ROOT / "docs" / "sabotage.md").read_text(encoding="utf-8") == text
-
-
-def test_wsl_is_played_with_a_network_of_its_own() -> None:
-    """So that the project's test of it is not skipped everywhere."""
-    require("ip")
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,8 @@ def read_verdict(report: Path) -> Verdict:
             verdict.broken[name] = error.attrib["message"]
         elif test.find("skipped") is None:
             verdict.passed.add(name.partition("[")[0])
+        else:
+            verdict.skipped.add(name.partition("[")[0])
     return verdict
 
 

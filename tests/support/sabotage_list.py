@@ -1,12 +1,15 @@
 """The pitfalls that are put back into projects: by which patch, and who notices."""
 
 import json
+import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
-from support.pitfall_tests import TEMPLATE, pytest_tests, spec_files, vitest_files
+from support.pitfall_tests import TEMPLATE, Verdict, pytest_tests, spec_files, vitest_files
 from support.variants import DEFAULT, ROOT, Variant
 
 FOLDER = ROOT / "tests" / "sabotage"
@@ -53,6 +56,12 @@ class Sabotage:
         """Whether the front end is what is patched."""
         return "+++ b/frontend/" in self.patch.read_text(encoding="utf-8")
 
+    def is_shown_by(self, tests: Iterable[str]) -> bool:
+        """Whether the test that shows it is one of these, which are named as in a verdict."""
+        if not self.shown.endswith(".ts"):
+            return self.shown in tests
+        return any(one.startswith(f"{self.shown}: ") and self.slug in one for one in tests)
+
     @property
     def runs(self) -> str:
         """What runs when the doctor looks: as the table says, or as its check needs it."""
@@ -76,6 +85,16 @@ def read_table() -> list[Sabotage]:
         for section, slugs in table.items()
         for slug, facts in slugs.items()
     ]
+
+
+def not_shown(verdict: Verdict, pattern: str) -> list[str]:
+    """Return the pitfalls that tests of this pattern have not shown, as the list says they do.
+
+    A test that was skipped counts, for want of a program, but not in CI.
+    """
+    done = verdict.passed if os.environ.get("CI") else verdict.passed | verdict.skipped
+    shown = [one for one in read_table() if fnmatch(one.shown, pattern)]
+    return [one.slug for one in shown if not one.is_shown_by(done)]
 
 
 def known_slugs() -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from contract.chat import wait_until
 from contract.serving import free_port, run_program
 
 from internals.tools.patient import Patient
-from internals.tools.systems import port_of_root
+from internals.tools.systems import port_of_root, unavailable
 from kit.errors import StartupError
 from tools import node, wsl
 from tools.node import find_node
@@ -54,7 +54,7 @@ def listen(host: str) -> socket.socket:
         listener.bind((host, 0))
     except OSError:
         listener.close()
-        pytest.skip(f"this machine has no {host}")
+        unavailable(f"this machine has no {host}")
     listener.listen()
     return listener
 

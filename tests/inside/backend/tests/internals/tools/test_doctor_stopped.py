@@ -14,7 +14,7 @@ import pytest
 from contract.serving import SECRET, free_port
 
 from internals.tools.patient import Patient, fails, warns
-from internals.tools.systems import port_of_root
+from internals.tools.systems import port_of_root, unavailable
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
@@ -208,7 +208,7 @@ def taken() -> Iterator[int]:
         try:
             listener.bind(("::1", 0))
         except OSError:
-            pytest.skip("this machine has no ::1")
+            unavailable("this machine has no ::1")
         listener.listen()
         yield listener.getsockname()[1]
 
