@@ -1,6 +1,7 @@
 """Pin every package of Python and npm, transitive ones too, to its newest version in the ranges.
 
-    uv run scripts/pin.py && uv run pytest
+    uv run scripts/pin.py
+    uv run pytest
 
 Writes `constraint-dependencies` into pyproject.toml and template/pyproject.toml.jinja, every
 package-lock.json, and the Copier that generated projects ask for updates with. uv.lock would pin

@@ -5,6 +5,7 @@ PowerShell and cmd are not run here: what is typed into them is parsed (support/
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -14,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import copier
 import pytest
-from support.shells import SHELLS, problems
-from support.variants import ROOT
+from conftest import Installed
+from support.shells import PROGRAMS, SHELLS, problems
+from support.variants import DEFAULT, ROOT, Variant
 
 TOOLS = ROOT / "template" / "tools" / "src" / "tools"
 NAMES = {"POSIX": "sh", "FISH": "sh", "POWERSHELL": "powershell", "CMD": "bat"}
@@ -192,3 +195,118 @@ def test_what_the_doctor_says_next_works_in_each_shell() -> None:
         for problem in problems(text, shell)
     ]
     assert wrong == []
+
+
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "SECURITY.md", "tests/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+VARIANTS_WITH_COMMANDS = [DEFAULT, Variant("django", "mysql", wsl=True)]
+
+BLOCK = re.compile(r"(?ms)^( *)```([^\n`]*)\n(.*?)^\1```$")
+SPOKEN = {
+    "sh": ("sh",),
+    "PowerShell": ("powershell",),
+    "cmd": ("bat",),
+    "Linux, WSL and macOS": ("sh",),
+    "Windows": ("powershell", "bat"),
+}
+SPAN = re.compile(rf"(?s)(?:[Ii]n ({'|'.join(SPOKEN)})\s+)?(?<!`)(`+)(?!`)(.+?)(?<!`)\2(?!`)")
+OF_SOME = {
+    **dict.fromkeys(("brew", "mv", "python3", "ip", "wslinfo"), ("sh",)),
+    **dict.fromkeys(("powershell", "winget"), ("powershell", "bat")),
+}
+"""Programs whose names say to whom a command speaks."""
+
+NAMED = {re.escape(name) for names in PROGRAMS.values() for name in names}
+OTHERS = ("apt-get", "cat", "cp", "export", "pip", "rm", "sed", "source", "sudo", "wget")
+BEGINS_A_COMMAND = re.compile(
+    rf"(?:[A-Z_]+=\S* )?(?:{'|'.join(sorted(NAMED.union(OTHERS)))}) \S|.*&&"
+)
+
+
+def blocks(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the commands in blocks, and the shells that these claim: all, if they name none."""
+    for _, info, commands in BLOCK.findall(text):
+        shells = tuple(info.split()) or SHELLS
+        if set(shells) <= set(SHELLS):
+            yield commands, shells
+
+
+def spans(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the commands within sentences, and the shells that the sentence names."""
+    for spoken, _, span in SPAN.findall(BLOCK.sub("", text)):
+        command = " ".join(span.split())
+        if BEGINS_A_COMMAND.match(command):
+            program = command.split()[0]
+            yield command, SPOKEN[spoken] if spoken else OF_SOME.get(program, SHELLS)
+
+
+def wrong_in(text: str) -> list[str]:
+    found = [*blocks(text), *spans(text)]
+    return [one for text, shells in found for shell in shells for one in problems(text, shell)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_commands_of_a_document_work_in_each_shell(document: Path) -> None:
+    assert wrong_in(document.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS_WITH_COMMANDS, ids=str)
+def test_the_commands_of_a_project_s_documents_work_in_each_shell(
+    project_of: Installed, variant: Variant
+) -> None:
+    project = project_of(variant).path
+    documents = [project / "README.md", *sorted((project / "docs").glob("*.md"))]
+    assert len(documents) > 5
+    texts = [one.read_text(encoding="utf-8") for one in documents]
+    words = (project / "frontend/src/kit/pitfalls.json").read_text(encoding="utf-8")
+    texts += [one["cure"] for part in json.loads(words) for one in part["pitfalls"]]
+    assert [one for text in texts for one in wrong_in(text)] == []
+
+
+def test_commands_of_one_shell_alone_are_found() -> None:
+    """As they were in the documents once."""
+    for command in (
+        "a && b",
+        "npm ci && npm run build",
+        "unset OPENAI_API_KEY",
+        "RECORD=1 uv run pytest tests/test_assistant.py",
+        "ALLOW_PLACEHOLDER_DOMAIN_KEY=1 npm run build",
+        "curl http://127.0.0.1:8000/health",
+        "sed -i.bak 's/a/b/' backend/src/app/assistant.py",
+    ):
+        assert wrong_in(f"Type `{command}`.")
+        assert wrong_in(f"```\n{command}\n```\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no folder with these names")
+@pytest.mark.parametrize(
+    ("system", "folder", "go"),
+    [
+        ("linux", "my-chat", "cd my-chat"),
+        ("macos", "Ada's chat", "cd 'Ada'\"'\"'s chat'"),
+        ("windows", "my-chat", "cd my-chat"),
+        ("windows", "my chat", 'cd "my chat"'),
+        ("windows", "D:/Ada/my-chat", 'pushd "D:/Ada/my-chat"'),  # cmd's `cd` stays on its drive
+        ("windows", "my $chat's", "cd 'my $chat''s'"),
+    ],
+)
+def test_what_copier_says_next_can_be_typed(
+    system: str,
+    folder: str,
+    go: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("copier._main.OS", system)
+    monkeypatch.chdir(tmp_path)
+    copier.run_copy(str(ROOT), folder, defaults=True, vcs_ref="HEAD")
+    said = capfd.readouterr().err.partition("is ready")[2]
+    typed = [line.strip() for line in said.splitlines() if line.startswith("    ")]
+    assert typed[0] == go
+    assert len(typed) > 4
+    is_for_all = "$" not in folder
+    shells = ("sh",) if system != "windows" else SHELLS[1:] if is_for_all else ("powershell",)
+    assert [one for shell in shells for line in typed for one in problems(line, shell)] == []

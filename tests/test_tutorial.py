@@ -16,8 +16,12 @@ from support.versions import NEWEST, conflicts, git, release_news
 RELEASED = "v98"
 ADDRESS = "gh:OWNER/copier-chatkit"
 TEXT = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-COPY, *BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+FENCED = re.compile(r"(?ms)^```(python)?\n(.*?)^```$")
+COPY, *BLOCKS = [text for language, text in FENCED.findall(TEXT) if not language]
+[TABLES] = [text for language, text in FENCED.findall(TEXT) if language]
+EDIT = re.compile(r"(?m)^- in `(.+)` write `(.+)` in place of `(.+)`;$")
 DEV = "uv run dev\n"
+CONFLICTS = 'git grep -n "^<<<<<<< "\n'
 
 
 def run(block: str, folder: Path) -> str:
@@ -58,12 +62,15 @@ def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path)
     share(installed(DEFAULT), project, PACKAGES)  # as if npm had them in its cache
     chats: list[tuple[Chat, str]] = []
     for block in BLOCKS:
+        if "uv add" in block:
+            edit(project)
         if "copier update" in block:
             release_news(template, NEWEST)
         if block == DEV:
             converse(project, chats)
         else:
-            printed = run(block, project.path)
+            # git's status is 1 if there are none.
+            printed = run(block.replace(CONFLICTS, f"! {CONFLICTS}"), project.path)
     assert "up-to-date" in printed, "the last command asks for a newer release"
     assert conflicts(project.path) == []
     assert project.git_status() == []
@@ -78,6 +85,20 @@ def test_its_commands_work(releases: Path, installed: Installed, tmp_path: Path)
         project.run("uv", "run", *check, cwd="backend")
     tables = project.run("uv", "run", "alembic", "check", cwd="backend")
     assert "No new upgrade operations" in tables.stdout + tables.stderr
+
+
+def edit(project: Project) -> None:
+    """Do what the tutorial says is done in an editor."""
+    edits = EDIT.findall(TEXT)
+    assert len(edits) == 2
+    for name, new, old in edits:
+        file = project.path / name
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new), encoding="utf-8")
+    tables = project.path / "backend/src/app/tables.py"
+    assert tables.exists()
+    tables.write_text(TABLES, encoding="utf-8")
 
 
 def converse(project: Project, chats: list[tuple[Chat, str]]) -> None:

@@ -32,8 +32,8 @@ PROGRAMS = {
     "sh": ANYWHERE | {"mv", "python3", "sh", "unset"},
     # There `curl` is Invoke-WebRequest, and python3 in Windows opens the Store.
     "powershell": ANYWHERE - {"curl"}
-    | {"Join-Path", "Remove-Item", "curl.exe", "mv", "powershell", "winget"},
-    "bat": ANYWHERE | {"curl.exe", "powershell", "set", "winget"},
+    | {"Join-Path", "Remove-Item", "curl.exe", "mv", "powershell", "pushd", "winget"},
+    "bat": ANYWHERE | {"curl.exe", "powershell", "pushd", "set", "winget"},
 }
 """What is typed, and is there in each."""
 
@@ -53,8 +53,10 @@ def problems(commands: str, shell: str) -> list[str]:
 
 
 def _parsed(commands: str, shell: str) -> Iterator[str]:
-    # PowerShell hands `--` on; its parser here takes it for the operator that subtracts 1.
-    tree = PARSERS[shell].parse(commands.replace(" -- ", " ").encode())
+    # PowerShell hands `--` and `--name=value` on. Its parser here takes the first for an operator
+    # and ends the second before its value.
+    text = re.sub(r"(?<= )--( |(?=[\w-]+=))", "", commands)
+    tree = PARSERS[shell].parse(text.encode())
     if tree.root_node.has_error:
         yield "no syntax of it"
     nodes = list(_nodes(tree.root_node))
