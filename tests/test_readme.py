@@ -64,6 +64,27 @@ def test_the_lines_for_uv_end_with_a_chat_where_pip_refuses(tmp_path: Path) -> N
     assert "uv is not on the PATH. Type python3 -m uv in place of uv" in running.output
 
 
+SHELLS_OF_WINDOWS = {
+    "powershell.exe": ("-NoProfile", "-ExecutionPolicy", "Bypass", "-File"),
+    "pwsh.exe": ("-NoProfile", "-File"),
+    "cmd.exe": ("/d", "/c"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows has these shells")
+@pytest.mark.parametrize("shell", SHELLS_OF_WINDOWS)
+def test_the_lines_for_uv_end_with_a_chat_in_windows(tmp_path: Path, shell: str) -> None:
+    clone = clone_into(tmp_path)
+    lines, ending = block("uvx copier copy"), ".ps1"
+    if shell == "cmd.exe":  # as the README says of it
+        lines, ending = lines.replace('"$PWD"', '"%CD%"'), ".cmd"
+    script = (tmp_path / "typed").with_suffix(ending)
+    script.write_text(lines, encoding="utf-8")
+    chat_with(Dev(clone, None, [shell, *SHELLS_OF_WINDOWS[shell], str(script)]))
+    answers = (tmp_path / "my-chat" / ".copier-answers.yml").read_text(encoding="utf-8")
+    assert str(clone) in answers
+
+
 def clone_into(folder: Path) -> Path:
     """Clone the template, as its README says is done."""
     clone = folder / "copier-chatkit"
