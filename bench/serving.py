@@ -53,7 +53,7 @@ def install(folder: Path, variant: Variant = DEFAULT, *, page: bool = False) -> 
 
 def python(project: Project) -> str:
     """Return the interpreter of a project."""
-    return str(project.path / ".venv" / "bin" / "python")
+    return str(project.python)
 
 
 def signed(owner: str) -> SignedHeaders:

@@ -22,12 +22,11 @@ heed_signals()
 
 collect_ignore = ["inside"]  # run where they are laid: in projects
 
-INSTALL_FRONTEND = """
-import os
-from tools import FRONTEND
-from tools.node import find_node, install_packages
-install_packages(FRONTEND, find_node(), os.environ)
-"""
+INSTALL_FRONTEND = (
+    "import os; from tools import FRONTEND; from tools.node import find_node, install_packages;"
+    "install_packages(FRONTEND, find_node(), os.environ)"
+)
+"""In one line, for the command line of Windows."""
 
 IDS = sorted(map(str, VARIANTS), key=len, reverse=True)
 QUICK = ("test_repository", "test_render", "test_boot")

@@ -38,7 +38,7 @@ input()
 def serve_postgresql(project: Project) -> Iterator[list[str]]:
     """Run the server of a project until the end of the block; return its databases."""
     server = subprocess.Popen(
-        [project.path / ".venv" / "bin" / "python", "-c", SERVE_POSTGRESQL],
+        [project.python, "-c", SERVE_POSTGRESQL],
         cwd=project.path / "backend",
         env=clean_environment(),
         stdin=subprocess.PIPE,

@@ -79,6 +79,18 @@ def test_each_text_is_utf_8() -> None:
     assert not unsaid, 'give `encoding="utf-8"`, in place of `text=True` for a process'
 
 
+def test_every_system_takes_the_names_of_the_files() -> None:
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, encoding="utf-8")
+    names = listed.rstrip("\0").split("\0")
+    parts = {part for name in names for part in name.split("/")}
+    devices = ("aux", "con", "nul", "prn")
+    assert not [part for part in parts if re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part)]
+    assert not [part for part in parts if part.partition(".")[0].casefold() in devices]
+    # Neither Windows nor macOS tells small letters from capitals.
+    assert len({name.casefold() for name in names}) == len(names)
+    assert not [part for part in parts if not part.isascii()], "macOS spells them in its own way"
+
+
 def test_the_pages_of_the_pitfalls_are_what_projects_say() -> None:
     """If not: `uv run scripts/pitfalls.py`."""
     pages = runpy.run_path(str(ROOT / "scripts" / "pitfalls.py"))["pages"]()

@@ -267,7 +267,7 @@ def test_a_bucket_that_is_not_there_is_told_in_words(run: RunBackend, bucket: Bu
 )
 def test_a_wrong_address_is_refused_at_the_start(project: Project, value: str, words: str) -> None:
     settings = {"APP_ENV": "development", "ATTACHMENTS_URL": value}
-    python = str(project.path / ".venv" / "bin" / "python")
+    python = str(project.python)
     serve = (python, "-m", "kit.serve")
     result = project.run(*serve, cwd="backend", env=settings, check=False, timeout=120)
     assert result.returncode == 2

@@ -53,7 +53,7 @@ class Database:
 @contextmanager
 def run_database(project: Project, folder: Path) -> Iterator[Database]:
     process = subprocess.Popen(
-        [project.path / ".venv" / "bin" / "python", "-c", KEEP_DATABASE, folder],
+        [project.python, "-c", KEEP_DATABASE, folder],
         cwd=project.path / "backend" / "tests",
         env=clean_environment(),
         stdin=subprocess.PIPE,

@@ -1,7 +1,6 @@
 """The backend of a project, run as in production, with the settings of a test."""
 
 import json
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from contract.chat import UNLIMITED, Chat, wait_until
 
 from support.forked import PROJECT_PYTHON
 from support.ports import free_port
-from support.processes import is_alive, is_up
+from support.processes import OF_A_TERMINAL, interrupt, is_alive, is_up
 from support.projects import Project, clean_environment
 
 Start = Callable[[dict[str, str], Path], psutil.Process]
@@ -37,7 +36,7 @@ class Backend:
 
 def migrate(project: Project, database: Path) -> str:
     """Make a SQLite database with the project's tables and return its DATABASE_URL."""
-    url = f"sqlite:///{database}"
+    url = f"sqlite:///{database.as_posix()}"
     alembic = ("uv", "run", "--no-sync", "alembic", "upgrade", "head")
     project.run(*alembic, cwd="backend", env={"DATABASE_URL": url})
     return url
@@ -62,7 +61,7 @@ def run_backend(
         yield backend
     finally:
         if process.is_running():
-            process.send_signal(signal.SIGINT)  # an orderly end, in which Python sends what it has
+            interrupt(process)  # an orderly end, in which Python sends what it has
         process.wait(30)
 
 
@@ -72,11 +71,12 @@ def _start(project: Project, environment: dict[str, str], log_file: Path) -> psu
     with log_file.open("wb") as log:
         return psutil.Popen(
             # Not by `uv run`: without a terminal it passes a signal on that has been there already.
-            [project.path / ".venv" / "bin" / "python", "-m", f"{room}.serve"],
+            [project.python, "-m", f"{room}.serve"],
             cwd=project.path / "backend",
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
+            **OF_A_TERMINAL,
         )
 
 
@@ -102,9 +102,8 @@ class ForkedBackends:
 @contextmanager
 def forked_backends(project: Project) -> Iterator[ForkedBackends]:
     """Start the process of a project that backends are forked from, and end it with the block."""
-    python = project.path / ".venv" / "bin" / "python"
     with psutil.Popen(
-        [python, PROJECT_PYTHON / "backends.py"],
+        [project.python, PROJECT_PYTHON / "backends.py"],
         cwd=project.path / "backend",
         env=clean_environment(),
         stdin=subprocess.PIPE,

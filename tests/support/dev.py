@@ -11,8 +11,8 @@ import psutil
 from contract.chat import wait_until
 
 from support.ports import free_port, listens
-from support.processes import OF_A_TERMINAL, press_ctrl_c, processes_below
-from support.projects import Project, clean_environment
+from support.processes import OF_A_TERMINAL, kill_tree, press_ctrl_c, processes_below
+from support.projects import Project, clean_environment, found
 
 READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+)")
 
@@ -28,12 +28,12 @@ class Dev:
     ) -> None:
         self.backend_port, self.frontend_port = free_port(), free_port()
         self.lines: list[str] = []
+        ports = {"BACKEND_PORT": str(self.backend_port), "FRONTEND_PORT": str(self.frontend_port)}
+        environment = clean_environment() | ports | dict(env or {})
         self.process = subprocess.Popen(
-            command,
+            found(command, environment),
             cwd=folder,
-            env=clean_environment()
-            | {"BACKEND_PORT": str(self.backend_port), "FRONTEND_PORT": str(self.frontend_port)}
-            | dict(env or {}),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -41,7 +41,8 @@ class Dev:
             errors="replace",
             **OF_A_TERMINAL,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -75,7 +76,16 @@ class Dev:
         """End it, whatever state it is in."""
         if not self.has_ended():
             self.interrupt()
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
+            kill_tree(self.process.pid)
+            raise
+
+    def wait(self) -> None:
+        """Wait until it is over, and all that it printed is heard."""
         self.process.wait(60)
+        self._reader.join(10)  # not for ever: a process that stays may hold its output
 
 
 @contextmanager
@@ -90,7 +100,7 @@ def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]
 
 def nothing_stays(running: Dev, project: Project) -> None:
     """Fail unless every process is gone, the database's server too."""
-    running.process.wait(60)
+    running.wait()
     wait_until(lambda: not processes_below(project.path), 30)
     assert not listens(running.backend_port)
     assert not listens(running.frontend_port)

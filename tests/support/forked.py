@@ -60,7 +60,7 @@ def forked_from(project: Project, folder: Path) -> Iterator[Forked]:
     """Start the process of a project, which ends with the block."""
     with subprocess.Popen(
         # Not by `uv run`: it would be one more process, for as long.
-        [project.path / ".venv" / "bin" / "python", PROJECT_PYTHON / "forking.py"],
+        [project.python, PROJECT_PYTHON / "forking.py"],
         cwd=project.path / "backend",
         env=clean_environment() | {"EXAMINATION": str(folder / "examination")},
         stdin=subprocess.PIPE,

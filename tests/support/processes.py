@@ -38,9 +38,20 @@ def press_ctrl_c(pid: int) -> None:
     On Windows it is Ctrl-Break: such a process is not told of Ctrl-C.
     """
     if sys.platform == "win32":
-        os.kill(pid, signal.CTRL_BREAK_EVENT)
+        try:
+            os.kill(pid, signal.CTRL_BREAK_EVENT)
+        except OSError:  # there is no console
+            kill_tree(pid)
     else:
         os.killpg(pid, signal.SIGINT)
+
+
+def interrupt(process: psutil.Process) -> None:
+    """Interrupt a process alone, where the system can: on Windows with those in its terminal."""
+    if sys.platform == "win32":
+        press_ctrl_c(process.pid)
+    else:
+        process.send_signal(signal.SIGINT)
 
 
 def kill_tree(pid: int) -> None:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -52,6 +52,12 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+def found(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return a command with the path of its program: Windows finds no npm, which is npm.cmd."""
+    program, *arguments = command
+    return [shutil.which(program, path=environment["PATH"]) or program, *arguments]
+
+
 @cache
 def inner_temporary_folder() -> str:
     """Return where the tests of projects put their files.
@@ -69,6 +75,12 @@ class Project:
     path: Path
     variant: Variant
 
+    @property
+    def python(self) -> Path:
+        """Its interpreter. On Windows this one starts the real one, in a process of its own."""
+        places = ("bin/python", "Scripts/python.exe")
+        return next(path for place in places if (path := self.path / ".venv" / place).exists())
+
     def run(
         self,
         *command: str,
@@ -78,10 +90,11 @@ class Project:
         timeout: float = 900,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in a folder of the project; by default it must succeed."""
+        environment = clean_environment() | dict(env or {})
         result = subprocess.run(
-            command,
+            found(command, environment),
             cwd=self.path / cwd,
-            env=clean_environment() | dict(env or {}),
+            env=environment,
             capture_output=True,
             encoding="utf-8",
             errors="replace",  # a Python of Windows writes as that does

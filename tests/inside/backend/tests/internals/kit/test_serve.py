@@ -112,7 +112,7 @@ class Reloading:
 
     def server(self) -> psutil.Process:
         """Return the process that answers."""
-        children = psutil.Process(self.process.pid).children()
+        children = psutil.Process(self.process.pid).children(recursive=True)
         return next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
 
 
