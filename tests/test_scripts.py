@@ -14,9 +14,10 @@ import jinja2
 import npm_lock
 import pin
 import pytest
+import wheels
 from audit import pins
 from support.projects import render
-from support.variants import DEFAULT
+from support.variants import DEFAULT, ROOT
 
 RANGES = {"tool": "^1.0.0"}
 PUBLISHED = {
@@ -138,3 +139,41 @@ def test_a_version_is_pinned_where_it_is_used(tmp_path: Path) -> None:
 def test_a_version_of_a_few_odd_projects_is_refused() -> None:
     with pytest.raises(SystemExit, match="simple enough"):
         pin.condition_of({("django", "mysql"), ("quart", "sqlite")})
+
+
+def test_the_table_of_missing_wheels_is_true() -> None:
+    """And uv refuses no package that has wheels for every system."""
+    section = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8").split("## Wheels")[1]
+    rows = dict(re.findall(r"(?m)^\| `(.+?)` \| (.+?) \| .+ \|$", section.split("\n## ")[0]))
+    assert rows == {name: ", ".join(systems) for name, systems in wheels.missing().items()}
+    refused = wheels.every_project()["tool"]["uv"]["no-build-package"]
+    assert set(refused) <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("pin", "systems"),
+    [
+        ("cryptography==48.0.1", {"Windows on ARM"}),
+        ("cryptography==50.0.2", {"Windows on ARM", "macOS on Intel"}),
+        ("pyyaml==6.0.3", set()),  # its sources need no compiler
+        ("pywin32==312; sys_platform == 'win32'", set()),
+        (
+            "uvloop==0.21.0; sys_platform == 'darwin'",
+            {"macOS (Python 3.14)", "macOS on Intel (Python 3.14)"},
+        ),
+    ],
+)
+def test_a_pin_without_a_wheel_is_found(pin: str, systems: set[str]) -> None:
+    project = wheels.project_of([{"project": {"dependencies": [pin]}}], {"package": False})
+    name = pin.split("==")[0]
+    assert {system for one, system in wheels.gaps(project) if one == name} == systems
+
+
+@pytest.mark.parametrize("system", ["x86_64-apple-darwin", "aarch64-pc-windows-msvc"])
+def test_uv_names_a_package_without_a_wheel_and_compiles_nothing(
+    system: str, tmp_path: Path
+) -> None:
+    project = render(tmp_path / "my-chat", DEFAULT)
+    found = project.run("uv", "sync", "--dry-run", "--python-platform", system, check=False)
+    assert found.returncode == 2
+    assert re.search("`cryptography==.*` can't be installed.* no binary distribution", found.stderr)
