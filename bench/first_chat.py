@@ -54,7 +54,7 @@ def until_the_bare_page_is_there(folder: Path) -> float:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/"), 120)
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/"))
         return time.perf_counter() - start
     finally:
         kill_tree(server.pid)

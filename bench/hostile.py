@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-from contract.chat import Json, message, visit
+from contract.chat import PATIENCE, Json, message, visit
 from support.deployed import Deployed, deployed
 from support.forked import PROJECT_PYTHON
 from support.ports import server_of
@@ -225,7 +225,7 @@ def going_on(page: str, attack: Callable[..., None], *arguments: object) -> Iter
     process.start()
     psutil.Process(process.pid).nice(ATTACKERS_NICE)
     try:
-        assert begun.wait(60), "the attack does not begin"
+        assert begun.wait(PATIENCE), "the attack does not begin"
         time.sleep(SETTLE_SECONDS)
         yield
         assert process.is_alive(), "the attack has ended"

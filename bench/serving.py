@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import psutil
-from contract.chat import UNLIMITED, SignedHeaders, wait_until
+from contract.chat import PATIENCE, UNLIMITED, SignedHeaders, wait_until
 from support.backend import migrate
 from support.ports import free_port
 from support.projects import BUILD, WITHOUT_KEY, Project, clean_environment, render
@@ -112,14 +112,14 @@ def serve(
         process = psutil.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
         address = f"http://127.0.0.1:{port}"
         try:
-            wait_until(lambda: process.poll() is not None or answers(address), 60)
+            wait_until(lambda: process.poll() is not None or answers(address))
             if not process.is_running():
                 log.seek(0)
                 raise AssertionError(log.read().decode(errors="replace"))
             yield Server(address, process)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def answers(address: str) -> bool:

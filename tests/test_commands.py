@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Installed
-from contract.chat import visit, wait_until
+from contract.chat import PATIENCE, visit, wait_until
 from support.dev import Dev, dev, nothing_stays
 from support.ports import free_port, kill_server, listens
 from support.processes import processes_below
@@ -58,10 +58,10 @@ def test_a_closed_terminal_ends_everything(installed: Installed) -> None:
             printed.extend(os.read(terminal, 4096))
         return b"Your chat is ready" in printed
 
-    wait_until(is_ready, 120)
+    wait_until(is_ready)
     os.close(terminal)
-    process.wait(60)
-    wait_until(lambda: not processes_below(project.path), 30)
+    process.wait(PATIENCE)
+    wait_until(lambda: not processes_below(project.path))
     assert not [port for port in ports if listens(port)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import copier
 from conftest import Installed
-from contract.chat import Chat, message, wait_until
+from contract.chat import PATIENCE, Chat, message, wait_until
 from support import mariadb
 from support.backend import run_backend
 from support.dev import dev
@@ -49,7 +49,7 @@ def serve_postgresql(project: Project) -> Iterator[list[str]]:
     try:
         yield [server.stdout.readline().strip() for _ in range(2)]
     finally:
-        server.communicate("\n", timeout=60)
+        server.communicate("\n", timeout=PATIENCE)
 
 
 def write(chat: Chat, text: str, thread: str | None = None) -> str:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx2
 import psutil
 import pytest
-from contract.chat import Chat, text_of, wait_until
+from contract.chat import PATIENCE, Chat, text_of, wait_until
 from support.backend import forked_backends, run_backend
 from support.processes import processes_below
 from support.projects import Project, render
@@ -154,7 +154,7 @@ def test_what_people_saw_is_stored(variant: Variant, tmp_path: Path) -> None:
                 chances = [random.Random(chance.random()) for _ in threads]
                 list(people.map(storm, threads, chances))
                 seen = crash.seen
-    wait_until(lambda: not processes_below(project.path), seconds=120)
+    wait_until(lambda: not processes_below(project.path))
 
 
 def kill_all(project: Project, spared: int) -> None:
@@ -163,4 +163,4 @@ def kill_all(project: Project, spared: int) -> None:
     for process in killed:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(killed, timeout=30)
+    psutil.wait_procs(killed, timeout=PATIENCE)

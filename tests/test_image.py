@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 from conftest import Installed
-from contract.chat import HTTP, visit, wait_until
+from contract.chat import HTTP, PATIENCE, visit, wait_until
 from support.backend import migrate, run_backend
 from support.conversation import converse
 from support.ports import free_port
@@ -106,10 +106,10 @@ def test_the_image_serves_the_page(installed: Installed, tmp_path: Path) -> None
         )
         page = f"http://127.0.0.1:{port}"
         try:
-            wait_until(lambda: is_up(server.pid, page), 60)
+            wait_until(lambda: is_up(server.pid, page))
             assert "domain_pk_of_the_server" in httpx2.get(page, **HTTP).text
             converse(visit(page))
             assert is_closed_to_nobody(port)
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(PATIENCE)

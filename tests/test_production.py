@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 from conftest import Installed
-from contract.chat import HTTP, Json, visit
+from contract.chat import HTTP, PATIENCE, Json, visit
 from support.conversation import converse, transcript
 from support.deployed import commands, migrate, production_database, serving
 from support.ports import free_port, kill_server
@@ -40,7 +40,7 @@ def test_it_converses_and_forgets_nothing(
             thread_id = converse(chat)
             items = chat.items(thread_id)
             kill_server(backend_port)
-            assert process.wait(30)
+            assert process.wait(PATIENCE)
         with start():
             assert chat.items(thread_id) == items
             chat.say("Still there?", thread_id)

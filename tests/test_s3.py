@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 from conftest import Installed
-from contract.chat import HTTP, Chat, message, wait_until
+from contract.chat import HTTP, PATIENCE, Chat, message, wait_until
 from support.backend import Backend, migrate, run_backend
 from support.ports import free_port
 from support.projects import Project, clean_environment
@@ -86,7 +86,7 @@ def run_s3(port: int) -> Iterator[Bucket]:
         yield bucket
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def _has_bucket(process: subprocess.Popen[bytes], bucket: Bucket) -> bool:

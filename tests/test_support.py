@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.ports import free_port
 from support.processes import kill_tree
 from support.projects import Project, clean_environment, found
 from support.variants import DEFAULT
@@ -27,6 +28,17 @@ def test_a_program_is_found_with_its_ending(
     npm.touch(mode=0o755)
     monkeypatch.setattr("shutil.which", lambda name, path: f"{path}/{name}.cmd")
     assert found(["npm", "ci"], {"PATH": str(tmp_path)}) == [str(npm), "ci"]
+
+
+def test_no_free_port_is_one_that_the_system_gives_to_others() -> None:
+    """As it gives one to each connection, while a server has not yet begun to listen there."""
+    known = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(known.read_text(encoding="utf-8").split()[0]) if known.exists() else 49152
+    if first < 32_000:
+        pytest.skip("this machine gives away other ports than usual")
+    ports = {free_port() for _ in range(50)}
+    assert max(ports) < first
+    assert len(ports) > 40
 
 
 LAUNCHER = """

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import httpx2
-from contract.chat import HTTP, Chat, Json, message
+from contract.chat import HTTP, PATIENCE, Chat, Json, message
 from support.variants import DEFAULT
 
 from attacks.conftest import DeployedOf
@@ -72,12 +72,12 @@ def test_a_file_is_as_large_as_it_is_counted(deployed_of: DeployedOf) -> None:
         whole = form % (b"L" * 1_000_000)
         yield whole[:500_000]
         begun.set()
-        may_end.wait(60)
+        may_end.wait(PATIENCE)
         yield whole[500_000:]
 
     with ThreadPoolExecutor(1) as another_tab:
         slow = another_tab.submit(httpx2.post, url, content=large(), headers=headers, **HTTP)
-        assert begun.wait(60)
+        assert begun.wait(PATIENCE)
         small = httpx2.post(url, content=form % b"s", headers=headers, **HTTP)
         assert small.status_code == 200, small.text
         person.post("threads.create", input=message("notice", attachments=[file_id]))

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from contract.chat import TLS, Chat, wait_until
+from contract.chat import PATIENCE, TLS, Chat, wait_until
 from support.ports import free_port
 from support.processes import is_up
 from support.programs import require
@@ -100,7 +100,7 @@ def nginx(page: str, folder: Path) -> Iterator[str]:
         yield front
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def nobody_else_notices(page: str, bystander: Chat, attacker: Chat) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from contract.chat import SignedHeaders
+from contract.chat import PATIENCE, SignedHeaders
 from support.backend import Backend, run_backend
 from support.projects import Project, clean_environment
 
@@ -63,7 +63,7 @@ def run_database(project: Project, folder: Path) -> Iterator[Database]:
     try:
         yield Database(process)
     finally:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 class Town:

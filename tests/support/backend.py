@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from contract.chat import UNLIMITED, Chat, wait_until
+from contract.chat import PATIENCE, UNLIMITED, Chat, wait_until
 
 from support.forked import PROJECT_PYTHON
 from support.ports import free_port
@@ -57,12 +57,12 @@ def run_backend(
     process = (start or partial(_start, project))(environment | settings, log_file)
     backend = Backend(Chat(f"{address}/chatkit"), log_file, process)
     try:
-        wait_until(lambda: _is_up(backend, f"{address}/health"), seconds=120)
+        wait_until(lambda: _is_up(backend, f"{address}/health"))
         yield backend
     finally:
         if process.is_running():
             interrupt(process)  # an orderly end, in which Python sends what it has
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def _start(project: Project, environment: dict[str, str], log_file: Path) -> psutil.Process:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from contract.chat import Chat, visit, wait_until
+from contract.chat import PATIENCE, Chat, visit, wait_until
 
 from support import mariadb
 from support.ports import free_port, listens
@@ -51,11 +51,11 @@ def serving(
             stderr=output,
         )
         try:
-            wait_until(lambda: is_up(process.pid, address), 60)
+            wait_until(lambda: is_up(process.pid, address))
             yield process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
             assert not listens(urlsplit(address).port or 80), "a process stays"
 
 

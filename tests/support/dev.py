@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from contract.chat import wait_until
+from contract.chat import PATIENCE, wait_until
 
 from support.ports import free_port, listens
 from support.processes import OF_A_TERMINAL, kill_tree, press_ctrl_c, processes_below
@@ -84,7 +84,7 @@ class Dev:
 
     def wait(self) -> None:
         """Wait until it is over, and all that it printed is heard."""
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
         self._reader.join(10)  # not for ever: a process that stays may hold its output
 
 
@@ -101,6 +101,6 @@ def dev(project: Project, env: Mapping[str, str] | None = None) -> Iterator[Dev]
 def nothing_stays(running: Dev, project: Project) -> None:
     """Fail unless every process is gone, the database's server too."""
     running.wait()
-    wait_until(lambda: not processes_below(project.path), 30)
+    wait_until(lambda: not processes_below(project.path))
     assert not listens(running.backend_port)
     assert not listens(running.frontend_port)

@@ -41,7 +41,8 @@ class Forked:
         options = [*OPTIONS, f"--junit-xml={report}", f"--basetemp={self.folder / 'temp'}"]
         job = {
             "arguments": [*options, *tests],
-            "environment": environment,
+            # Most of what is waited for never comes: a pitfall is there.
+            "environment": {"PATIENCE": "30"} | environment,
             "log": str(log),
         }
         assert self.process.stdin

@@ -80,7 +80,7 @@ def _start() -> str:
 
     atexit.register(stop)
     address = f"mysql://root@127.0.0.1:{port}"
-    wait_until(lambda: _answers(server, address, log), seconds=60)
+    wait_until(lambda: _answers(server, address, log))
     return address
 
 

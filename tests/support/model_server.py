@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from contract.chat import HTTP, wait_until
+from contract.chat import HTTP, PATIENCE, wait_until
 
 from support.ports import free_port
 from support.processes import is_up
@@ -86,4 +86,4 @@ def run_model(folder: Path) -> Iterator[ModelServer]:
         yield server
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)

@@ -1,18 +1,10 @@
 """Ports: free ones, and who listens on the others."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+from contract.chat import free_port as free_port
 
 
 def listens(port: int) -> bool:

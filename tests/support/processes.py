@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import psutil
-from contract.chat import TLS
+from contract.chat import PATIENCE, TLS
 
 
 def heed_signals() -> None:
@@ -62,7 +62,7 @@ def kill_tree(pid: int) -> None:
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=30)
+        psutil.wait_procs(family, timeout=PATIENCE)
 
 
 def is_alive(pid: int) -> bool:

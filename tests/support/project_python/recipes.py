@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.chat import Json, is_delta, text_of, wait_until
+from contract.chat import PATIENCE, Json, is_delta, text_of, wait_until
 from contract.fake_model import Answer, FakeModel
 from contract.serving import ASSISTANT, DEMO, run_server
 from kit.settings import BACKEND, ENV_FILE
@@ -183,6 +183,6 @@ def test_a_recipe(
         with provider.answering_endlessly() as hung_up:
             with person.say_slowly("Go on", thread_id) as stream:
                 next(event for event in stream if is_delta(event))
-            assert hung_up.wait(30), "Stop does not reach the model"
+            assert hung_up.wait(PATIENCE), "Stop does not reach the model"
         wait_until(lambda: WORD in text_of(person.items(thread_id)[-1]))
     assert "Traceback" not in log.read_text(encoding="utf-8")

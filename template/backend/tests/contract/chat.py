@@ -1,10 +1,13 @@
 """Talks to the server as ChatKit's page does, signed in by the page's server."""
 
 import json
+import os
+import secrets
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +20,11 @@ TLS = ssl.create_default_context()
 """Made once, though nothing is encrypted here: httpx2 loads all certificates for each request,
 which takes longer than most answers."""
 
-HTTP: dict[str, Any] = {"verify": TLS, "timeout": 30}
-"""The options of a request. By itself httpx2 gives up after 5 seconds: a slow machine needs longer
-for an upload."""
+PATIENCE = float(os.environ.get("PATIENCE") or 120)
+"""Seconds that a test waits for what takes a moment: a slow machine may be busy with much else."""
+
+HTTP: dict[str, Any] = {"verify": TLS, "timeout": PATIENCE}
+"""The options of a request. By itself httpx2 gives up after 5 seconds."""
 
 LIFE_SECONDS = 300
 """The longest that is believed."""
@@ -138,7 +143,7 @@ class Chat:
 
 def visit(page: str) -> Chat:
     """Open the page as a new browser does, and return the person that it is."""
-    answer = httpx2.get(page, timeout=60, verify=TLS)
+    answer = httpx2.get(page, **HTTP)
     assert answer.status_code == 200, answer.text
     cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
     return Chat(f"{page}/api/chatkit", {"Cookie": cookies})
@@ -176,8 +181,20 @@ class SignedHeaders(Mapping[str, str]):
         return 1
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on.
+
+    The system gives such a one to nobody by itself, even seconds later.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 def wait_until(
-    condition: Callable[[], object], seconds: float = 30, problem: str = "not yet"
+    condition: Callable[[], object], seconds: float = PATIENCE, problem: str = "not yet"
 ) -> None:
     """Return once the condition holds.
 

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,8 @@ from chatkit.types import UserMessageItem
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from contract.chat import TLS, UNLIMITED, Chat, SignedHeaders, visit, wait_until
+from contract.chat import PATIENCE, TLS, UNLIMITED, Chat, SignedHeaders, visit, wait_until
+from contract.chat import free_port as free_port
 from kit.database.engine import create_engine, database_url, loop_factory
 from kit.settings import BACKEND
 
@@ -165,14 +165,6 @@ def alembic(
     )
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 @contextmanager
 def run_server(database: URL, log: Path | None = None, **settings: str) -> Iterator[Server]:
     """Run a server until the end of the block; its log goes where that of the tests goes."""
@@ -182,11 +174,11 @@ def run_server(database: URL, log: Path | None = None, **settings: str) -> Itera
     process = start_serving(env, log)
     try:
         up = f"{address}/health"
-        wait_until(lambda: answers(process.is_alive(), up), 120, "the server does not answer")
+        wait_until(lambda: answers(process.is_alive(), up), problem="the server does not answer")
         yield Server(process, address, database)
     finally:
         process.terminate()
-        process.join(timeout=30)
+        process.join(PATIENCE)
         has_ended = not process.is_alive()
         process.kill()  # or pytest would wait for it in the end
         assert has_ended, "the server does not end"
@@ -202,7 +194,7 @@ def run_page(server: Server) -> Iterator[str]:
         wait_until(lambda: answers(process.poll() is None, address))
         yield address
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(PATIENCE)
 
 
 @contextmanager

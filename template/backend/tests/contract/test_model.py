@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL
 
-from contract.chat import Chat, Json, is_delta, message, text_of, wait_until
+from contract.chat import PATIENCE, Chat, Json, is_delta, message, text_of, wait_until
 from contract.fake_model import KEY, Answer, CutOffError, FailureError, FakeModel
 from contract.serving import (
     DEMO,
@@ -241,9 +241,9 @@ def test_tracing_without_key(model: FakeModel, database: URL) -> None:
     env = environment(database, **settings, PYTHONPATH=str(Path(__file__).parents[1]))
     with run_program(command, env=env) as process:
         address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(process.poll() is None, f"{address}/health"), 100)
+        wait_until(lambda: answers(process.poll() is None, f"{address}/health"))
         Chat(f"{address}/chatkit", {}).say("Hello")
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(PATIENCE)
     assert model.requests
     assert model.elsewhere == []

@@ -1,7 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -32,8 +33,8 @@ function plainError(reason: string): Error {
 /** A backend's address, and the secret that it shares with the page's server. */
 export type Backend = { address: string; secret: string };
 
-/** A running server: where it is, its process id, and how to stop it. */
-export type Running<T> = { at: T; pid: number; stop: () => Promise<void> };
+/** A running server: where it is, and how to stop it. */
+export type Running<T> = { at: T; stop: () => Promise<void> };
 
 type Environment = Record<string, string>;
 
@@ -83,7 +84,7 @@ export async function startBackend(env: Environment = {}): Promise<Running<Backe
     folder: BACKEND_TESTS,
   });
   const line = await program.until(() => /^\{"address".*\}$/m.exec(program.output)?.[0]);
-  return { at: JSON.parse(line), pid: program.pid, stop: () => program.closeInput() };
+  return { at: JSON.parse(line), stop: () => program.closeInput() };
 }
 
 // The tests use guests, whatever login the owner has set up.
@@ -120,16 +121,22 @@ export async function startNode(
       () => null,
     ),
   );
-  return { at: address, pid: program.pid, stop: () => program.stop() };
+  return { at: address, stop: () => program.stop() };
 }
 
-/** A port that nobody listens on. */
+/** A port that nobody listens on. The system gives such a one to nobody by itself, even seconds later. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 const PATIENCE_MS = 120_000;
@@ -169,10 +176,6 @@ export class Program {
     closeSync(log);
     await once(child, "spawn");
     return new Program(child, path);
-  }
-
-  get pid(): number {
-    return this.child.pid ?? 0;
   }
 
   /** Everything that it has printed so far. */

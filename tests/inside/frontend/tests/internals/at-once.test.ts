@@ -6,7 +6,7 @@ import { guestCookie, signGuest } from "@/kit/server/guest";
 import { isStreamingRequest } from "@/kit/server/proxy";
 import { asFrom } from "@/kit/server/sender";
 import { answerJson, fakeBackend, rawBackend, startEvents } from "./fake-backend";
-import { claimsOf, file, messageOf, pageRequest, post, stubSecret } from "./page-request";
+import { claimsOf, file, messageOf, PATIENCE, pageRequest, post, stubSecret } from "./page-request";
 
 const FORM = { "content-type": "multipart/form-data; boundary=b" };
 const MB = 1024 * 1024;
@@ -121,13 +121,13 @@ describe("one-request-blocks-all", () => {
     const cookie = await somebody();
     const large = "x".repeat(10 * MB);
     const begun = [post(large, { cookie }), post(large, { cookie })];
-    await vi.waitFor(() => expect(open).toHaveLength(2), { timeout: 5000 });
+    await vi.waitFor(() => expect(open).toHaveLength(2), PATIENCE);
     const words = "Too many large messages are on their way at once for you. Wait a moment, then try again.";
     await expectTooMuch(await post({ type: "threads.list" }, { cookie }), words);
     for (const answer of open) answer();
     for (const answer of begun) expect((await answer).status).toBe(200);
     const next = post({ type: "threads.list" }, { cookie });
-    await vi.waitFor(() => expect(open).toHaveLength(3), { timeout: 5000 });
+    await vi.waitFor(() => expect(open).toHaveLength(3), PATIENCE);
     open[2]?.();
     expect((await next).status).toBe(200);
   });

@@ -5,11 +5,20 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GET, POST as postTo } from "@/app/api/attachments/[id]/route";
 import { POST } from "@/app/api/attachments/route";
 import { answerJson, fakeBackend, rawBackend, unusedUrl } from "./fake-backend";
-import { CHUNK, claimsOf, file, GUEST, messageOf, pageRequest, post, stubSecret } from "./page-request";
+import {
+  CHUNK,
+  claimsOf,
+  file,
+  GUEST,
+  messageOf,
+  PATIENCE,
+  pageRequest,
+  post,
+  stubSecret,
+} from "./page-request";
 
 const MB = 1024 * 1024;
 const FORM = "multipart/form-data; boundary=b";
-const PATIENCE = { timeout: 5000 };
 
 beforeEach(() => {
   stubSecret();

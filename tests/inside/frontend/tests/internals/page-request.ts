@@ -7,6 +7,8 @@ import { guestCookie, signGuest } from "@/kit/server/guest";
 
 export const SECRET = "a secret for the tests, longer than 32 characters";
 export const GUEST = "guest_of_the_tests";
+/** How long a test waits for what takes a moment: a slow machine may be busy with much else. */
+export const PATIENCE = { timeout: 30_000 };
 export const CHUNK = new Uint8Array(64 * 1024).fill(120);
 
 /** Gives the front end a secret, and runs it in development, as `uv run dev` does. */

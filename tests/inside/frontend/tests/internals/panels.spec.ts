@@ -4,8 +4,6 @@ import type { Slug } from "@/kit/causes";
 import { expectNoBarriers, type Person } from "../page/person";
 import { expect, type Orphan, test } from "./other-pages";
 
-const LATE = { timeout: 12_000 };
-
 // The page is built, so that whoever sees it is a visitor.
 const NOT_NOW = "The chat is not available at the moment. Try again in a minute.";
 const NOT_NOW_WITH_ID = /not available at the moment\. Try again in a minute\. \(request [0-9a-f-]{36}\)$/;
@@ -15,7 +13,7 @@ const NOT_STARTED = "The chat did not start. Check your connection, then try aga
 /** Sees the panel with words for a visitor and nothing else, by eye and by axe, and keeps a picture of it. */
 async function expectPanel(person: Person, slug: Slug, words: string | RegExp): Promise<Locator> {
   const { panel } = person;
-  await expect(panel).toBeVisible(LATE);
+  await expect(panel).toBeVisible();
   await expect(panel).toHaveAttribute("data-cause", slug);
   await expect(panel.getByRole("heading")).toHaveText("The chat could not start");
   await expect(panel.locator("p:not(:has(button, a))")).toHaveText(words);
@@ -276,7 +274,7 @@ test("a panel is reached and used by the keyboard, on a telephone in the dark", 
   person.cdn = "blocked";
   await person.page.goto(address);
   const { panel } = person;
-  await expect(panel).toBeVisible(LATE);
+  await expect(panel).toBeVisible();
   await expectNoBarriers(person.page);
   await person.keepPicture("panel-telephone-dark");
   person.cdn = "up";

@@ -24,7 +24,7 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
 )
-from contract.chat import HTTP, Chat, message, wait_until
+from contract.chat import HTTP, PATIENCE, Chat, message, wait_until
 from contract.serving import Server, attachments_folder, run_server
 from contract.test_files import FILES, attach, bytes_of, picture
 from PIL import Image
@@ -468,7 +468,7 @@ def test_the_sweep_goes_on_after_failures_and_keeps_what_is_not_a_day_old(
         return file.id
 
     async def is_swept(file_id: str, sweeper: asyncio.Task[None]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while bytes_of(file_id).exists():
                 assert not sweeper.done(), "nothing is swept any more"
                 await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from contract.chat import HTTP, Chat, Json, message, wait_until
+from contract.chat import HTTP, PATIENCE, Chat, Json, message, wait_until
 from contract.serving import DEMO, Server, alembic, empty_database, environment, run_server
 from contract.test_people import GUESTS, MB, announce, assert_refused, guest
 from sqlalchemy.engine import URL
@@ -183,7 +183,7 @@ def test_who_hangs_up_leaves_the_line(run: Run) -> None:
             for request in requests:
                 request.cancel()
             await asyncio.gather(*requests, return_exceptions=True)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*[list_threads("ada") for _ in range(5)])
 
     run(work())

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from contract.chat import HTTP, wait_until
+from contract.chat import HTTP, PATIENCE, wait_until
 from contract.serving import answers, environment, free_port, run_program
 from sqlalchemy.engine import URL
 
@@ -44,7 +44,7 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
         env=os.environ | {"BACKEND_PORT": "eight"},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2
@@ -60,7 +60,7 @@ def test_development_is_not_served_to_other_machines() -> None:
         env=os.environ | settings,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2
@@ -74,7 +74,7 @@ def test_as_many_files_are_open_as_the_system_lets(database: URL) -> None:
     port = free_port()
     env = environment(database, BACKEND_PORT=str(port))
     with run_program(command, env=env) as process:
-        wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"), 60)
+        wait_until(lambda: answers(process.poll() is None, f"http://127.0.0.1:{port}"))
         address = ("127.0.0.1", port)
         connections = [socket.create_connection(address, timeout=60) for _ in range(300)]
         response = httpx2.get(f"http://127.0.0.1:{port}/health", **HTTP)
@@ -127,17 +127,17 @@ def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reload
     ):
         yield Reloading(process, tmp_path, port)
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(PATIENCE)
 
 
 def test_an_edit_is_served(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY", 120)
+    wait_until(lambda: reloading.answer() == "BODY")
     reloading.edit(APP.replace("BODY", "NEW"))
     wait_until(lambda: reloading.answer() == "NEW")
 
 
 def test_an_edit_that_does_not_start_waits_for_the_next(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY", 120)
+    wait_until(lambda: reloading.answer() == "BODY")
     reloading.edit("this is no Python")
     wait_until(lambda: "Waiting for an edit." in reloading.said())
     assert "SyntaxError" in reloading.said()
@@ -147,31 +147,31 @@ def test_an_edit_that_does_not_start_waits_for_the_next(reloading: Reloading) ->
 
 @pytest.mark.parametrize("reloading", ["raise ValueError('no start')"], indirect=True)
 def test_an_app_that_never_started_ends_it(reloading: Reloading) -> None:
-    assert reloading.process.wait(timeout=60) == 1
+    assert reloading.process.wait(PATIENCE) == 1
     assert "ValueError: no start" in reloading.said()
 
 
 def test_a_killed_server_ends_it(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY", 120)
+    wait_until(lambda: reloading.answer() == "BODY")
     reloading.server().kill()
-    assert reloading.process.wait(timeout=60) == 1
+    assert reloading.process.wait(PATIENCE) == 1
     assert "The server" in reloading.said()
 
 
 def test_a_killed_reloader_leaves_no_server_on_the_port(reloading: Reloading) -> None:
-    wait_until(lambda: reloading.answer() == "BODY", 120)
+    wait_until(lambda: reloading.answer() == "BODY")
     server = reloading.server()
     reloading.process.kill()
     reloading.process.wait()
-    psutil.wait_procs([server], timeout=60)
+    psutil.wait_procs([server], timeout=PATIENCE)
     assert not server.is_running()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows closes its terminals in another way")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_stop_ends_the_server_too(reloading: Reloading, name: str) -> None:
-    wait_until(lambda: reloading.answer() == "BODY", 120)
+    wait_until(lambda: reloading.answer() == "BODY")
     server = reloading.server()
     reloading.process.send_signal(signal.Signals[name])
-    assert reloading.process.wait(timeout=60) == 0
+    assert reloading.process.wait(PATIENCE) == 0
     assert not server.is_running()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from contract.chat import PATIENCE
 
 from kit.http.streaming import HEARTBEAT, HEARTBEAT_SECONDS, TurnStream
 
@@ -34,7 +35,7 @@ def test_silent_stream_dies() -> None:
     async def work() -> None:
         source = Source()
         stream = await TurnStream(aiter(source), heartbeat_seconds=0.01).start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert [await anext(stream) for _ in range(3)] == [b"first", HEARTBEAT, HEARTBEAT]
         source.go_on.set()
         assert [chunk async for chunk in stream if chunk != HEARTBEAT] == [b"last"]
@@ -56,7 +57,7 @@ def test_stop_loses_the_answer(leave: str) -> None:
             await stream.aclose()
         else:
             del stream
-        await asyncio.wait_for(source.saved.wait(), 5)
+        await asyncio.wait_for(source.saved.wait(), PATIENCE)
 
     asyncio.run(work())
 

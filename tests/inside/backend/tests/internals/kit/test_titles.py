@@ -9,7 +9,7 @@ import pytest
 from chatkit.server import StreamingResult
 from chatkit.types import UserMessageItem
 from contract import assistant
-from contract.chat import message
+from contract.chat import PATIENCE, message
 
 from internals.conftest import Run
 from kit.attachments.attachment_store import AttachmentStore
@@ -89,7 +89,7 @@ def test_a_title_comes_after_a_stop(run: Run) -> None:
         await chunks.aclose()
         assert await talk.title() is None
         model.may.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while await talk.title() is None:  # noqa: ASYNC110, only the database tells
                 await asyncio.sleep(0.01)
         assert await talk.title() == "On a notice"

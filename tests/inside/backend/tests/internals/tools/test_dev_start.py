@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 import pytest
-from contract.chat import wait_until
+from contract.chat import PATIENCE, wait_until
 from contract.serving import free_port, run_program
 
 from internals.tools.patient import Patient
@@ -173,7 +173,7 @@ def test_a_stop_ends_it_with_the_status_that_shells_expect(tmp_path: Path, name:
     with run_program(DEV, env=env, **output) as process:
         wait_until((tmp_path / "asked").exists)
         process.send_signal(signum)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signum
     assert b"Traceback" not in said
 
@@ -211,7 +211,7 @@ def test_env_file_in_utf_16_is_refused_before_anything_is_written(
         env=patient.env | programs | {"PYTHONPATH": os.pathsep.join(sources)},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode in (1, 2)
