@@ -237,7 +237,7 @@ def spans(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the commands within sentences, and the shells that the sentence names."""
     for spoken, _, span in SPAN.findall(BLOCK.sub("", text)):
         command = " ".join(span.split())
-        if BEGINS_A_COMMAND.match(command):
+        if BEGINS_A_COMMAND.match(command) or spoken in ("sh", "PowerShell", "cmd"):
             program = command.split()[0]
             yield command, SPOKEN[spoken] if spoken else OF_SOME.get(program, SHELLS)
 
