@@ -29,6 +29,13 @@ def test_a_missing_node(patient: Patient, tmp_path: Path) -> None:
     assert found.status == 1
 
 
+def test_uv_that_the_shell_does_not_find(patient: Patient, tmp_path: Path) -> None:
+    """As after `pip install --user`: it runs as a module of Python alone."""
+    found = warns(patient.examine("tools.uv", PATH=str(tmp_path), UV="uv"), "tools.uv", "")
+    assert "-m uv in place of uv" in found["words"]
+    assert "astral" in found["command"]
+
+
 def test_dependency_drift_is_named(patient: Patient) -> None:
     patient.change("pyproject.toml", '"sniffio==', '"sniffio>=')
     found = warns(patient.examine("tools"), "tools.python-packages", "dependency-drift")
