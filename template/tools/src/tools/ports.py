@@ -7,12 +7,16 @@ import psutil
 
 from kit.errors import StartupError
 from tools.shell import with_variable
+from tools.wsl import is_wsl, on_windows, wsl_networking
 
 BACKEND_PORT = 8000
 FRONTEND_PORT = 3000
 
 UNPRIVILEGED = 1024
 """The first port that is not only root's."""
+
+RESERVED = "interface ipv4 show excludedportrange protocol=tcp"
+"""What `netsh` has to be told to list the ports that Windows gives nobody."""
 
 
 def require_free_port(variable: str, port: int) -> None:
@@ -53,7 +57,7 @@ def why_forbidden(port: int) -> str:
     if sys.platform == "win32":
         return (
             f"Windows has reserved port {port}, as it reserves ranges of ports for Hyper-V, WSL "
-            "and Docker. `netsh interface ipv4 show excludedportrange protocol=tcp` lists them."
+            f"and Docker. `netsh {RESERVED}` lists them."
         )
     if port < UNPRIVILEGED:
         return f"Only root may use port {port} on this machine, and other ports below 1024."
@@ -106,6 +110,11 @@ def by_whom(port: int) -> str:
         except psutil.Error:
             command = ""
         return f" by {name}, process {process.pid}" + (f" ({command[:120]})" if command else "")
+    if is_wsl() and wsl_networking() != "nat":
+        return (
+            f" by a program of another user, or by Windows: `{on_windows(port)}` shows by which, "
+            f"and `netsh.exe {RESERVED}` what is reserved there"
+        )
     return " by a program of another user"
 
 

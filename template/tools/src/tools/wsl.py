@@ -12,7 +12,8 @@ from tools.shell import move_home
 
 PROC = Path(os.environ.get("CHATKIT_PROC", "/proc"))
 """Where Linux tells about itself. CHATKIT_PROC is for tests, which have no WSL: they name a folder
-with a `version`, a `mounts` and a `net/route` of their own, and a `wslinfo` on the PATH."""
+with a `version`, a `mounts` and a `net/route` of their own, and put `wslinfo`, `wslpath` and
+`cmd.exe` on the PATH."""
 
 POLLING = {"WATCHFILES_FORCE_POLLING": "true", "WATCH_POLL_MS": "1000"}
 """What makes both sides look for changes by themselves; such a drive announces none."""
@@ -22,29 +23,31 @@ OF_WINDOWS = ("drvfs", "9p", "virtiofs")
 
 
 def is_wsl() -> bool:
-    """Whether this runs in WSL."""
-    return "microsoft" in _told("version").lower()
+    """Whether this runs in WSL, and not in a container there, such as one of Docker Desktop.
+
+    Both have the kernel that Windows brings, but the root of a container is an overlay, and that of
+    WSL a disk. Variables such as WSL_DISTRO_NAME are no sign: sudo and systemd drop them. What WSL
+    adds to /run and to binfmt_misc is none either: it depends on the version and on settings.
+    """
+    return _has_kernel_of_windows() and "overlay" not in _file_system(PurePosixPath("/"))
 
 
 def is_windows_drive(path: PurePath | str) -> bool:
-    """Whether a path leads to a drive of Windows, as WSL shows it."""
-    mounts = (line.split(" ") for line in _told("mounts").splitlines())
-    around = [
-        (len(folder), kind)
-        for _, folder, kind, *_ in mounts
-        if PurePosixPath(path).is_relative_to(_unescaped(folder))
-    ]
-    return bool(around) and max(around)[1] in OF_WINDOWS
+    """Whether a path leads to a drive of Windows, as WSL and its containers show it."""
+    return _file_system(PurePosixPath(path)) in OF_WINDOWS
 
 
 def polling(root: PurePath) -> dict[str, str]:
     """Return what the environment of both sides needs for a project at this place."""
-    return POLLING if is_wsl() and is_windows_drive(root) else {}
+    return POLLING if _has_kernel_of_windows() and is_windows_drive(root) else {}
 
 
 def to_linux(root: PurePath) -> str:
-    """Return the command that moves the project from a drive of Windows into Linux."""
-    return move_home(root)
+    """Return the command that moves the project from a drive of Windows into Linux.
+
+    There is none in a container: what is moved there is lost with it.
+    """
+    return move_home(root) if is_wsl() else ""
 
 
 def wsl_networking() -> str | None:
@@ -54,21 +57,27 @@ def wsl_networking() -> str | None:
     """
     if "wsl2" not in _told("version").lower():
         return "mirrored"
-    program = shutil.which("wslinfo")
-    if program is None:
+    return _answer("wslinfo", "--networking-mode").lower() or None
+
+
+def forwards_localhost() -> bool | None:
+    """Whether Windows shows the ports of WSL at its own 127.0.0.1 in NAT mode; None: unknown.
+
+    Only Windows knows where its settings of WSL are, and WSL may not be allowed to ask it.
+    """
+    profile = _answer("cmd.exe", "/d", "/u", "/c", "echo %USERPROFILE%")
+    folder = _answer("wslpath", "-u", profile) if profile else ""
+    if not folder:
         return None
     try:
-        said = subprocess.run(
-            [program, "--networking-mode"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=3,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        settings = _decoded((Path(folder) / ".wslconfig").read_bytes())
+    except FileNotFoundError:
+        return True
+    except OSError:
         return None
-    return said.stdout.strip().lower() or None
+    section = re.search(r"^\s*\[wsl2\](.*?)(?=^\s*\[|\Z)", settings, re.I | re.M | re.S)
+    off = r"^\s*localhostForwarding\s*=\s*false\b"
+    return not (section and re.search(off, section[1], re.I | re.M))
 
 
 def windows_address() -> str | None:
@@ -78,6 +87,49 @@ def windows_address() -> str | None:
         if destination == "00000000":
             return socket.inet_ntoa(struct.pack("=I", int(gateway, 16)))
     return None
+
+
+def on_windows(port: int) -> str:
+    """Return the command with which WSL lists the processes that have a port in Windows."""
+    return f"netstat.exe -ano | findstr.exe :{port}"
+
+
+def _has_kernel_of_windows() -> bool:
+    return "microsoft" in _told("version").lower()
+
+
+def _file_system(path: PurePosixPath) -> str:
+    """Return the kind of the file system that a path leads to."""
+    mounts = (line.split(" ") for line in _told("mounts").splitlines())
+    around = [
+        (len(folder), number, kind)
+        for number, (_, folder, kind, *_) in enumerate(mounts)
+        if path.is_relative_to(_unescaped(folder))
+    ]
+    return max(around)[2] if around else ""
+
+
+def _answer(name: str, *arguments: str) -> str:
+    """Return what a program says; "" if it is not there, or says nothing in time."""
+    program = shutil.which(name)
+    if program is None:
+        return ""
+    try:
+        said = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # cmd.exe complains of folders of Linux
+            timeout=3,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return _decoded(said.stdout).strip()
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-16" if b"\0" in text else "utf-8-sig", errors="replace")
 
 
 def _told(name: str) -> str:

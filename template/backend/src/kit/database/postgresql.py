@@ -12,11 +12,14 @@ import locale
 import logging
 import os
 import re
+import socket
+import stat
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, func, select
@@ -108,7 +111,34 @@ def reason_against(folder: Path) -> str:
     """
     if sys.platform != "win32" and re.search(r"[\s+&?#%'\"$`;()<>|{},\\]", str(folder)):
         return "its path has a space or a sign such as + & ' $"
-    return ""
+    if (folder / "PG_VERSION").exists() or _can_hold_server(folder):
+        return ""
+    return "its drive takes no modes of files or no sockets, as a drive of Windows in WSL"
+
+
+def _can_hold_server(folder: Path) -> bool:
+    """Whether a drive takes what the server makes: folders that are closed to others, and a socket.
+
+    Drives of Windows in WSL do not, nor do some folders that containers get from outside.
+    """
+    if sys.platform == "win32":
+        return True
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        trial = TemporaryDirectory(prefix=".postgres-", dir=folder, ignore_cleanup_errors=True)
+    except OSError:  # nobody may write there: the server says so itself
+        return True
+    with trial as name, socket.socket(socket.AF_UNIX) as listener:
+        try:
+            for mode in (0o750, 0o700):
+                os.chmod(name, mode)
+                if stat.S_IMODE(os.stat(name).st_mode) != mode:
+                    return False
+            listener.bind(f"{name}/s")
+        except OSError as error:
+            return error.errno is None  # a path that is too long; the server then has another one
+    return True
 
 
 def _reason_against_programs(environment: Path) -> str:

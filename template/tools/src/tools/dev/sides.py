@@ -110,6 +110,12 @@ def run(family: Family) -> str:
     Raises:
         StartupError: something is missing or taken that both sides need.
     """
+    if drive := polling(ROOT):
+        move = to_linux(ROOT)
+        _say(
+            f"The project lies on a drive of Windows ({ROOT}). Everything is slow there, and dev "
+            "looks for changes once a second." + (f"\nMove it to Linux: {move}" if move else "")
+        )
     node = find_node()
     backend_port = read_port("BACKEND_PORT", BACKEND_PORT)
     frontend_port = read_port("FRONTEND_PORT", FRONTEND_PORT)
@@ -137,12 +143,7 @@ def run(family: Family) -> str:
     _say(database)
     if mismatch:
         _say(str(mismatch))
-    environment = os.environ | family.mark | polling(ROOT)
-    if polling(ROOT):
-        _say(
-            f"The project lies on a drive of Windows ({ROOT}). Everything is slow there, and dev "
-            f"looks for changes once a second.\nMove it to Linux: {to_linux(ROOT)}"
-        )
+    environment = os.environ | family.mark | drive
     backend = f"http://127.0.0.1:{backend_port}"
     page = f"http://127.0.0.1:{frontend_port}"
     if backend_port != BACKEND_PORT:

@@ -21,10 +21,26 @@ from tools import FRONTEND, ROOT
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import backend_port, page_port, source_of_port
 from tools.node import STAMP, are_packages_installed, dotted, find_node, node_version
-from tools.ports import answers, by_whom, is_port_forbidden, why_forbidden, with_another_port
+from tools.ports import (
+    answers,
+    by_whom,
+    is_port_forbidden,
+    is_port_free,
+    why_forbidden,
+    with_another_port,
+)
 from tools.settings import Value, backend_url, recorded_answers, value_of
 from tools.shell import get_uv, unset, without_uv
-from tools.wsl import PROC, is_wsl, polling, to_linux, windows_address, wsl_networking
+from tools.wsl import (
+    PROC,
+    forwards_localhost,
+    is_wsl,
+    on_windows,
+    polling,
+    to_linux,
+    windows_address,
+    wsl_networking,
+)
 
 LOCK_FILE = FRONTEND / "package-lock.json"
 
@@ -257,9 +273,10 @@ def _who_answers(variable: str, port: int) -> Finding:
             command=with_another_port(variable, port),
             slug="localhost-is-not-one-place",
         )
-    if not here and is_port_forbidden(port):
+    if not here and not is_port_free(port):
+        taken = f"port {port} is taken{by_whom(port)}, which does not answer"
         return failed(
-            why_forbidden(port),
+            why_forbidden(port) if is_port_forbidden(port) else taken,
             tried=f"a server at 127.0.0.1:{port}",
             source=source_of_port(variable),
             command=with_another_port(variable, port),
@@ -300,7 +317,9 @@ def _between_the_worlds() -> Finding:
             slug="wsl-two-worlds",
         )
     if mode == "mirrored":
-        return passed("in WSL, in mirrored mode: 127.0.0.1 is the same in Windows")
+        return passed(
+            "in WSL, in mirrored mode: 127.0.0.1 is the same in Windows, and so are the ports"
+        )
     if mode == "nat":
         return _behind_nat(windows_address())
     return passed(f"in WSL, in the mode {mode}")
@@ -317,10 +336,22 @@ def _behind_nat(windows: str | None) -> Finding:
             command=f"Set BACKEND_URL=http://{windows}:{port} in frontend/.env.local",
             slug="wsl-two-worlds",
         )
+    forwards = forwards_localhost()
+    if forwards is False:
+        return warned(
+            "in WSL, in NAT mode, and no browser in Windows finds the page: .wslconfig says "
+            "localhostForwarding=false",
+            tried="a look at .wslconfig in your folder in Windows",
+            command="Remove localhostForwarding=false from .wslconfig, then: wsl.exe --shutdown",
+            slug="wsl-two-worlds",
+        )
     where = windows or "the address that `ip route show default` tells"
+    unless = f"a program of Windows has its port (`{on_windows(page_port())}` tells)"
+    if forwards is None:
+        unless += " or .wslconfig says localhostForwarding=false"
     return passed(
-        "in WSL, in NAT mode: a browser in Windows finds the page at 127.0.0.1, but seen from here "
-        f"Windows is at {where}"
+        f"in WSL, in NAT mode: Windows is at {where}. A browser there finds the page at 127.0.0.1, "
+        f"unless {unless}, which is not seen from here"
     )
 
 

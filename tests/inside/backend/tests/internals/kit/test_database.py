@@ -1,9 +1,11 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
+import errno
 import locale
 import os
 import re
 import secrets
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -214,6 +216,42 @@ def test_embedded_server_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", "/home/ada/more$/chat/.venv")
     with pytest.raises(StartupError, match="DATABASE_URL"):
         folder(Path("/home/ada/more$/chat"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="drives of Windows are for WSL")
+@pytest.mark.parametrize("refused", ["chmod", "modes", "sockets"])
+def test_wsl_mnt_c_the_data_of_postgresql_go_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """A drive of Windows refuses to close a folder to others, or does not; or takes no sockets."""
+    drive, home = tmp_path / "c", tmp_path / "home"
+    for folder in (drive / "chat" / "backend", home):
+        folder.mkdir(parents=True)
+    chmod = os.chmod
+
+    def chmod_there(path: str, mode: int) -> None:
+        if not Path(path).is_relative_to(drive):
+            chmod(path, mode)
+        elif refused == "chmod":
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        elif refused == "sockets":
+            chmod(path, mode)
+
+    class Socket(socket.socket):
+        def bind(self, address: str) -> None:  # type: ignore[override]
+            if refused == "sockets" and Path(address).is_relative_to(drive):
+                raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+            super().bind(address)
+
+    monkeypatch.setattr(os, "chmod", chmod_there)
+    monkeypatch.setattr(socket, "socket", Socket)
+    monkeypatch.setenv("HOME", str(home))
+    chosen = postgresql.own_data_folder(drive / "chat")
+    assert chosen.is_relative_to(home)
+    assert [*drive.rglob(".*"), *home.iterdir()] == []
+    monkeypatch.setenv("HOME", str(drive))
+    with pytest.raises(StartupError, match="a drive of Windows in WSL"):
+        postgresql.own_data_folder(drive / "chat")
 
 
 def test_the_path_of_a_server_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,11 +210,13 @@ def warns(examination: Examination, check: str, slug: str) -> dict[str, str]:
     return examination[check]
 
 
-def linux(folder: Path, version: str = "6.8.0-45-generic", mounts: str = "") -> Path:
+def linux(
+    folder: Path, version: str = "6.8.0-45-generic", mounts: str = "", root: str = "ext4"
+) -> Path:
     """Return a folder in place of /proc: that of a Linux with this version and these mounts."""
     folder.mkdir(exist_ok=True)
     (folder / "version").write_text(f"Linux version {version} (gcc) #1 SMP\n", encoding="utf-8")
-    (folder / "mounts").write_text(f"rootfs / ext4 rw 0 0\n{mounts}", encoding="utf-8")
+    (folder / "mounts").write_text(f"none / {root} rw 0 0\n{mounts}", encoding="utf-8")
     return folder
 
 

@@ -15,10 +15,10 @@ import pytest
 from contract.chat import PATIENCE, wait_until
 from contract.serving import free_port, run_program
 
-from internals.tools.patient import Patient
+from internals.tools.patient import Patient, linux
 from internals.tools.systems import port_of_root, unavailable
 from kit.errors import StartupError
-from tools import node, wsl
+from tools import ROOT, node, wsl
 from tools.node import find_node
 from tools.ports import require_free_port
 from tools.wsl import POLLING, polling
@@ -221,6 +221,7 @@ def test_env_file_in_utf_16_is_refused_before_anything_is_written(
     assert patient.contents() == before
 
 
+WSL2 = "5.15.167.4-microsoft-standard-WSL2"
 DRIVES = """rootfs / ext4 rw 0 0
 C:\\134 /mnt/c 9p rw,aname=drvfs;path=C:\\;uid=1000,trans=fd 0 0
 D:\\134 /mnt/my\\040files drvfs rw 0 0
@@ -231,11 +232,11 @@ D:\\134 /mnt/my\\040files drvfs rw 0 0
 @pytest.mark.parametrize(
     ("version", "place", "is_slow"),
     [
-        ("5.15.167.4-microsoft-standard-WSL2", "/mnt/c/Users/me/my-chat", True),
-        ("5.15.167.4-microsoft-standard-WSL2", "/home/me/my-chat", False),
+        (WSL2, "/mnt/c/Users/me/my-chat", True),
+        (WSL2, "/home/me/my-chat", False),
         ("4.4.0-19041-Microsoft", "/mnt/my files/my-chat", True),
         ("6.8.0-45-generic", "/mnt/c/my-chat", False),
-        ("5.15.167.4-microsoft-standard-WSL2", "/mnt/data/my-chat", False),
+        (WSL2, "/mnt/data/my-chat", False),
     ],
 )
 def test_wsl_mnt_c(
@@ -246,3 +247,52 @@ def test_wsl_mnt_c(
     (tmp_path / "mounts").write_text(DRIVES, encoding="utf-8")
     monkeypatch.setattr(wsl, "PROC", tmp_path)
     assert polling(PurePosixPath(place)) == (POLLING if is_slow else {})
+
+
+@posix
+@pytest.mark.parametrize("root", ["ext4", "overlay"], ids=["wsl", "container"])
+def test_wsl_mnt_c_is_told_before_all_else(tmp_path: Path, root: str) -> None:
+    """In a container too, from which nothing is to be moved: it would be lost with it."""
+    proc = linux(tmp_path / "proc", WSL2, f"C:\\134 {ROOT} 9p rw,aname=drvfs 0 0\n", root)
+    env = fake_programs(tmp_path)
+    status, said = dev(env | {"CHATKIT_PROC": str(proc)})
+    assert status == 1
+    assert f"The project lies on a drive of Windows ({ROOT})." in said
+    assert "Node.js is missing" in said
+    assert (f"mv {ROOT} ~/{ROOT.name}" in said) == (root == "ext4")
+
+
+@pytest.mark.parametrize(
+    ("version", "root", "expected"),
+    [
+        (WSL2, "ext4", True),
+        ("4.4.0-19041-Microsoft", "wslfs", True),
+        (WSL2, "overlay", False),
+        (WSL2, "fuse.fuse-overlayfs", False),
+        ("6.8.0-45-generic", "ext4", False),
+    ],
+)
+def test_a_container_of_docker_desktop_is_not_wsl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, root: str, expected: bool
+) -> None:
+    monkeypatch.setattr(wsl, "PROC", linux(tmp_path, version, root=root))
+    assert wsl.is_wsl() == expected
+
+
+@posix
+@pytest.mark.parametrize("mode", ["mirrored", "nat"])
+def test_wsl_two_worlds_a_port_that_windows_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """No process of WSL has it, and in mirrored mode the ports are those of Windows."""
+    monkeypatch.setattr(wsl, "PROC", linux(tmp_path / "proc", WSL2))
+    monkeypatch.setenv("PATH", fake_programs(tmp_path, wslinfo=f"echo {mode}")["PATH"])
+    monkeypatch.setattr(psutil, "process_iter", lambda: iter(()))
+    with listen("127.0.0.1") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartupError) as refused:
+            require_free_port("FRONTEND_PORT", port)
+    said = str(refused.value)
+    assert f"Port {port} is taken by a program of another user" in said
+    for look in (f"netstat.exe -ano | findstr.exe :{port}`", "netsh.exe interface ipv4 show"):
+        assert (look in said) == (mode == "mirrored")

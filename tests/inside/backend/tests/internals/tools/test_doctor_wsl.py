@@ -36,11 +36,15 @@ def in_wsl(
         number = int.from_bytes(socket.inet_aton(gateway), sys.byteorder)
         routes = f"Iface\tDestination\tGateway\neth0\t00000000\t{number:08X}\n"
         (proc / "net" / "route").write_text(routes, encoding="utf-8")
-    program = folder / "wslinfo"
-    program.write_text(f"#!/bin/sh\necho {mode}\n", encoding="utf-8")
-    program.chmod(0o755)
+    script(folder / "wslinfo", f"echo {mode}")
     path = os.pathsep.join([str(folder), os.environ["PATH"]])
     return {"CHATKIT_PROC": str(folder / "wsl"), "PATH": path, "BACKEND_PORT": str(free_port())}
+
+
+def script(file: Path, line: str) -> None:
+    """Write a program that stands in for one of Windows or WSL."""
+    file.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    file.chmod(0o755)
 
 
 @posix
@@ -96,6 +100,44 @@ def test_wsl_two_worlds_the_answer_to_the_question_is_compared(
     found = warns(examination, "network.wsl", "wsl-two-worlds")
     opposite = "false" if answered == "true" else "true"
     assert found["command"] == f"uvx copier update --data wsl={opposite}"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("settings", "outcome"),
+    [
+        (None, "PASS"),
+        (b"[wsl2]\r\nmemory=4GB\r\n", "PASS"),
+        (b"[wsl2]\r\nlocalhostforwarding = False\r\n", "WARN"),
+        ("[wsl2]\nlocalhostForwarding=false".encode("utf-16"), "WARN"),
+        (b"[wsl2]\n# localhostForwarding=false\n[other]\nlocalhostForwarding=false", "PASS"),
+    ],
+    ids=["none", "others", "off", "off-in-utf-16", "not-off"],
+)
+def test_wsl_two_worlds_localhost_that_is_not_forwarded_is_named(
+    patient: Patient, tmp_path: Path, settings: bytes | None, outcome: str
+) -> None:
+    env = in_wsl(patient, tmp_path, "nat")
+    home = tmp_path / "Zoë"
+    home.mkdir()
+    if settings is not None:
+        (home / ".wslconfig").write_bytes(settings)
+    (tmp_path / "told").write_bytes("C:\\Users\\Zoë\r\n".encode("utf-16-le"))
+    script(tmp_path / "cmd.exe", f'[ "$4" = "echo %USERPROFILE%" ] && cat {tmp_path}/told')
+    script(tmp_path / "wslpath", f"[ \"$2\" = 'C:\\Users\\Zoë' ] && echo {home}")
+    found = patient.examine("network.wsl", **env)["network.wsl"]
+    assert found["outcome"] == outcome
+    assert ("localhostForwarding=false" in found["words"]) == (outcome == "WARN")
+
+
+@posix
+def test_wsl_two_worlds_what_windows_does_not_tell_is_said(
+    patient: Patient, tmp_path: Path
+) -> None:
+    examination = patient.examine("network.wsl", **in_wsl(patient, tmp_path, "nat"))
+    words = examination["network.wsl"]["words"]
+    assert f"netstat.exe -ano | findstr.exe :{patient.env['FRONTEND_PORT']}`" in words
+    assert ".wslconfig says localhostForwarding=false, which is not seen from here" in words
 
 
 @posix
