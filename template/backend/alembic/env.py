@@ -122,7 +122,7 @@ async def run_online() -> None:
 
 
 if context.config.config_file_name and context.config.cmd_opts:
-    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+    fileConfig(context.config.config_file_name, disable_existing_loggers=False, encoding="utf-8")
 
 try:
     if context.is_offline_mode():

@@ -52,6 +52,12 @@ def test_every_migration_can_be_taken_back(empty: URL) -> None:
         succeeds(alembic(*command, env=env))
 
 
+def test_no_text_is_read_as_the_system_likes(database: URL) -> None:
+    """Windows likes another encoding than UTF-8."""
+    strict = {"PYTHONWARNDEFAULTENCODING": "1", "PYTHONWARNINGS": "error::EncodingWarning"}
+    succeeds(alembic("check", env=environment(database) | strict))
+
+
 def test_records_of_before_a_migration_stay(empty: URL) -> None:
     env = environment(empty)
     succeeds(alembic("upgrade", "chatkit_0002", env=env))

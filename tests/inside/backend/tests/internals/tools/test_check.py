@@ -1,6 +1,7 @@
 """What `uv run check` says of its steps."""
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,3 +22,12 @@ def test_without_a_browser_the_page_was_not_tested(
     environment["CHROMIUM"] = str(tmp_path / "none")
     (result,) = run_steps([replace(page, needs="")], environment, terminal())
     assert result.verdict == verdict
+
+
+def test_each_step_names_a_program_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its whole name: Windows adds no .exe to a path."""
+    for step in steps(find_node()):
+        assert Path(step.command[0]).is_file(), step.name
+    monkeypatch.setattr("tools.check.which", lambda name, path: str(Path(path, f"{name}.exe")))
+    (imports,) = [step for step in steps(None) if step.name == "backend: imports"]
+    assert imports.command == [str(Path(sys.executable).with_name("lint-imports.exe"))]

@@ -55,6 +55,12 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
     assert re.match(r"\d+ conversations, \d+ messages", examination["database.tables"]["words"])
 
 
+def test_no_text_is_read_as_the_system_likes(healthy: Patient) -> None:
+    """Windows likes another encoding than UTF-8. A warning would be an output that is refused."""
+    strict = {"PYTHONWARNDEFAULTENCODING": "1", "PYTHONWARNINGS": "always::EncodingWarning"}
+    assert healthy.examine_behind([], **strict).slugs("FAIL") == {}
+
+
 def test_a_running_backend_passes(healthy: Patient) -> None:
     with run_server(healthy.url, None, **DEMO) as server:
         examination = healthy.examine(BACKEND_PORT=server.port, FRONTEND_PORT=str(free_port()))
