@@ -91,6 +91,17 @@ def test_every_system_takes_the_names_of_the_files() -> None:
     assert not [part for part in parts if not part.isascii()], "macOS spells them in its own way"
 
 
+def test_what_simulates_a_system_is_there() -> None:
+    """The table in docs/systems.md names it."""
+    text = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
+    table = text.split("## How a system is simulated")[1].split("\n## ")[0]
+    names = re.findall(r"(?<=`)(?:tests|internals)/[\w./]+(?=`)", table)
+    insides = [ROOT / "tests" / "inside" / side / "tests" for side in ("backend", "frontend")]
+    assert len(names) > 10
+    for name in set(names) - {"tests/inside", "tests/internals"}:
+        assert any((folder / name).exists() for folder in (ROOT, *insides)), name
+
+
 def test_the_pages_of_the_pitfalls_are_what_projects_say() -> None:
     """If not: `uv run scripts/pitfalls.py`."""
     pages = runpy.run_path(str(ROOT / "scripts" / "pitfalls.py"))["pages"]()
