@@ -29,11 +29,11 @@ ANYWHERE = {
     "wsl.exe",
 }
 PROGRAMS = {
-    "sh": ANYWHERE | {"mv", "python3", "sh", "unset"},
+    "sh": ANYWHERE | {"mv", "python3", "sh", "sudo", "unset"},
     # There `curl` is Invoke-WebRequest, and python3 in Windows opens the Store.
     "powershell": ANYWHERE - {"curl"}
-    | {"Join-Path", "Remove-Item", "curl.exe", "mv", "powershell", "pushd", "winget"},
-    "bat": ANYWHERE | {"curl.exe", "powershell", "pushd", "set", "winget"},
+    | {"Join-Path", "Remove-Item", "curl.exe", "mv", "powershell", "pushd", "setx", "winget"},
+    "bat": ANYWHERE | {"curl.exe", "powershell", "pushd", "set", "setx", "winget"},
 }
 """What is typed, and is there in each."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
@@ -53,7 +54,7 @@ from kit.http.streaming import TurnStream
 from kit.llm.model_client import transcribe, use_for_all_runs
 from kit.people.identity import Headers, Identify, RequestContext, check_secret
 from kit.people.limits import count_turn, count_upload, in_line, running_turn_of
-from kit.settings import check_assistant, get_settings
+from kit.settings import check_assistant, check_certificates, get_settings
 
 FAREWELL_SECONDS = 5.0
 
@@ -287,6 +288,7 @@ def check_settings() -> None:
     settings = get_settings()
     check_secret(settings)
     check_assistant(settings)
+    check_certificates(os.environ.get("SSL_CERT_FILE", ""))
     get_file_store()
     get_engine()
 

@@ -8,6 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from kit.errors import explain_certificate
 from kit.settings import LOOPBACK, get_settings, is_loopback
 
 logger = logging.getLogger("app.inside")
@@ -46,9 +47,11 @@ def disclosed(message: str, inside: str | None, level: int = logging.ERROR) -> s
     return message
 
 
-def went_wrong() -> str:
+def went_wrong(error: Exception | None = None) -> str:
     """Return the message for an unexpected error, whose cause is in the log."""
     message = "Something went wrong."
+    if error and (refusal := explain_certificate(error)):
+        return disclosed(message, refusal)
     return f"{message} The backend's log says why." if in_development() else message
 
 

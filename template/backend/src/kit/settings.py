@@ -1,6 +1,7 @@
 """The settings of the backend, from the environment and from backend/.env.local."""
 
 import os
+import ssl
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -278,6 +279,22 @@ def check_assistant(settings: Settings) -> None:
             "either, set ASSISTANT=own. For the demo assistant, set ASSISTANT=demo. Set it here in "
             f"the environment or in {ENV_FILE}."
         )
+
+
+def check_certificates(file: str) -> None:
+    """Check that the file which SSL_CERT_FILE names has certificates, if it names one.
+
+    Raises:
+        StartupError: it is not there, or has none.
+    """
+    try:
+        if file:
+            ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise StartupError(
+            f"SSL_CERT_FILE is {file}, which has no certificates: {error.strerror}. Set it to a "
+            "file in PEM's format, which begins with -----BEGIN CERTIFICATE-----."
+        ) from None
 
 
 S = TypeVar("S", bound=Settings)

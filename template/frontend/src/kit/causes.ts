@@ -15,6 +15,7 @@ export const CAUSES = [
   "options-refused",
   "proxy-hides-the-cause",
   "script-blocked",
+  "tls-inspected",
 ] as const;
 
 export type Slug = (typeof CAUSES)[number];

@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.errors import StartupError
+from kit.errors import INSPECTED, StartupError
 from tools.shell import quoted
 from tools.wsl import is_windows_drive, is_wsl
 
@@ -126,7 +127,9 @@ def installing_packages(
         yield False
         return
     print("Installing the front end's packages (npm ci) ...", flush=True)
-    command = [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund"]
+    # npm speaks to the terminal. What it says is read in its log.
+    logs = Path(tempfile.mkdtemp(prefix="npm-"))
+    command = [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund", f"--logs-dir={logs}"]
     with subprocess.Popen(command, cwd=frontend, env=environment) as npm:
         try:
             yield True
@@ -136,11 +139,29 @@ def installing_packages(
             raise
     if status:
         raise StartupError(
-            f"npm ci failed in {frontend} (exit status {status}), for the reason above. If it says "
-            "that package.json and package-lock.json disagree, run npm install there. If the "
-            "network failed, start again."
+            f"npm ci failed in {frontend} (exit status {status}), for the reason above. "
+            + _advice(logs)
         )
+    shutil.rmtree(logs, ignore_errors=True)
     _stamp(frontend).write_text(_fingerprint(frontend), encoding="utf-8")
+
+
+CERTIFICATE = re.compile(r"error code (\w*(?:CERT|VERIFY)\w*)")
+"""How npm names what is wrong with a certificate, such as SELF_SIGNED_CERT_IN_CHAIN."""
+
+
+def _advice(logs: Path) -> str:
+    """Return what to do about what npm has written into its log."""
+    said = "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log"))
+    if refused := CERTIFICATE.search(said):
+        return (
+            f"The certificate of the server with npm's packages is not trusted here ({refused[1]})."
+            f" {INSPECTED}"
+        )
+    return (
+        "If it says that package.json and package-lock.json disagree, run npm install there. If "
+        "the network failed, start again."
+    )
 
 
 def are_packages_installed(frontend: Path) -> bool:

@@ -241,7 +241,7 @@ def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
     note_failure()
     if isinstance(error, SQLAlchemyError):
         return 503, naming_request(explain_database_error(error), request_id)
-    return 500, naming_request(went_wrong(), request_id)
+    return 500, naming_request(went_wrong(error), request_id)
 
 
 def naming_request(message: str, request_id: str) -> str:

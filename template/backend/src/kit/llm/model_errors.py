@@ -10,6 +10,7 @@ from agents import ToolErrorFormatterArgs
 from agents.exceptions import MaxTurnsExceeded, ModelBehaviorError, ModelTimeoutError
 
 from kit.disclosure import in_development, through_proxy
+from kit.errors import explain_certificate
 from kit.llm.compatibility import Ending, current_ending, words_of
 from kit.settings import get_settings
 
@@ -100,6 +101,8 @@ def _explain(error: Exception, setting: ModelSetting) -> tuple[str, str]:
         case openai.APITimeoutError() | ModelTimeoutError():
             message = "The assistant did not answer in time. Try again."
             inside = f"{server} did not answer in time. Try again."
+        case openai.APIConnectionError() if refusal := explain_certificate(error):
+            inside = f"{server} cannot be asked. {refusal}"
         case openai.APIConnectionError() if base_url:
             inside = f"{server} cannot be reached. Is it running, and is OPENAI_BASE_URL right?"
             inside += through_proxy(base_url)

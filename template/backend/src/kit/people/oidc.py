@@ -7,6 +7,7 @@ with your provider see their conversations on all of their devices.
 import asyncio
 import json
 import math
+import ssl
 import threading
 import time
 from contextlib import suppress
@@ -14,10 +15,11 @@ from functools import cache
 from typing import Any
 from urllib.request import urlopen
 
+import httpx2
 import jwt
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from kit.errors import RefusedError
+from kit.errors import RefusedError, explain_certificate
 from kit.settings import get_settings
 
 ALGORITHMS = {
@@ -92,7 +94,8 @@ def _owner_of(token: str) -> str:
         raise RefusedError(
             503,
             "Nobody can sign in at the moment: the login provider does not answer.",
-            inside=f"The keys of {settings.oidc_issuer} cannot be fetched: {error!r}",
+            inside=f"The keys of {settings.oidc_issuer} cannot be fetched: {error!r} "
+            + (explain_certificate(error) or ""),
         ) from None
     except jwt.PyJWTError as error:
         message = "Not signed in: the token is refused."
@@ -124,7 +127,9 @@ class _ProviderKeys:
     """
 
     def __init__(self, url: str) -> None:
-        self._client = jwt.PyJWKClient(url, timeout=TIMEOUT_SECONDS, cache_jwk_set=False)
+        self._client = jwt.PyJWKClient(
+            url, timeout=TIMEOUT_SECONDS, cache_jwk_set=False, ssl_context=_trust()
+        )
         self._lock = threading.Lock()
         self._published: list[dict[str, Any]] = []
         self._fetched = -math.inf
@@ -176,6 +181,15 @@ def _keys() -> _ProviderKeys:
     if url is None:
         issuer = (settings.oidc_issuer or "").rstrip("/")
         address = f"{issuer}/.well-known/openid-configuration"
-        with urlopen(address, timeout=TIMEOUT_SECONDS) as answer:
+        with urlopen(address, timeout=TIMEOUT_SECONDS, context=_trust()) as answer:
             url = str(json.load(answer)["jwks_uri"])
     return _ProviderKeys(url)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return what the model's server is trusted by, too: on macOS and Windows the system's store.
+
+    Python's own context knows nothing of the store of macOS.
+    """
+    return httpx2.create_ssl_context()

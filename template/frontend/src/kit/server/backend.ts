@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { SignJWT } from "jose";
 import type { NextRequest } from "next/server";
 import { isDevelopment, withoutSecrets } from "@/kit/causes";
-import { Failure, logFailure, REQUEST_ID, requestId } from "@/kit/server/failures";
+import { certificateAdvice, Failure, logFailure, REQUEST_ID, requestId } from "@/kit/server/failures";
 import { cookieOf, OF_THIS_HOST, sharedSecret } from "@/kit/server/guest";
 import { type AtOnce, answering, type Sender } from "@/kit/server/limits";
 import { pageOrigin } from "@/kit/server/sender";
@@ -89,21 +89,23 @@ export function askBackend(
   const agent = (isUpload ? agentsOfUploads : agents)[url.protocol as keyof typeof agents];
   return new Promise((resolve, reject) => {
     const asked = request(url, { ...options, agent }, resolve).on("error", (error: NodeJS.ErrnoException) => {
-      const { code, message } = error;
-      reject(
-        error instanceof Failure
-          ? error
-          : new Failure(
-              `No answer from the backend at ${withoutSecrets(url)} (${code ?? message}). The address comes from ${source}. ` +
-                howToStart(),
-              502,
-              "backend-down",
-            ),
-      );
+      reject(error instanceof Failure ? error : noAnswer(error, { url, source }));
     });
     if (isUpload) upload(body, asked);
     else asked.end(body);
   });
+}
+
+function noAnswer({ code, message }: NodeJS.ErrnoException, { url, source }: BackendAddress): Failure {
+  const place = `the backend at ${withoutSecrets(url)}`;
+  const from = `The address comes from ${source}.`;
+  const advice = certificateAdvice(code);
+  if (advice) {
+    const words = `The certificate of ${place} is not trusted here (${code}). ${from}${advice}`;
+    return new Failure(words, 502, "tls-inspected");
+  }
+  const words = `No answer from ${place} (${code ?? message}). ${from} ${howToStart()}`;
+  return new Failure(words, 502, "backend-down");
 }
 
 function howToStart(): string {

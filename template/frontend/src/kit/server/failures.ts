@@ -22,6 +22,18 @@ export class Failure extends Error {
 }
 
 /**
+ * What to do about a certificate that is not trusted here, or an empty string if an error's code
+ * says something else. Node.js knows only its own list of certificates.
+ */
+export function certificateAdvice(code = ""): string {
+  if (!/CERT|VERIFY/.test(code)) return "";
+  return (
+    " If the network inspects TLS, set NODE_EXTRA_CA_CERTS to its certificate in the environment of the page's " +
+    "server: docs/settings.md#a-network-that-inspects-tls"
+  );
+}
+
+/**
  * A failure with the backend's own message. The backend has decided already what the person may
  * read.
  */

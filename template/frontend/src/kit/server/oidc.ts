@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { NextRequest } from "next/server";
 import { withoutSecrets } from "@/kit/causes";
-import { Failure, requestId } from "@/kit/server/failures";
+import { certificateAdvice, Failure, requestId } from "@/kit/server/failures";
 import { cookieOf } from "@/kit/server/guest";
 import { setting } from "@/kit/settings";
 
@@ -162,6 +162,6 @@ function notToBeHad(url: URL, error: unknown): Failure {
   const reason = cause?.code ?? message.replaceAll(url.href, withoutSecrets(url));
   return new Failure(
     `The login provider's keys cannot be fetched from ${withoutSecrets(url)} (${reason}). The address comes from ` +
-      "OIDC_ISSUER, or from OIDC_JWKS_URL where that is set.",
+      `OIDC_ISSUER, or from OIDC_JWKS_URL where that is set.${certificateAdvice(cause?.code)}`,
   );
 }

@@ -1,6 +1,7 @@
 """The backend, asked without the page in between, and the model that it asks."""
 
 import ipaddress
+import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -8,8 +9,9 @@ import httpx2
 
 from kit.disclosure import DIRECT, through_proxy
 from kit.env_files import SECRET
+from kit.errors import StartupError, explain_certificate
 from kit.people.identity import LOCAL_OWNER
-from kit.settings import Settings, get_settings
+from kit.settings import Settings, check_certificates, get_settings
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.database import DatabaseError, ask_for
 from tools.doctor.running import (
@@ -34,6 +36,9 @@ SLUGS = {"not migrated": "migrations-not-run", "unavailable": "database-down"}
 
 OPENAI_URL = "https://api.openai.com/v1"
 MODEL_SECONDS = 10
+CERTIFICATES = "SSL_CERT_FILE"
+"""Names the only certificates that are trusted, if it is set."""
+
 ENV_FILE = "backend/.env.local"
 
 
@@ -200,14 +205,26 @@ def model() -> Finding:
     base = (settings.openai_base_url or OPENAI_URL).rstrip("/")
     key = settings.openai_api_key
     tried = f"GET {base}/models"
+    file = value_of("backend", CERTIFICATES)
     try:
-        with httpx2.Client(mounts=DIRECT, timeout=MODEL_SECONDS) as client:
+        check_certificates(file.text)
+    except StartupError as error:
+        return failed(
+            str(error),
+            source=file.source,
+            command=f"Set {CERTIFICATES} in {ENV_FILE}, then: {START}",
+            slug="tls-inspected",
+        )
+    try:
+        with httpx2.Client(
+            mounts=DIRECT, timeout=MODEL_SECONDS, verify=_trust(file.text)
+        ) as client:
             answer = client.get(
                 f"{base}/models",
                 headers={"Authorization": f"Bearer {key.get_secret_value() if key else 'none'}"},
             )
     except (httpx2.TransportError, OSError) as error:
-        return _unreachable(base, str(error), tried)
+        return _unreachable(base, error, tried)
     if answer.status_code in (401, 403):
         return _key_refused(base, answer.status_code, tried)
     if answer.status_code != 200:
@@ -229,8 +246,21 @@ def _other_keys() -> Iterator[str]:
             yield name
 
 
-def _unreachable(base: str, cause: str, tried: str) -> Finding:
+def _trust(file: str) -> ssl.SSLContext:
+    """Return what the backend trusts, which knows the line of its own file, too."""
+    return ssl.create_default_context(cafile=file) if file else httpx2.create_ssl_context()
+
+
+def _unreachable(base: str, error: Exception, tried: str) -> Finding:
     source = value_of("backend", "OPENAI_BASE_URL").source
+    if refusal := explain_certificate(error):
+        return failed(
+            f"{base} cannot be asked. {refusal}",
+            tried=tried,
+            source=place_of("backend", CERTIFICATES),
+            command=f"Set {CERTIFICATES} in {ENV_FILE}, then: {START}",
+            slug="tls-inspected",
+        )
     if _is_here(base):
         return failed(
             f"the model's server at {base} does not answer. Start it",
@@ -240,7 +270,7 @@ def _unreachable(base: str, cause: str, tried: str) -> Finding:
             slug="error-without-words",
         )
     return unknown(
-        f"{base} cannot be reached from here ({cause}).{through_proxy(base)}",
+        f"{base} cannot be reached from here ({error}).{through_proxy(base)}",
         tried=tried,
         source=source,
         command=fetch(f"{base}/models"),

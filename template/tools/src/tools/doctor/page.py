@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 
 from kit.env_files import SECRET
+from kit.errors import explain_certificate
 from tools import FRONTEND, ROOT
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import (
@@ -36,6 +37,7 @@ from tools.shell import fetch, quoted
 SLUGS = {
     SECRET: "env-file-lost",
     "No answer from the backend": "backend-down",
+    "The certificate of the backend": "tls-inspected",
     "cookie": "not-signed-in",
 }
 """The pitfalls by what the page's server says."""
@@ -376,6 +378,13 @@ def script() -> Finding:
     try:
         answer = httpx2.head(SCRIPT, timeout=WORLD_SECONDS, follow_redirects=True)
     except (httpx2.TransportError, OSError) as error:
+        if refusal := explain_certificate(error):
+            return unknown(
+                f"this machine does not get OpenAI's script, a browser may. {refusal}",
+                tried=tried,
+                command=fetch(SCRIPT, "--head"),
+                slug="tls-inspected",
+            )
         return unknown(
             f"this machine cannot reach OpenAI's script ({error}); a browser may have other ways",
             tried=tried,

@@ -7,7 +7,7 @@ import { BODY_LIMIT } from "@/kit/server/limits";
 import { handleChatKit } from "@/kit/server/proxy";
 import { ASSISTANT, PAGE_CONTEXT } from "@/kit/settings";
 import * as access from "@/lib/identity";
-import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
+import { answerJson, fakeBackend, listenInspected, startEvents, unusedUrl } from "./fake-backend";
 import {
   claimsOf,
   eventsOf,
@@ -198,6 +198,18 @@ describe("proxy-hides-the-cause", () => {
     expect(await messageOf(response)).toContain(
       `No answer from the backend at ${url}/chatkit (ECONNREFUSED). The address comes from BACKEND_URL. ` +
         "Start both sides with `uv run dev`.",
+    );
+  });
+
+  test("tls-inspected: a certificate that is not trusted, and the setting that names another", async () => {
+    const url = await listenInspected();
+    vi.stubEnv("BACKEND_URL", url);
+    const response = await post(LIST);
+    expect(response.status).toBe(502);
+    const message = await messageOf(response);
+    expect(message).toContain(
+      `The certificate of the backend at ${url}/chatkit is not trusted here (DEPTH_ZERO_SELF_SIGNED_CERT). ` +
+        "The address comes from BACKEND_URL. If the network inspects TLS, set NODE_EXTRA_CA_CERTS",
     );
   });
 

@@ -1,5 +1,10 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { onTestFinished, vi } from "vitest";
 
 /** A request as the backend got it. */
@@ -14,6 +19,25 @@ export async function listen(listener: RequestListener): Promise<string> {
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const NEW_CERTIFICATE =
+  "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1";
+
+/** Starts an HTTPS server for one test, with a certificate that nobody knows, and returns its address. */
+export async function listenInspected(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "certificate-"));
+  const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  const files = ["-keyout", keyFile, "-out", certFile];
+  execFileSync("openssl", [...NEW_CERTIFICATE.split(" "), ...files], { stdio: "ignore" });
+  const server = createSecureServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
+  rmSync(folder, { recursive: true });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** An address at which nobody listens. */

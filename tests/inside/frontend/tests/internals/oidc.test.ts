@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { identify } from "@/lib/identity";
 import { proxy } from "@/proxy";
 import { cases } from "../../../backend/tests/oidc-cases.json";
-import { fakeBackend, unusedUrl } from "./fake-backend";
+import { fakeBackend, listenInspected, unusedUrl } from "./fake-backend";
 import { AUDIENCE, type Key, loginProvider, newKey, sign } from "./login-provider";
 import { claimsOf, eventsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
@@ -292,6 +292,15 @@ describe("what is wrong with the provider is said in words", () => {
     );
     vi.stubEnv("OIDC_JWKS_URL", `${url}/keys`);
     expect(await complaint()).toContain(`${url}/keys (ECONNREFUSED)`);
+  });
+
+  test("tls-inspected: its certificate is not trusted", async () => {
+    await provided();
+    const url = await listenInspected();
+    vi.stubEnv("OIDC_ISSUER", url);
+    expect(await complaint()).toMatch(/\(DEPTH_ZERO_SELF_SIGNED_CERT\)\..* set NODE_EXTRA_CA_CERTS /);
+    vi.stubEnv("OIDC_JWKS_URL", `${url}/keys`);
+    expect(await complaint()).toMatch(/\(DEPTH_ZERO_SELF_SIGNED_CERT\)\..* set NODE_EXTRA_CA_CERTS /);
   });
 
   test("it answers with an error, and is asked again when it is well", async () => {

@@ -19,6 +19,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 from sqlalchemy.engine import URL
 
+from internals.inspected import WITHOUT, inspected
 from kit.settings import BACKEND
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -277,3 +278,20 @@ def test_a_login_that_does_not_answer_is_said(database: URL, tmp_path: Path) -> 
     assert response.status_code == 503
     assert "the login provider does not answer" in response.json()["message"]
     assert token not in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def test_tls_inspected_is_named_at_a_login(
+    database: URL, provider: Provider, tmp_path: Path
+) -> None:
+    """With the certificate of the network, the login counts."""
+    login = {"OIDC_ISSUER": provider.issuer, "OIDC_AUDIENCE": AUDIENCE}
+    with inspected(f"{provider.issuer}/keys", tmp_path) as seen:
+        settings = login | WITHOUT | {"OIDC_JWKS_URL": seen.address}
+        with run_server(database, tmp_path / "log", **settings) as server:
+            refused = server.chat(provider.token()).post("threads.list")
+        settings["SSL_CERT_FILE"] = seen.certificate
+        with run_server(database, tmp_path / "log", **settings) as server:
+            believed = server.chat(provider.token()).post("threads.list")
+    assert refused.status_code == 503
+    assert "Its certificate is not trusted here (" in refused.json()["message"]
+    assert believed.status_code == 200

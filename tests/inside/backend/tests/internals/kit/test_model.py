@@ -25,6 +25,7 @@ from contract.test_model import TOOL, ask
 from sqlalchemy.engine import URL
 
 from internals.conftest import Run
+from internals.inspected import WITHOUT, inspected
 from kit.chat.turns import with_fresh_ids
 from kit.database.chatkit_store import generate_id
 from kit.llm.agent_input import AgentInput
@@ -154,3 +155,72 @@ def test_a_run_of_ones_own_has_the_model_and_its_key(
     with run_server(database, None, **settings) as server, model.playing("A Title"):
         assert text_of(server.chat().say("Name me")[-1]["item"]) == "It is named A Title"
     assert model.requests[-1].model == "other-model"
+
+
+def test_tls_inspected_is_named_in_the_chat(
+    model: FakeModel, database: URL, tmp_path: Path
+) -> None:
+    """And with the certificate of the network the model answers."""
+    with inspected(f"{model.address}/v1", tmp_path) as seen:
+        settings = model.settings | WITHOUT | {"OPENAI_BASE_URL": seen.address}
+        with run_server(database, tmp_path / "log", **settings) as server:
+            events = ask(server)
+        [said] = [event["message"] for event in events if event["type"] == "error"]
+        assert f"{seen.address} cannot be asked. Its certificate is not trusted here (" in said
+        assert "certificate in certificate chain). If the network inspects TLS" in said
+        for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "UV_SYSTEM_CERTS"):
+            assert name in said
+
+        settings["SSL_CERT_FILE"] = seen.certificate
+        with run_server(database, tmp_path / "log", **settings) as server:
+            events = ask(server)
+        assert not [event for event in events if event["type"] == "error"]
+
+
+def test_tls_inspected_visitors_read_nothing_of_it(
+    model: FakeModel, database: URL, tmp_path: Path
+) -> None:
+    with inspected(f"{model.address}/v1", tmp_path) as seen:
+        settings = model.settings | WITHOUT | {"OPENAI_BASE_URL": seen.address}
+        settings["APP_ENV"] = "production"
+        with run_server(database, tmp_path / "log", **settings) as server:
+            events = server.someone().say("Hello")
+    [said] = [event["message"] for event in events if event["type"] == "error"]
+    assert said.startswith("The assistant cannot answer at the moment. (request ")
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert f"{seen.address} cannot be asked. Its certificate is not trusted here (" in log
+    assert "SSL_CERT_FILE for the backend" in log
+
+
+def test_tls_inspected_another_certificate_is_named_as_the_only_one(
+    model: FakeModel, database: URL, tmp_path: Path
+) -> None:
+    """It takes the place of all others, those of the system too."""
+    (tmp_path / "other").mkdir()
+    with (
+        inspected(f"{model.address}/v1", tmp_path) as seen,
+        inspected(model.address, tmp_path / "other") as other,
+    ):
+        settings = model.settings | WITHOUT | {"OPENAI_BASE_URL": seen.address}
+        settings["SSL_CERT_FILE"] = other.certificate
+        with run_server(database, tmp_path / "log", **settings) as server:
+            events = ask(server)
+    [said] = [event["message"] for event in events if event["type"] == "error"]
+    assert f"Only the certificates in SSL_CERT_FILE={other.certificate} count." in said
+
+
+def test_tls_inspected_is_named_where_files_are_stored(
+    model: FakeModel, database: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in WITHOUT:
+        monkeypatch.delenv(name, raising=False)  # the store fails if they are there and empty
+    with inspected(model.address, tmp_path) as seen:
+        store = {"AWS_ENDPOINT_URL": seen.address, "AWS_REGION": "eu-central-1"}
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+        settings = store | keys | {"ATTACHMENTS_URL": "s3://bucket/files"}
+        with run_server(database, tmp_path / "log", **settings) as server:
+            refused = server.chat().upload("notes.txt", b"Notes", "text/plain")
+    assert refused.status_code == 500
+    said = refused.json()["message"]
+    assert "Its certificate is not trusted here (UnknownIssuer)." in said
+    assert "SSL_CERT_FILE" in said

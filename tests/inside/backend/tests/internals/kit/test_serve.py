@@ -52,6 +52,27 @@ def test_a_port_that_is_none_is_refused_in_words() -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_tls_inspected_a_file_without_certificates_is_named(
+    database: URL, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "network.pem"
+    if content:
+        file.write_text(content, encoding="utf-8")
+    settings = environment(database, OPENAI_API_KEY="sk-of-mine", SSL_CERT_FILE=str(file))
+    ended = subprocess.run(
+        [sys.executable, "-m", "kit.serve"],
+        env=settings | {"BACKEND_PORT": str(free_port())},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"SSL_CERT_FILE is {file}, which has no certificates: ")
+    assert "Traceback" not in ended.stderr
+
+
 def test_development_is_not_served_to_other_machines() -> None:
     settings = {"BACKEND_HOST": "0.0.0.0", "APP_ENV": "development"}
     settings["BACKEND_PORT"] = str(free_port())

@@ -1,13 +1,22 @@
 """What `uv run dev` refuses, and how it says so: in words, before it changes anything."""
 
+import base64
 import errno
+import hashlib
+import io
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import tarfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -15,11 +24,12 @@ import pytest
 from contract.chat import PATIENCE, wait_until
 from contract.serving import free_port, run_program
 
+from internals.inspected import WITHOUT, inspected
 from internals.tools.patient import Patient, linux
 from internals.tools.systems import port_of_root, unavailable
 from kit.errors import StartupError
 from tools import ROOT, node, wsl
-from tools.node import find_node
+from tools.node import find_node, install_packages
 from tools.ports import require_free_port
 from tools.wsl import POLLING, polling
 
@@ -219,6 +229,55 @@ def test_env_file_in_utf_16_is_refused_before_anything_is_written(
     assert "Convert it with: uv run doctor --fix" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert patient.contents() == before
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[tuple[str, str]]:
+    """Serve one package, as npm's registry does, and yield the address and what npm checks."""
+    packed, package = io.BytesIO(), b'{"name": "a-package", "version": "1.0.0"}'
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("package/package.json")
+        member.size = len(package)
+        archive.addfile(member, io.BytesIO(package))
+    tarball = folder / "a-package" / "-" / "a-package-1.0.0.tgz"
+    tarball.parent.mkdir(parents=True)
+    tarball.write_bytes(packed.getvalue())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        integrity = base64.b64encode(hashlib.sha512(packed.getvalue()).digest()).decode()
+        yield f"http://127.0.0.1:{server.server_port}", f"sha512-{integrity}"
+        server.shutdown()
+
+
+def test_tls_inspected_is_named_where_npm_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What npm says stays on the screen, and with the certificate it goes on."""
+    frontend = tmp_path / "frontend"
+    frontend.mkdir()
+    with registry(tmp_path / "registry") as (plain, integrity), inspected(plain, tmp_path) as seen:
+        locked = {"version": "1.0.0", "integrity": integrity}
+        locked["resolved"] = f"{seen.address}/a-package/-/a-package-1.0.0.tgz"
+        root = {"name": "frontend", "dependencies": {"a-package": "1.0.0"}}
+        packages = {"": root, "node_modules/a-package": locked}
+        lock = {"name": "frontend", "lockfileVersion": 3, "requires": True, "packages": packages}
+        for name, content in (("package.json", root), ("package-lock.json", lock)):
+            (frontend / name).write_text(json.dumps(content), encoding="utf-8")
+        env = {name: value for name, value in os.environ.items() if name not in WITHOUT}
+        env |= {f"npm_config_{name}": str(tmp_path / name) for name in ("cache", "userconfig")}
+        env |= {"npm_config_globalconfig": str(tmp_path / "none"), "npm_config_fetch_retries": "0"}
+        env |= {"npm_config_registry": seen.address, "NO_PROXY": "*", "no_proxy": "*"}
+
+        with pytest.raises(StartupError) as refused:
+            install_packages(frontend, find_node(), env)
+        assert "not trusted here (SELF_SIGNED_CERT_IN_CHAIN)." in str(refused.value)
+        assert "NODE_EXTRA_CA_CERTS" in str(refused.value)
+        assert "code SELF_SIGNED_CERT_IN_CHAIN" in capfd.readouterr().err
+
+        env["NODE_EXTRA_CA_CERTS"] = seen.certificate
+        assert install_packages(frontend, find_node(), env)
+    assert (frontend / "node_modules" / "a-package" / "package.json").exists()
 
 
 WSL2 = "5.15.167.4-microsoft-standard-WSL2"

@@ -4,10 +4,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from contract.serving import free_port
 
+from internals.inspected import WITHOUT, inspected
 from internals.tools.patient import Patient, fails, warns
 
 KEY = "sk-a-key-that-is-accepted"
@@ -118,3 +120,22 @@ def test_proxy_hides_local_model_neither_from_the_doctor(asking: Patient) -> Non
     asking.set("backend", "OPENAI_BASE_URL", "http://models.example/v1")
     examination = asking.examine("model", **proxy)
     assert "It is asked through http_proxy" in examination["model.key"]["words"]
+
+
+def test_tls_inspected_is_named(asking: Patient, models: str, tmp_path: Path) -> None:
+    """The certificate counts for the doctor where it counts for the backend, in its file too."""
+    asking.env |= WITHOUT
+    with inspected(f"{models}/v1", tmp_path) as seen:
+        asking.set("backend", "OPENAI_BASE_URL", seen.address)
+        found = fails(asking.examine("model"), "model.key", "tls-inspected")
+        assert f"{seen.address} cannot be asked. Its certificate is not trusted" in found["words"]
+        assert "SSL_CERT_FILE in backend/.env.local" in found["command"]
+        assert asking.examine("model", SSL_CERT_FILE=seen.certificate).status == 0
+
+        del asking.env["SSL_CERT_FILE"]
+        place = asking.set("backend", "SSL_CERT_FILE", str(tmp_path / "none.pem"))
+        found = fails(asking.examine("model"), "model.key", "tls-inspected")
+        assert "none.pem, which has no certificates: No such file" in found["words"]
+        assert place in found["source"]
+        asking.set("backend", "SSL_CERT_FILE", seen.certificate)
+        assert asking.examine("model").status == 0
