@@ -209,6 +209,7 @@ SPOKEN = {
     "PowerShell": ("powershell",),
     "cmd": ("bat",),
     "Linux, WSL and macOS": ("sh",),
+    "Linux and macOS": ("sh",),
     "Windows": ("powershell", "bat"),
 }
 SPAN = re.compile(rf"(?s)(?:[Ii]n ({'|'.join(SPOKEN)})\s+)?(?<!`)(`+)(?!`)(.+?)(?<!`)\2(?!`)")
