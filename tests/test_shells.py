@@ -215,7 +215,7 @@ SPOKEN = {
 SPAN = re.compile(rf"(?s)(?:[Ii]n ({'|'.join(SPOKEN)})\s+)?(?<!`)(`+)(?!`)(.+?)(?<!`)\2(?!`)")
 OF_SOME = {
     **dict.fromkeys(("brew", "mv", "python3", "ip", "wslinfo"), ("sh",)),
-    **dict.fromkeys(("powershell", "winget"), ("powershell", "bat")),
+    **dict.fromkeys(("powershell", "python", "winget"), ("powershell", "bat")),
 }
 """Programs whose names say to whom a command speaks."""
 
@@ -264,6 +264,19 @@ def test_the_commands_of_a_project_s_documents_work_in_each_shell(
     words = (project / "frontend/src/kit/pitfalls.json").read_text(encoding="utf-8")
     texts += [one["cure"] for part in json.loads(words) for one in part["pitfalls"]]
     assert [one for text in texts for one in wrong_in(text)] == []
+
+
+def test_the_readme_of_a_project_says_what_is_typed_in_place_of_uv_uvx_and_npm(
+    project_of: Installed,
+) -> None:
+    """In Windows python3 opens the Store, and PowerShell may refuse npm, which is a script."""
+    readme = (project_of(DEFAULT).path / "README.md").read_text(encoding="utf-8")
+    typed = {(command, shell) for command, shells in spans(readme) for shell in shells}
+    for shell in SHELLS:
+        python = "python3" if shell == "sh" else "python"
+        assert {(f"{python} -m uv", shell), (f"{python} -m uv tool run", shell)} <= typed
+    first = next(part for part in readme.split("\n\n") if "`npm" in part)
+    assert "running scripts is disabled on this system, type `npm.cmd`" in " ".join(first.split())
 
 
 def test_commands_of_one_shell_alone_are_found() -> None:

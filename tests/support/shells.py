@@ -32,8 +32,9 @@ PROGRAMS = {
     "sh": ANYWHERE | {"mv", "python3", "sh", "sudo", "unset"},
     # There `curl` is Invoke-WebRequest, and python3 in Windows opens the Store.
     "powershell": ANYWHERE - {"curl"}
-    | {"Join-Path", "Remove-Item", "curl.exe", "mv", "powershell", "pushd", "setx", "winget"},
-    "bat": ANYWHERE | {"curl.exe", "powershell", "pushd", "set", "setx", "winget"},
+    | {"Join-Path", "Remove-Item", "mv"}
+    | {"curl.exe", "powershell", "pushd", "python", "setx", "winget"},
+    "bat": ANYWHERE | {"curl.exe", "powershell", "pushd", "python", "set", "setx", "winget"},
 }
 """What is typed, and is there in each."""
 

@@ -101,7 +101,7 @@ def check_secret(settings: Settings) -> None:
     if problem := _problem_of(settings.chatkit_secret):
         raise StartupError(
             f"CHATKIT_SECRET {problem}. Make one with: "
-            'python3 -c "import secrets; print(secrets.token_urlsafe(32))"\n'
+            'uv run python -c "import secrets; print(secrets.token_urlsafe(32))"\n'
             f"and set it for both sides, here in the environment or in {ENV_FILE}."
         )
     previous = settings.chatkit_secret_previous

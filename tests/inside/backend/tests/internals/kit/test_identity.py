@@ -26,7 +26,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 AUDIENCE = "the-client-id"
 
-MAKE_ONE = 'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+MAKE_ONE = 'Make one with: uv run python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 UNSET_IT = "Unset it, or set the whole secret that was CHATKIT_SECRET before"
 CASES = json.loads((BACKEND / "tests" / "oidc-cases.json").read_text(encoding="utf-8"))["cases"]
