@@ -71,6 +71,16 @@ def test_what_the_tools_write_is_a_command(
         assert problems(command, shell) == []
 
 
+@pytest.mark.parametrize("written", ["POWERSHELL"], indirect=True)
+@pytest.mark.parametrize("quote", "'\u2018\u2019\u201a\u201b", ids=ascii)
+def test_every_quote_that_ends_a_text_in_powershell_is_doubled(
+    written: ModuleType, quote: str
+) -> None:
+    """PowerShell takes typographic quotes for straight ones. The parser here does not."""
+    assert written.quoted(f"Ada{quote}s files") == f"'Ada{quote}{quote}s files'"
+    assert written.with_variable("WHO", quote, "a") == f"$env:WHO='{quote}{quote}'; a"
+
+
 def test_what_the_tools_write_does_what_it_says(tmp_path: Path) -> None:
     """In a real shell: paths keep their spaces, quotes and signs."""
     module = load()

@@ -1,5 +1,6 @@
 """The ports of both sides: whether they are free, who holds one, and how to take another."""
 
+import os
 import socket
 import sys
 
@@ -119,7 +120,12 @@ def by_whom(port: int) -> str:
 
 
 def with_another_port(variable: str, taken: int) -> str:
-    """Return the command that starts both sides with another port, the next one that is free."""
-    candidates = (port for port in range(taken + 1, 65536) if is_port_free(port))
-    port = next(candidates, FRONTEND_PORT)
+    """Return the command that starts both sides with another port, the next one that is free.
+
+    The ports of both sides are left out, though nobody listens there yet.
+    """
+    set_here = {os.environ.get(name, "").strip() for name in ("BACKEND_PORT", "FRONTEND_PORT")}
+    ours = set_here | {str(BACKEND_PORT), str(FRONTEND_PORT)}
+    candidates = (port for port in range(taken + 1, 65536) if str(port) not in ours)
+    port = next(filter(is_port_free, candidates), FRONTEND_PORT)
     return with_variable(variable, str(port), "uv run dev")

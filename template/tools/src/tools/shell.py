@@ -34,6 +34,9 @@ PLAIN = re.compile(r"[\w./:+=-]+", re.ASCII)
 PLAIN_IN_WINDOWS = re.compile(r"[\w./:\\+-]+", re.ASCII)
 """What needs no quotes."""
 
+QUOTES_IN_POWERSHELL = "['\u2018-\u201b]"
+"""What ends a quoted text there: typographic quotes count as straight ones."""
+
 
 @cache
 def shell() -> Shell:
@@ -137,5 +140,5 @@ def without_uv() -> str:
 
 
 def _in_powershell(text: str) -> str:
-    doubled = text.replace("'", "''")
+    doubled = re.sub(QUOTES_IN_POWERSHELL, r"\g<0>\g<0>", text)
     return f"'{doubled}'"

@@ -22,6 +22,10 @@ OF_WINDOWS = ("drvfs", "9p", "virtiofs")
 """The file systems by which WSL shows the drives of Windows."""
 
 
+TO_ALL = re.compile(r"\S+\s+00000000\s+([0-9A-F]{8})\b", re.IGNORECASE)
+"""The route to everywhere, with its gateway."""
+
+
 def is_wsl() -> bool:
     """Whether this runs in WSL, and not in a container there, such as one of Docker Desktop.
 
@@ -83,9 +87,8 @@ def forwards_localhost() -> bool | None:
 def windows_address() -> str | None:
     """Return the address of Windows in NAT mode: that of the gateway, as `ip route` shows it."""
     for line in _told("net/route").splitlines()[1:]:
-        _, destination, gateway, *_ = line.split()
-        if destination == "00000000":
-            return socket.inet_ntoa(struct.pack("=I", int(gateway, 16)))
+        if to_all := TO_ALL.match(line):
+            return socket.inet_ntoa(struct.pack("=I", int(to_all[1], 16)))
     return None
 
 
@@ -102,15 +105,15 @@ def _file_system(path: PurePosixPath) -> str:
     """Return the kind of the file system that a path leads to."""
     mounts = (line.split(" ") for line in _told("mounts").splitlines())
     around = [
-        (len(folder), number, kind)
-        for number, (_, folder, kind, *_) in enumerate(mounts)
-        if path.is_relative_to(_unescaped(folder))
+        (len(mount[1]), number, mount[2])
+        for number, mount in enumerate(mounts)
+        if len(mount) > 2 and path.is_relative_to(_unescaped(mount[1]))
     ]
     return max(around)[2] if around else ""
 
 
 def _answer(name: str, *arguments: str) -> str:
-    """Return what a program says; "" if it is not there, or says nothing in time."""
+    """Return what a program says; "" if it is not there, fails, or says nothing in time."""
     program = shutil.which(name)
     if program is None:
         return ""
@@ -125,7 +128,7 @@ def _answer(name: str, *arguments: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return _decoded(said.stdout).strip()
+    return "" if said.returncode else _decoded(said.stdout).strip()
 
 
 def _decoded(text: bytes) -> str:

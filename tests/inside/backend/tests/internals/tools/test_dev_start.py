@@ -135,6 +135,23 @@ def test_localhost_is_not_one_place_a_taken_port_is_named_wherever_it_is(
     assert re.search(rf"{variable}=\d+ uv run dev", said)
 
 
+@pytest.mark.parametrize(
+    ("variable", "other"), [("BACKEND_PORT", "FRONTEND_PORT"), ("FRONTEND_PORT", "BACKEND_PORT")]
+)
+def test_a_port_that_is_offered_is_not_the_other_side_s(
+    monkeypatch: pytest.MonkeyPatch, variable: str, other: str
+) -> None:
+    with listen("127.0.0.1") as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv(variable, str(port))
+        monkeypatch.setenv(other, str(port + 1))
+        with pytest.raises(StartupError) as refused:
+            require_free_port(variable, port)
+    offered = re.search(rf"{variable}\D+(\d+)", str(refused.value))
+    assert offered
+    assert int(offered[1]) > port + 1
+
+
 def test_reserved_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows refuses a range of ports: it is named, and the port that is offered can be had."""
     first = free_port()
@@ -285,7 +302,11 @@ DRIVES = """rootfs / ext4 rw 0 0
 C:\\134 /mnt/c 9p rw,aname=drvfs;path=C:\\;uid=1000,trans=fd 0 0
 D:\\134 /mnt/my\\040files drvfs rw 0 0
 /dev/sdd /mnt/data ext4 rw 0 0
+
+none
+none /mnt/data
 """
+"""The last lines have fewer fields than there should be."""
 
 
 @pytest.mark.parametrize(

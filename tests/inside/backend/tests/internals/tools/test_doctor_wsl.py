@@ -34,7 +34,7 @@ def in_wsl(
     if gateway:
         (proc / "net").mkdir()
         number = int.from_bytes(socket.inet_aton(gateway), sys.byteorder)
-        routes = f"Iface\tDestination\tGateway\neth0\t00000000\t{number:08X}\n"
+        routes = f"Iface\tDestination\tGateway\n\neth0\neth0\t00000000\t{number:08X}\n"
         (proc / "net" / "route").write_text(routes, encoding="utf-8")
     script(folder / "wslinfo", f"echo {mode}")
     path = os.pathsep.join([str(folder), os.environ["PATH"]])
@@ -60,10 +60,13 @@ def test_wsl_two_worlds(patient: Patient, tmp_path: Path, mode: str, words: str)
 
 
 @posix
+@pytest.mark.parametrize("line", ["echo", "echo Usage: wslinfo; exit 1"], ids=["nothing", "usage"])
 def test_wsl_two_worlds_a_mode_that_is_not_told_is_unknown(
-    patient: Patient, tmp_path: Path
+    patient: Patient, tmp_path: Path, line: str
 ) -> None:
-    examination = patient.examine("network", **in_wsl(patient, tmp_path, ""))
+    env = in_wsl(patient, tmp_path, "nat")
+    script(tmp_path / "wslinfo", line)
+    examination = patient.examine("network", **env)
     assert examination["network.wsl"]["outcome"] == "UNKNOWN"
     assert examination.status == 2
 
