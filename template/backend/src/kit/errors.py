@@ -46,15 +46,35 @@ CERTIFICATE = re.compile(
 )
 """What others than Python say of a certificate: libpq, and the stores of files."""
 
+NOT_VALID = re.compile(
+    "invalid peer certificate: (Expired|NotValid|certificate (expired|not valid))", re.IGNORECASE
+)
+"""How the stores of files say what `OUT_OF_DATE_OR_OF_ANOTHER_HOST` means."""
+
+OUT_OF_DATE_OR_OF_ANOTHER_HOST = frozenset(
+    {
+        *(9, 10, 62, 64),  # OpenSSL
+        *(0x800B0101, 0x800B010F),  # Windows
+        *(-67818, -67819, -67602),  # macOS
+    }
+)
+"""How each names what is wrong with a certificate that nobody makes valid by trusting more."""
+
 INSPECTED = (
     "If the network inspects TLS, name its certificate as docs/settings.md#a-network-that-inspects-"
     "tls shows: SSL_CERT_FILE for the backend, NODE_EXTRA_CA_CERTS for npm and the page's server, "
     "UV_SYSTEM_CERTS for uv."
 )
+SERVERS_OWN = (
+    "The server needs another certificate, unless its address or the clock of this machine is "
+    "wrong."
+)
 
 
 def explain_certificate(error: BaseException) -> str | None:
-    """Return a sentence for people who run the app, if a server's certificate is not trusted.
+    """Return a sentence for people who run the app, if a server's certificate is refused.
+
+    It has the words of `INSPECTED` if settings can cure that.
 
     Args:
         error: of a connection, or of what has wrapped that error.
@@ -64,11 +84,14 @@ def explain_certificate(error: BaseException) -> str | None:
         others = (one.__cause__, one.__context__, *one.args)
         new = [other for other in others if isinstance(other, BaseException)]
         causes += [other for other in new if other not in causes]
-    of_python = (one for one in causes if isinstance(one, ssl.SSLCertVerificationError))
+    of_python = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
     of_others = (found[0] for one in causes if (found := CERTIFICATE.search(str(one))))
-    why = next((one.verify_message or str(one) for one in of_python), next(of_others, None))
+    why = getattr(of_python, "verify_message", "") or next(of_others, None)
     if why is None:
         return None
+    code = getattr(of_python, "verify_code", None)
+    if code in OUT_OF_DATE_OR_OF_ANOTHER_HOST or any(NOT_VALID.search(str(one)) for one in causes):
+        return f"Its certificate is not valid here ({why.rstrip('.')}). {SERVERS_OWN}"
     file = os.environ.get("SSL_CERT_FILE")
     only = f" Only the certificates in SSL_CERT_FILE={file} count." if file else ""
     return f"Its certificate is not trusted here ({why.rstrip('.')}).{only} {INSPECTED}"

@@ -284,15 +284,19 @@ def check_assistant(settings: Settings) -> None:
 def check_certificates(file: str) -> None:
     """Check that the file which SSL_CERT_FILE names has certificates, if it names one.
 
+    Args:
+        file: its path, which starts at backend/ if it is relative.
+
     Raises:
         StartupError: it is not there, or has none.
     """
+    path = BACKEND / file
     try:
         if file:
-            ssl.create_default_context(cafile=file)
+            ssl.create_default_context(cafile=path)
     except OSError as error:
         raise StartupError(
-            f"SSL_CERT_FILE is {file}, which has no certificates: {error.strerror}. Set it to a "
+            f"SSL_CERT_FILE is {path}, which has no certificates: {error.strerror}. Set it to a "
             "file in PEM's format, which begins with -----BEGIN CERTIFICATE-----."
         ) from None
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.errors import INSPECTED, StartupError
+from kit.errors import INSPECTED, SERVERS_OWN, StartupError
 from tools.shell import quoted
 from tools.wsl import is_windows_drive, is_wsl
 
@@ -128,35 +128,39 @@ def installing_packages(
         return
     print("Installing the front end's packages (npm ci) ...", flush=True)
     # npm speaks to the terminal. What it says is read in its log.
-    logs = Path(tempfile.mkdtemp(prefix="npm-"))
-    command = [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund", f"--logs-dir={logs}"]
-    with subprocess.Popen(command, cwd=frontend, env=environment) as npm:
-        try:
-            yield True
-            status = npm.wait()
-        except BaseException:
-            npm.kill()  # else `with` waits for it
-            raise
-    if status:
-        raise StartupError(
-            f"npm ci failed in {frontend} (exit status {status}), for the reason above. "
-            + _advice(logs)
-        )
-    shutil.rmtree(logs, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="npm-", ignore_cleanup_errors=True) as logs:
+        command = [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund", f"--logs-dir={logs}"]
+        with subprocess.Popen(command, cwd=frontend, env=environment) as npm:
+            try:
+                yield True
+                status = npm.wait()
+            except BaseException:
+                npm.kill()  # else `with` waits for it
+                raise
+        if status:
+            raise StartupError(
+                f"npm ci failed in {frontend} (exit status {status}), for the reason above. "
+                + _advice(Path(logs))
+            )
     _stamp(frontend).write_text(_fingerprint(frontend), encoding="utf-8")
 
 
 CERTIFICATE = re.compile(r"error code (\w*(?:CERT|VERIFY)\w*)")
 """How npm names what is wrong with a certificate, such as SELF_SIGNED_CERT_IN_CHAIN."""
 
+NOT_VALID = ("CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "ERR_TLS_CERT_ALTNAME_INVALID")
+"""What is wrong with a certificate that nobody makes valid by trusting more."""
+
 
 def _advice(logs: Path) -> str:
     """Return what to do about what npm has written into its log."""
     said = "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log"))
     if refused := CERTIFICATE.search(said):
+        code = refused[1]
+        what, advice = ("valid", SERVERS_OWN) if code in NOT_VALID else ("trusted", INSPECTED)
         return (
-            f"The certificate of the server with npm's packages is not trusted here ({refused[1]})."
-            f" {INSPECTED}"
+            f"The certificate of the server with npm's packages is not {what} here ({code}). "
+            + advice
         )
     return (
         "If it says that package.json and package-lock.json disagree, run npm install there. If "

@@ -9,9 +9,9 @@ import httpx2
 
 from kit.disclosure import DIRECT, through_proxy
 from kit.env_files import SECRET
-from kit.errors import StartupError, explain_certificate
+from kit.errors import INSPECTED, StartupError, explain_certificate
 from kit.people.identity import LOCAL_OWNER
-from kit.settings import Settings, check_certificates, get_settings
+from kit.settings import BACKEND, Settings, check_certificates, get_settings
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.database import DatabaseError, ask_for
 from tools.doctor.running import (
@@ -212,7 +212,7 @@ def model() -> Finding:
         return failed(
             str(error),
             source=file.source,
-            command=f"Set {CERTIFICATES} in {ENV_FILE}, then: {START}",
+            command=_set_certificates(),
             slug="tls-inspected",
         )
     try:
@@ -248,18 +248,36 @@ def _other_keys() -> Iterator[str]:
 
 def _trust(file: str) -> ssl.SSLContext:
     """Return what the backend trusts, which knows the line of its own file, too."""
-    return ssl.create_default_context(cafile=file) if file else httpx2.create_ssl_context()
+    if not file:
+        return httpx2.create_ssl_context()
+    return ssl.create_default_context(cafile=BACKEND / file)  # where the backend runs
+
+
+def _set_certificates() -> str:
+    """Return what to do where the value comes from: a line of the file does not beat the shell."""
+    source = value_of("backend", CERTIFICATES).source
+    where = SHELL if source == SHELL else ENV_FILE
+    return f"Set {CERTIFICATES} in {where}, then: {START}"
 
 
 def _unreachable(base: str, error: Exception, tried: str) -> Finding:
     source = value_of("backend", "OPENAI_BASE_URL").source
-    if refusal := explain_certificate(error):
+    refusal = explain_certificate(error)
+    if refusal and INSPECTED in refusal:
         return failed(
             f"{base} cannot be asked. {refusal}",
             tried=tried,
             source=place_of("backend", CERTIFICATES),
-            command=f"Set {CERTIFICATES} in {ENV_FILE}, then: {START}",
+            command=_set_certificates(),
             slug="tls-inspected",
+        )
+    if refusal:
+        return failed(
+            f"{base} cannot be asked. {refusal}",
+            tried=tried,
+            source=place_of("backend", "OPENAI_BASE_URL"),
+            command=fetch(f"{base}/models"),
+            slug="error-without-words",
         )
     if _is_here(base):
         return failed(

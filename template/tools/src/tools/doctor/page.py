@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from kit.env_files import SECRET
-from kit.errors import explain_certificate
+from kit.errors import INSPECTED, explain_certificate
 from tools import FRONTEND, ROOT
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import (
@@ -37,7 +37,7 @@ from tools.shell import fetch, quoted
 SLUGS = {
     SECRET: "env-file-lost",
     "No answer from the backend": "backend-down",
-    "The certificate of the backend": "tls-inspected",
+    "is not trusted here": "tls-inspected",
     "cookie": "not-signed-in",
 }
 """The pitfalls by what the page's server says."""
@@ -383,7 +383,7 @@ def script() -> Finding:
                 f"this machine does not get OpenAI's script, a browser may. {refusal}",
                 tried=tried,
                 command=fetch(SCRIPT, "--head"),
-                slug="tls-inspected",
+                slug="tls-inspected" if INSPECTED in refusal else "script-blocked",
             )
         return unknown(
             f"this machine cannot reach OpenAI's script ({error}); a browser may have other ways",

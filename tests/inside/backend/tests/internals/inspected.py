@@ -31,15 +31,16 @@ class Inspected:
 
 
 @contextmanager
-def inspected(address: str, folder: Path) -> Iterator[Inspected]:
+def inspected(address: str, folder: Path, days: int = 1) -> Iterator[Inspected]:
     """Stand between a server and those who ask it, until the end of the block.
 
     Args:
         address: the server's, without TLS.
         folder: for the certificates.
+        days: how long the server's certificate is valid; below 0 it has expired.
     """
     certificate, chain = folder / "network.pem", folder / "server.pem"
-    _make_certificates(certificate, chain)
+    _make_certificates(certificate, chain, timedelta(days=days))
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_side.load_cert_chain(chain)
     parts = urlsplit(address)
@@ -71,10 +72,10 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def _make_certificates(certificate: Path, chain: Path) -> None:
+def _make_certificates(certificate: Path, chain: Path, valid: timedelta) -> None:
     network, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    its_own = _certificate(network, "The network", network, is_authority=True)
-    of_server = _certificate(server, "127.0.0.1", network, is_authority=False)
+    its_own = _certificate(network, "The network", network, timedelta(days=1), is_authority=True)
+    of_server = _certificate(server, "127.0.0.1", network, valid, is_authority=False)
     certificate.write_bytes(its_own.public_bytes(Encoding.PEM))
     key = server.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     shown = [one.public_bytes(Encoding.PEM) for one in (of_server, its_own)]
@@ -85,6 +86,7 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     name: str,
     signer: ec.EllipticCurvePrivateKey,
+    valid: timedelta,
     *,
     is_authority: bool,
 ) -> x509.Certificate:
@@ -113,8 +115,8 @@ def _certificate(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + valid)
         .add_extension(constraints, critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

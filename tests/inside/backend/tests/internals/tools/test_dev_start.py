@@ -267,34 +267,71 @@ def registry(folder: Path) -> Iterator[tuple[str, str]]:
         server.shutdown()
 
 
+def depend(frontend: Path, address: str, integrity: str) -> dict[str, str]:
+    """Make a front end with one package at an address, and return npm's environment."""
+    frontend.mkdir()
+    locked = {"version": "1.0.0", "integrity": integrity}
+    locked["resolved"] = f"{address}/a-package/-/a-package-1.0.0.tgz"
+    root = {"name": "frontend", "dependencies": {"a-package": "1.0.0"}}
+    packages = {"": root, "node_modules/a-package": locked}
+    lock = {"name": "frontend", "lockfileVersion": 3, "requires": True, "packages": packages}
+    for name, content in (("package.json", root), ("package-lock.json", lock)):
+        (frontend / name).write_text(json.dumps(content), encoding="utf-8")
+    aside = frontend.parent
+    env = {name: value for name, value in os.environ.items() if name not in WITHOUT}
+    env |= {f"npm_config_{name}": str(aside / name) for name in ("cache", "userconfig")}
+    env |= {"npm_config_globalconfig": str(aside / "none"), "npm_config_fetch_retries": "0"}
+    return env | {"npm_config_registry": address, "NO_PROXY": "*", "no_proxy": "*"}
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of the system's for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
 def test_tls_inspected_is_named_where_npm_fails(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, temporary: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What npm says stays on the screen, and with the certificate it goes on."""
     frontend = tmp_path / "frontend"
-    frontend.mkdir()
     with registry(tmp_path / "registry") as (plain, integrity), inspected(plain, tmp_path) as seen:
-        locked = {"version": "1.0.0", "integrity": integrity}
-        locked["resolved"] = f"{seen.address}/a-package/-/a-package-1.0.0.tgz"
-        root = {"name": "frontend", "dependencies": {"a-package": "1.0.0"}}
-        packages = {"": root, "node_modules/a-package": locked}
-        lock = {"name": "frontend", "lockfileVersion": 3, "requires": True, "packages": packages}
-        for name, content in (("package.json", root), ("package-lock.json", lock)):
-            (frontend / name).write_text(json.dumps(content), encoding="utf-8")
-        env = {name: value for name, value in os.environ.items() if name not in WITHOUT}
-        env |= {f"npm_config_{name}": str(tmp_path / name) for name in ("cache", "userconfig")}
-        env |= {"npm_config_globalconfig": str(tmp_path / "none"), "npm_config_fetch_retries": "0"}
-        env |= {"npm_config_registry": seen.address, "NO_PROXY": "*", "no_proxy": "*"}
-
+        env = depend(frontend, seen.address, integrity)
         with pytest.raises(StartupError) as refused:
             install_packages(frontend, find_node(), env)
         assert "not trusted here (SELF_SIGNED_CERT_IN_CHAIN)." in str(refused.value)
         assert "NODE_EXTRA_CA_CERTS" in str(refused.value)
         assert "code SELF_SIGNED_CERT_IN_CHAIN" in capfd.readouterr().err
+        assert not list(temporary.iterdir())
 
         env["NODE_EXTRA_CA_CERTS"] = seen.certificate
         assert install_packages(frontend, find_node(), env)
     assert (frontend / "node_modules" / "a-package" / "package.json").exists()
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "code"),
+    [("127.0.0.1", -1, "CERT_HAS_EXPIRED"), ("localhost", 1, "ERR_TLS_CERT_ALTNAME_INVALID")],
+)
+def test_tls_inspected_is_not_the_advice_where_npm_gets_no_valid_certificate(
+    tmp_path: Path, host: str, days: int, code: str
+) -> None:
+    with (
+        registry(tmp_path / "registry") as (plain, integrity),
+        inspected(plain, tmp_path, days) as seen,
+    ):
+        address = seen.address.replace("127.0.0.1", host)
+        env = depend(tmp_path / "frontend", address, integrity)
+        env["NODE_EXTRA_CA_CERTS"] = seen.certificate
+        with pytest.raises(StartupError) as refused:
+            install_packages(tmp_path / "frontend", find_node(), env)
+    assert f"not valid here ({code})." in str(refused.value)
+    assert "the clock of this machine" in str(refused.value)
+    assert "NODE_EXTRA_CA_CERTS" not in str(refused.value)
 
 
 WSL2 = "5.15.167.4-microsoft-standard-WSL2"

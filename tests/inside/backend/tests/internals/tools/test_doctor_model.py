@@ -1,6 +1,7 @@
 """What the doctor finds when it asks the model's server for its models."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,7 +125,8 @@ def test_proxy_hides_local_model_neither_from_the_doctor(asking: Patient) -> Non
 
 def test_tls_inspected_is_named(asking: Patient, models: str, tmp_path: Path) -> None:
     """The certificate counts for the doctor where it counts for the backend, in its file too."""
-    asking.env |= WITHOUT
+    for name in WITHOUT:
+        asking.env.pop(name, None)
     with inspected(f"{models}/v1", tmp_path) as seen:
         asking.set("backend", "OPENAI_BASE_URL", seen.address)
         found = fails(asking.examine("model"), "model.key", "tls-inspected")
@@ -132,10 +134,42 @@ def test_tls_inspected_is_named(asking: Patient, models: str, tmp_path: Path) ->
         assert "SSL_CERT_FILE in backend/.env.local" in found["command"]
         assert asking.examine("model", SSL_CERT_FILE=seen.certificate).status == 0
 
-        del asking.env["SSL_CERT_FILE"]
         place = asking.set("backend", "SSL_CERT_FILE", str(tmp_path / "none.pem"))
         found = fails(asking.examine("model"), "model.key", "tls-inspected")
         assert "none.pem, which has no certificates: No such file" in found["words"]
         assert place in found["source"]
+        for file in (seen.certificate, os.path.relpath(seen.certificate, asking.path("backend"))):
+            asking.set("backend", "SSL_CERT_FILE", file)
+            assert asking.examine("model").status == 0
+
+
+def test_tls_inspected_a_shell_that_beats_the_file_is_what_has_to_change(
+    asking: Patient, models: str, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    with (
+        inspected(f"{models}/v1", tmp_path) as seen,
+        inspected(models, tmp_path / "other") as other,
+    ):
+        asking.set("backend", "OPENAI_BASE_URL", seen.address)
         asking.set("backend", "SSL_CERT_FILE", seen.certificate)
-        assert asking.examine("model").status == 0
+        for file in (other.certificate, str(tmp_path / "none.pem"), ""):
+            found = fails(asking.examine("model", SSL_CERT_FILE=file), "model.key", "tls-inspected")
+            assert "the shell" in found["source"]
+            assert found["command"] == "Set SSL_CERT_FILE in the shell, then: uv run dev"
+
+
+@pytest.mark.parametrize(("host", "days"), [("127.0.0.1", -1), ("localhost", 1)])
+def test_tls_inspected_is_not_the_advice_for_a_certificate_that_is_not_valid(
+    asking: Patient, models: str, tmp_path: Path, host: str, days: int
+) -> None:
+    with inspected(f"{models}/v1", tmp_path, days) as seen:
+        address = seen.address.replace("127.0.0.1", host)
+        place = asking.set("backend", "OPENAI_BASE_URL", address)
+        examination = asking.examine("model", SSL_CERT_FILE=seen.certificate)
+    found = fails(examination, "model.key", "error-without-words")
+    assert f"{address} cannot be asked. Its certificate is not valid here" in found["words"]
+    assert "the clock of this machine" in found["words"]
+    assert place in found["source"]
+    for name in WITHOUT:
+        assert name not in found["words"] + found["command"]
