@@ -4,7 +4,14 @@ import { Readable } from "node:stream";
 import { SignJWT } from "jose";
 import type { NextRequest } from "next/server";
 import { isDevelopment, withoutSecrets } from "@/kit/causes";
-import { certificateAdvice, Failure, logFailure, REQUEST_ID, requestId } from "@/kit/server/failures";
+import {
+  certificateAdvice,
+  Failure,
+  isCertificateInvalid,
+  logFailure,
+  REQUEST_ID,
+  requestId,
+} from "@/kit/server/failures";
 import { cookieOf, OF_THIS_HOST, sharedSecret } from "@/kit/server/guest";
 import { type AtOnce, answering, type Sender } from "@/kit/server/limits";
 import { pageOrigin } from "@/kit/server/sender";
@@ -101,8 +108,10 @@ function noAnswer({ code, message }: NodeJS.ErrnoException, { url, source }: Bac
   const from = `The address comes from ${source}.`;
   const advice = certificateAdvice(code);
   if (advice) {
-    const words = `The certificate of ${place} is not trusted here (${code}). ${from}${advice}`;
-    return new Failure(words, 502, "tls-inspected");
+    const slug = isCertificateInvalid(code) ? null : "tls-inspected";
+    const what = slug ? "trusted" : "valid";
+    const words = `The certificate of ${place} is not ${what} here (${code}). ${from}${advice}`;
+    return new Failure(words, 502, slug);
   }
   const words = `No answer from ${place} (${code ?? message}). ${from} ${howToStart()}`;
   return new Failure(words, 502, "backend-down");

@@ -21,12 +21,19 @@ export class Failure extends Error {
   }
 }
 
+/** Whether an error's code says that a certificate is out of date, or another host's. */
+export function isCertificateInvalid(code = ""): boolean {
+  return ["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "ERR_TLS_CERT_ALTNAME_INVALID"].includes(code);
+}
+
 /**
- * What to do about a certificate that is not trusted here, or an empty string if an error's code
- * says something else. Node.js knows only its own list of certificates.
+ * What to do about a certificate that is refused, or an empty string if an error's code says
+ * something else. Node.js knows only its own list of certificates.
  */
 export function certificateAdvice(code = ""): string {
   if (!/CERT|VERIFY/.test(code)) return "";
+  if (isCertificateInvalid(code))
+    return " The server needs another certificate, unless its address or the clock of this machine is wrong.";
   return (
     " If the network inspects TLS, set NODE_EXTRA_CA_CERTS to its certificate in the environment of the page's " +
     "server: docs/settings.md#a-network-that-inspects-tls"

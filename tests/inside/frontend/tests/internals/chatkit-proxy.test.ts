@@ -213,6 +213,18 @@ describe("proxy-hides-the-cause", () => {
     );
   });
 
+  test("tls-inspected is no advice for a certificate that is out of date", async () => {
+    const url = await listenInspected(true);
+    vi.stubEnv("BACKEND_URL", url);
+    const { message, slug } = await (await post(LIST)).json();
+    expect(message).toContain(
+      `The certificate of the backend at ${url}/chatkit is not valid here (CERT_HAS_EXPIRED). ` +
+        "The address comes from BACKEND_URL. The server needs another certificate, unless",
+    );
+    expect(message).not.toContain("NODE_EXTRA_CA_CERTS");
+    expect(slug).toBeUndefined();
+  });
+
   test("an answer that is neither JSON nor an event stream is named", async () => {
     const backend = await fakeBackend((response) => {
       response.writeHead(200, { "content-type": "text/html" }).end("<h1>It works!</h1>");

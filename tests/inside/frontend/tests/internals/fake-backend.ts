@@ -24,12 +24,18 @@ export async function listen(listener: RequestListener): Promise<string> {
 const NEW_CERTIFICATE =
   "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1";
 
-/** Starts an HTTPS server for one test, with a certificate that nobody knows, and returns its address. */
-export async function listenInspected(): Promise<string> {
+/**
+ * Starts an HTTPS server for one test, with a certificate that nobody knows, and returns its address.
+ *
+ * @param isExpired Whether the certificate is out of date, which Node.js says instead.
+ */
+export async function listenInspected(isExpired = false): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "certificate-"));
   const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   const files = ["-keyout", keyFile, "-out", certFile];
   execFileSync("openssl", [...NEW_CERTIFICATE.split(" "), ...files], { stdio: "ignore" });
+  const again = ["x509", "-in", certFile, "-signkey", keyFile, "-days", "-1", "-out", certFile];
+  if (isExpired) execFileSync("openssl", again, { stdio: "ignore" });
   const server = createSecureServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
   rmSync(folder, { recursive: true });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -301,6 +301,10 @@ describe("what is wrong with the provider is said in words", () => {
     expect(await complaint()).toMatch(/\(DEPTH_ZERO_SELF_SIGNED_CERT\)\..* set NODE_EXTRA_CA_CERTS /);
     vi.stubEnv("OIDC_JWKS_URL", `${url}/keys`);
     expect(await complaint()).toMatch(/\(DEPTH_ZERO_SELF_SIGNED_CERT\)\..* set NODE_EXTRA_CA_CERTS /);
+    vi.stubEnv("OIDC_JWKS_URL", `${await listenInspected(true)}/keys`);
+    const said = await complaint();
+    expect(said).toMatch(/\(CERT_HAS_EXPIRED\)\..* The server needs another certificate, /);
+    expect(said).not.toContain("NODE_EXTRA_CA_CERTS");
   });
 
   test("it answers with an error, and is asked again when it is well", async () => {
