@@ -257,6 +257,7 @@ WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0", re.DOTALL)
 """How text in UTF-16 begins: with a mark, or with a letter of ASCII."""
 
 CONVERT = "Convert it with: uv run doctor --fix"
+TAKE_OUT = "take the NUL characters and what else is no text out, and save it as UTF-8"
 
 ERRORS = {"utf-8": "surrogateescape"}
 """`_encode` restores bytes that are not UTF-8."""
@@ -266,8 +267,8 @@ def expect_utf_8(*paths: Path) -> None:
     """Refuse text that the readers of these files would ignore or misread.
 
     Raises:
-        EnvFileError: a file has text in UTF-16 or UTF-32. The message has the command that
-            converts it.
+        EnvFileError: a file has text in UTF-16 or UTF-32, or bytes that are no text. The message
+            says what mends it.
     """
     if found := in_utf_16(paths):
         raise EnvFileError(explain_utf_16(found))
@@ -285,18 +286,31 @@ def texts(root: Path) -> Iterator[Path]:
 
 
 def in_utf_16(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that have text in UTF-16 or UTF-32."""
+    """Return the files that have text in UTF-16 or UTF-32, and those of `without_text`."""
     return [path for path in paths if _is_wide(_content(path))]
+
+
+def without_text(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that nothing converts, such as those that a crash has filled with NULs."""
+    return [path for path in paths if _text(_content(path)) is None]
 
 
 def explain_utf_16(paths: Sequence[Path]) -> str:
     """Return what is wrong with such files, and what mends it."""
-    lost = " and ".join(str(path) for path in paths if _text(_content(path)) is None)
-    cure = f"Open {lost} in an editor, and save it as UTF-8." if lost else CONVERT
-    return (
-        f"{' and '.join(map(str, paths))} has text in UTF-16, as > and >> of Windows PowerShell "
-        f"write it, and everything here reads UTF-8. {cure}"
-    )
+    lost = without_text(paths)
+    wide = [path for path in paths if path not in lost]
+    sentences = []
+    if lost:
+        sentences.append(
+            f"{' and '.join(map(str, lost))} has bytes that are no text, as a crash may leave "
+            f"them. Open it in an editor, {TAKE_OUT}."
+        )
+    if wide:
+        sentences.append(
+            f"{' and '.join(map(str, wide))} has text in UTF-16, as > and >> of Windows PowerShell "
+            f"write it, and everything here reads UTF-8. {CONVERT}"
+        )
+    return " ".join(sentences)
 
 
 def convert_to_utf_8(root: Path) -> list[str]:

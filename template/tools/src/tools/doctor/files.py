@@ -9,12 +9,14 @@ from pathlib import Path
 from kit.env_files import (
     PREVIOUS,
     SECRET,
+    TAKE_OUT,
     complete_env_files,
     convert_to_utf_8,
     explain_utf_16,
     in_utf_16,
     read_text,
     texts,
+    without_text,
 )
 from kit.people.identity import SECRET_CHARACTERS, check_secret
 from kit.settings import check_assistant, get_settings
@@ -60,7 +62,7 @@ def _find_env_file(side: str) -> Finding:
     if wide:
         return _refused(wide)
     if (ROOT / name).exists():
-        return passed(f"{name} is there")
+        return _find_obstacle(name) or passed(f"{name} is there")
     if SECRET in os.environ:
         return passed(f"without {name}, since the environment has the settings")
     return failed(
@@ -71,6 +73,26 @@ def _find_env_file(side: str) -> Finding:
     )
 
 
+def _find_obstacle(name: str) -> Finding | None:
+    if (ROOT / name).is_dir():
+        return failed(
+            f"{name} is a folder, in place of a file",
+            tried=f"a look at {name}",
+            source=name,
+            command=f"Remove the folder {name}, and then type: {MEND}",
+        )
+    try:
+        (ROOT / name).open("rb").close()
+    except OSError as error:
+        return failed(
+            f"{name} is there, and cannot be read: {error.strerror}",
+            tried=f"opening {name}",
+            source=name,
+            command=f"Set the owner and the permissions of {name} so that you can read it",
+        )
+    return None
+
+
 def encoding() -> Finding:
     """Look for other text that nothing reads."""
     wide = [path for path in in_utf_16(texts(ROOT)) if not path.match("*/.env*")]
@@ -78,13 +100,15 @@ def encoding() -> Finding:
 
 
 def _refused(wide: list[Path]) -> Finding:
-    names = [path.relative_to(ROOT).as_posix() for path in wide]
+    lost = without_text(wide)
+    can_mend = len(lost) < len(wide)
+    names = " and ".join(path.relative_to(ROOT).as_posix() for path in lost)
     return failed(
         explain_utf_16(wide),
         tried="a search for NUL bytes and for marks of UTF-16",
-        source=names[0],
-        command=MEND,
-        slug="env-file-in-utf-16",
+        source=wide[0].relative_to(ROOT).as_posix(),
+        command=MEND if can_mend else f"Edit {names}: {TAKE_OUT}",
+        slug="env-file-in-utf-16" if can_mend else "",
     )
 
 

@@ -30,13 +30,19 @@ def unavailable(reason: str) -> NoReturn:
 
 def port_of_root() -> tuple[int, list[str]]:
     """Return a port that is only root's, and what stands before a command that is not root's."""
-    if sys.platform != "linux":
-        pytest.skip("only Linux has a command that takes such ports from root")
+    command = without("net_bind_service")
     first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="utf-8"))
     if not first:
         unavailable("this machine gives root's ports to everybody, as containers do")
-    is_root = os.geteuid() == 0
-    return first - 1, ["setpriv", "--bounding-set=-net_bind_service"] if is_root else []
+    return first - 1, command
+
+
+def without(*privileges: str) -> list[str]:
+    """Return what stands before a command that has none of these privileges of root."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux has a command that takes them from root")
+    taken = ",".join(f"-{privilege}" for privilege in privileges)
+    return ["setpriv", f"--bounding-set={taken}"] if os.geteuid() == 0 else []
 
 
 @dataclass(frozen=True)

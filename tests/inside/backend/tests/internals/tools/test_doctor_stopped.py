@@ -14,7 +14,7 @@ import pytest
 from contract.serving import SECRET, free_port
 
 from internals.tools.patient import Patient, fails, warns
-from internals.tools.systems import port_of_root, unavailable
+from internals.tools.systems import port_of_root, unavailable, without
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
@@ -77,6 +77,41 @@ def test_env_file_lost_is_one_failure(patient: Patient, side: str) -> None:
     found = fails(patient.examine("files"), f"files.{side}", "env-file-lost")
     assert found["command"] == "uv run doctor --fix"
     assert patient.mend("files").status == 0
+
+
+@pytest.mark.parametrize("side", ["backend", "frontend"])
+def test_a_folder_in_place_of_an_env_file_is_named(patient: Patient, side: str) -> None:
+    name = f"{side}/.env.local"
+    patient.path(name).unlink()
+    patient.path(name).mkdir()
+    for examination in (patient.examine("files"), patient.mend("files")):
+        found = fails(examination, f"files.{side}", "")
+        assert f"{name} is a folder" in found["words"]
+        assert found["command"].startswith(f"Remove the folder {name}")
+
+
+@pytest.mark.parametrize("side", ["backend", "frontend"])
+def test_an_env_file_that_may_not_be_read_is_named(patient: Patient, side: str) -> None:
+    name = f"{side}/.env.local"
+    patient.path(name).chmod(0)
+    examination = patient.examine_behind(without("dac_override", "dac_read_search"), "files")
+    found = fails(examination, f"files.{side}", "")
+    assert found["words"] == f"{name} is there, and cannot be read: Permission denied"
+    assert found["command"].startswith(f"Set the owner and the permissions of {name}")
+
+
+@pytest.mark.parametrize("name", ["backend/.env.local", "frontend/.env", ".gitignore"])
+def test_nul_bytes_of_a_crash_are_not_called_utf_16(patient: Patient, name: str) -> None:
+    """Nothing mends them, so nobody is sent to `--fix`."""
+    path = patient.path(name)
+    path.write_bytes((path.read_bytes() if path.exists() else b"") + bytes(64))
+    side = name.partition("/")[0]
+    check = f"files.{side}" if side in ("backend", "frontend") else "files.encoding"
+    for examination in (patient.examine("files"), patient.mend("files")):
+        found = fails(examination, check, "")
+        assert found["command"].startswith(f"Edit {name}: take the NUL characters")
+        assert "UTF-16" not in found["words"]
+        assert found["source"] == name
 
 
 APPENDED = "# Grüße\r\nOPENAI_MODEL=llama3.2\r\n".encode("utf-16-le")
