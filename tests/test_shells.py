@@ -66,7 +66,7 @@ def test_what_the_tools_write_is_a_command(
     if written.shell().name != "FISH":  # which no parser here knows
         commands.append(written.unset("DATABASE_URL", "OPENAI_API_KEY"))
     if not is_cmd:  # there is none in Linux
-        commands.append(written.move_home(FOLDER))
+        commands.append(written.move_home(FOLDER, FOLDER.name))
     for command in commands:
         assert problems(command, shell) == []
 
@@ -89,7 +89,7 @@ def test_what_the_tools_write_does_what_it_says(tmp_path: Path) -> None:
     say = f"{module.quoted(sys.executable)} -c 'import os; print(os.environ.get(\"WHO\"))'"
     lines = [
         module.make_folder(folder),
-        module.move_home(folder),
+        module.move_home(folder, folder.name),
         module.with_variable("WHO", "Ada & Bob", say),
         "export WHO=nobody",
         module.unset("WHO"),

@@ -105,11 +105,11 @@ def make_folder(folder: PurePath) -> str:
     return f"mkdir{parents} {quoted(folder)}"
 
 
-def move_home(folder: PurePath) -> str:
-    """Return the command that moves a folder to the home of Linux."""
+def move_home(folder: PurePath, place: str) -> str:
+    """Return the command that moves a folder to a place in the home of Linux."""
     if shell() is Shell.POWERSHELL:  # whose own Move-Item does not leave a drive
-        return f"mv {quoted(folder)} (Join-Path $HOME {quoted(folder.name)})"
-    return f"mv {quoted(folder)} ~/{quoted(folder.name)}"
+        return f"mv {quoted(folder)} (Join-Path $HOME {quoted(place)})"
+    return f"mv {quoted(folder)} ~/{quoted(place)}"
 
 
 def fetch(url: str, *options: str) -> str:

@@ -8,7 +8,7 @@ import struct
 import subprocess
 from pathlib import Path, PurePath, PurePosixPath
 
-from tools.shell import move_home
+from tools.shell import in_turn, move_home
 
 PROC = Path(os.environ.get("CHATKIT_PROC", "/proc"))
 """Where Linux tells about itself. CHATKIT_PROC is for tests, which have no WSL: they name a folder
@@ -46,12 +46,21 @@ def polling(root: PurePath) -> dict[str, str]:
     return POLLING if _has_kernel_of_windows() and is_windows_drive(root) else {}
 
 
-def to_linux(root: PurePath) -> str:
+def to_linux(root: Path) -> str:
     """Return the command that moves the project from a drive of Windows into Linux.
 
+    It brings along the data of the project's own PostgreSQL, which are found by the project's path.
     There is none in a container: what is moved there is lost with it.
     """
-    return move_home(root) if is_wsl() else ""
+    if not is_wsl():
+        return ""
+    from kit.database.postgresql import data_folder_at_home, has_data  # slow to import
+
+    move = move_home(root, root.name)
+    data = data_folder_at_home(root)
+    if not has_data(data):
+        return move
+    return in_turn(move, move_home(data, f"{root.name}/backend/.postgres"))
 
 
 def wsl_networking() -> str | None:

@@ -82,25 +82,34 @@ def has_own_server() -> bool:
 def own_data_folder(project: Path) -> Path:
     """Return the data folder of the project's own server.
 
-    It is in the project, or below the home folder if it cannot be there.
+    It is in the project, or below the home folder if it cannot be there. Where there are data
+    already, it stays: other versions of the template have chosen otherwise for some paths.
 
     Raises:
         StartupError: it cannot be there either, or the server's programs cannot run.
     """
-    reason = _reason_against_programs(Path(sys.prefix))
-    if not reason:
-        folder = project / "backend" / ".postgres"
-        if not (reason := reason_against(folder)):
-            return folder
-        name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
-        folder = Path.home() / ".local" / "share" / "chatkit-postgres" / name
-        if not (second := reason_against(folder)):
-            return folder
-        reason += f", and for {folder}, {second}"
+    reasons = [_reason_against_programs(Path(sys.prefix))]
+    if not reasons[0]:
+        places = [project / "backend" / ".postgres", data_folder_at_home(project)]
+        for folder in sorted(places, key=has_data, reverse=True):
+            if not (reason := reason_against(folder)):
+                return folder
+            reasons.append(f"for {folder}, {reason}")
     raise StartupError(
-        f"PostgreSQL cannot run from {project}: {reason}. Move the project to another folder, or "
-        "set DATABASE_URL in backend/.env.local to a server of yours."
+        f"PostgreSQL cannot run from {project}: {', and '.join(filter(None, reasons))}. Move the "
+        "project to another folder, or set DATABASE_URL in backend/.env.local to a server of yours."
     )
+
+
+def data_folder_at_home(project: Path) -> Path:
+    """Return the data folder of a project that cannot hold it itself."""
+    name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
+    return Path.home() / ".local" / "share" / "chatkit-postgres" / name
+
+
+def has_data(folder: Path) -> bool:
+    """Whether a server has kept its data in a folder."""
+    return (folder / "PG_VERSION").exists()
 
 
 def reason_against(folder: Path) -> str:
@@ -109,9 +118,9 @@ def reason_against(folder: Path) -> str:
     Outside of Windows its socket is in the data folder, and the path is part of a command line and
     of an address, without quotes. On Windows the server has a port.
     """
-    if sys.platform != "win32" and re.search(r"[\s+&?#%'\"$`;()<>|{},\\]", str(folder)):
+    if sys.platform != "win32" and re.search(r"[\s+&?#%'\"$`;()<>|,\\]", str(folder)):
         return "its path has a space or a sign such as + & ' $"
-    if (folder / "PG_VERSION").exists() or _can_hold_server(folder):
+    if has_data(folder) or _can_hold_server(folder):
         return ""
     return "its drive takes no modes of files or no sockets, as a drive of Windows in WSL"
 

@@ -208,7 +208,7 @@ def test_embedded_server_path(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = folder(Path("/mnt/my files/chat"))
     assert elsewhere.is_relative_to("/home/ada")
     assert elsewhere != folder(Path("/mnt/my files/other"))
-    for sign in "+&?#%'\"$`;()<>|{},\\":
+    for sign in "+&?#%'\"$`;()<>|,\\":
         assert folder(Path(f"/mnt/my{sign}files/chat")).is_relative_to("/home/ada")
     monkeypatch.setenv("HOME", "/home/ada lovelace")
     with pytest.raises(StartupError, match="DATABASE_URL"):
@@ -216,6 +216,26 @@ def test_embedded_server_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", "/home/ada/more$/chat/.venv")
     with pytest.raises(StartupError, match="DATABASE_URL"):
         folder(Path("/home/ada/more$/chat"))
+
+
+@pytest.mark.parametrize("system", ["linux", "win32"])
+@pytest.mark.parametrize("name", ["chat", "my chat", "{chat}"])
+def test_embedded_server_path_stays_where_the_data_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, name: str
+) -> None:
+    """Versions of the template choose differently for some paths, and the history must not go."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(locale, "getencoding", lambda: "utf-8")
+    project = tmp_path / name
+    data = postgresql.data_folder_at_home(project)
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").touch()
+    assert postgresql.own_data_folder(project) == data
+    (data / "PG_VERSION").unlink()
+    is_awkward = name == "my chat" and system == "linux"
+    (project / "backend").mkdir(parents=True)
+    assert (postgresql.own_data_folder(project) == data) == is_awkward
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="drives of Windows are for WSL")

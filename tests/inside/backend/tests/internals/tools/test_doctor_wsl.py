@@ -15,6 +15,7 @@ from contract.serving import DEMO, free_port, run_server
 
 from internals.tools.patient import Patient, fails, linux, warns
 from internals.tools.systems import behind_nat, play_in_a_network_of_its_own
+from kit.database.postgresql import data_folder_at_home
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
@@ -144,8 +145,26 @@ def test_wsl_two_worlds_what_windows_does_not_tell_is_said(
 
 
 @posix
-def test_wsl_mnt_c_is_named(patient: Patient, tmp_path: Path) -> None:
+def test_wsl_mnt_c_is_named(
+    patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mount = f"C:\\134 {patient.root.parent} 9p rw,aname=drvfs 0 0\n"
     env = in_wsl(patient, tmp_path, "mirrored", mount)
     found = warns(patient.examine("network", **env), "network.drive", "wsl-mnt-c")
-    assert shlex.split(found["command"]) == ["mv", str(patient.root), "~/my-chat"]
+    move = ["mv", str(patient.root), "~/my-chat"]
+    assert shlex.split(found["command"]) == move
+
+    # What PostgreSQL could not keep there comes along: it is found by the path of the project.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = data_folder_at_home(patient.root)
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").touch()
+    examination = patient.examine("network", **env, HOME=str(tmp_path))
+    found = warns(examination, "network.drive", "wsl-mnt-c")
+    assert shlex.split(found["command"]) == [
+        *move,
+        "&&",
+        "mv",
+        str(data),
+        "~/my-chat/backend/.postgres",
+    ]
