@@ -46,9 +46,7 @@ CERTIFICATE = re.compile(
 )
 """What others than Python say of a certificate: libpq, and the stores of files."""
 
-NOT_VALID = re.compile(
-    "invalid peer certificate: (Expired|NotValid|certificate (expired|not valid))", re.IGNORECASE
-)
+NOT_VALID = re.compile(r"InvalidCertificate\(\s*(Expired|NotValidYet|NotValidForName)")
 """How the stores of files say what `OUT_OF_DATE_OR_OF_ANOTHER_HOST` means."""
 
 OUT_OF_DATE_OR_OF_ANOTHER_HOST = frozenset(
@@ -86,11 +84,11 @@ def explain_certificate(error: BaseException) -> str | None:
         causes += [other for other in new if other not in causes]
     of_python = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
     of_others = (found[0] for one in causes if (found := CERTIFICATE.search(str(one))))
-    why = getattr(of_python, "verify_message", "") or next(of_others, None)
+    not_valid = next((found[1] for one in causes if (found := NOT_VALID.search(str(one)))), None)
+    why = getattr(of_python, "verify_message", "") or not_valid or next(of_others, None)
     if why is None:
         return None
-    code = getattr(of_python, "verify_code", None)
-    if code in OUT_OF_DATE_OR_OF_ANOTHER_HOST or any(NOT_VALID.search(str(one)) for one in causes):
+    if not_valid or getattr(of_python, "verify_code", None) in OUT_OF_DATE_OR_OF_ANOTHER_HOST:
         return f"Its certificate is not valid here ({why.rstrip('.')}). {SERVERS_OWN}"
     file = os.environ.get("SSL_CERT_FILE")
     only = f" Only the certificates in SSL_CERT_FILE={file} count." if file else ""

@@ -209,18 +209,28 @@ def test_tls_inspected_another_certificate_is_named_as_the_only_one(
     assert f"Only the certificates in SSL_CERT_FILE={other.certificate} count." in said
 
 
+@pytest.mark.parametrize("is_expired", [False, True])
 def test_tls_inspected_is_named_where_files_are_stored(
-    model: FakeModel, database: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: FakeModel,
+    database: URL,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_expired: bool,
 ) -> None:
+    """And a certificate that has expired is called the server's fault."""
     for name in WITHOUT:
         monkeypatch.delenv(name, raising=False)  # the store fails if they are there and empty
-    with inspected(model.address, tmp_path) as seen:
+    with inspected(model.address, tmp_path, days=-1 if is_expired else 1) as seen:
         store = {"AWS_ENDPOINT_URL": seen.address, "AWS_REGION": "eu-central-1"}
         keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         settings = store | keys | {"ATTACHMENTS_URL": "s3://bucket/files"}
+        if is_expired:
+            settings["SSL_CERT_FILE"] = seen.certificate
         with run_server(database, tmp_path / "log", **settings) as server:
             refused = server.chat().upload("notes.txt", b"Notes", "text/plain")
     assert refused.status_code == 500
     said = refused.json()["message"]
-    assert "Its certificate is not trusted here (UnknownIssuer)." in said
-    assert "SSL_CERT_FILE" in said
+    what = "not valid here (Expired)" if is_expired else "not trusted here (UnknownIssuer)"
+    assert f"Its certificate is {what}." in said
+    assert ("SSL_CERT_FILE" in said) is not is_expired
