@@ -184,4 +184,4 @@ def test_workflows_use_the_browser_of_their_machine() -> None:
     """Ubuntu's `chromium-browser` installs a snap, slowly, which cannot read our folders."""
     for folder in (FOLDER, ROOT / ".github" / "workflows"):
         for workflow in folder.iterdir():
-            assert "chromium" not in workflow.read_text(encoding="utf-8"), workflow
+            assert "chromium-browser" not in workflow.read_text(encoding="utf-8"), workflow

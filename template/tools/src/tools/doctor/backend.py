@@ -212,7 +212,7 @@ def model() -> Finding:
         return failed(
             str(error),
             source=file.source,
-            command=_set_certificates(),
+            command=f"Set {CERTIFICATES} in {_place_of_certificates()}, then: {START}",
             slug="tls-inspected",
         )
     try:
@@ -253,11 +253,9 @@ def _trust(file: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=BACKEND / file)  # where the backend runs
 
 
-def _set_certificates() -> str:
-    """Return what to do where the value comes from: a line of the file does not beat the shell."""
-    source = value_of("backend", CERTIFICATES).source
-    where = SHELL if source == SHELL else ENV_FILE
-    return f"Set {CERTIFICATES} in {where}, then: {START}"
+def _place_of_certificates() -> str:
+    """Return where to set them: a line of the file does not beat the shell."""
+    return SHELL if value_of("backend", CERTIFICATES).source == SHELL else ENV_FILE
 
 
 def _unreachable(base: str, error: Exception, tried: str) -> Finding:
@@ -268,7 +266,7 @@ def _unreachable(base: str, error: Exception, tried: str) -> Finding:
             f"{base} cannot be asked. {refusal}",
             tried=tried,
             source=place_of("backend", CERTIFICATES),
-            command=_set_certificates(),
+            command=f"Set {CERTIFICATES} in {_place_of_certificates()}, then: {START}",
             slug="tls-inspected",
         )
     if refusal:
