@@ -58,21 +58,31 @@ def node_version(node: str) -> tuple[int, ...]:
         StartupError: it does not run, or does not tell.
     """
     try:
-        said = subprocess.run(
-            [node, "--version"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=20,
-            check=False,
-        )
-        answer = (said.stdout + said.stderr).strip()
+        answer = ask_version(node)
     except (OSError, subprocess.TimeoutExpired) as error:
         answer = str(error)
     match = re.match(r"v(\d+)\.(\d+)\.(\d+)", answer)
     if match is None:
         raise StartupError(f"{node} --version tells no version, but: {answer}\n{_get_node()}")
     return tuple(int(part) for part in match.groups())
+
+
+def ask_version(program: str) -> str:
+    """Return what a program says of its version.
+
+    Raises:
+        OSError: it does not run.
+        subprocess.TimeoutExpired: it says nothing in 20 seconds.
+    """
+    said = subprocess.run(
+        [program, "--version"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=20,
+        check=False,
+    )
+    return said.stdout.strip() or said.stderr.strip()
 
 
 def dotted(version: tuple[int, ...]) -> str:

@@ -58,7 +58,7 @@ def frontend_env() -> Finding:
 
 def _find_env_file(side: str) -> Finding:
     name = f"{side}/.env.local"
-    wide = [path for path in in_utf_16(texts(ROOT)) if path.match(f"{side}/.env*")]
+    wide = in_utf_16(path for path in texts(ROOT) if path.match(f"{side}/.env*"))
     if wide:
         return _refused(wide)
     if (ROOT / name).exists():
@@ -95,7 +95,7 @@ def _find_obstacle(name: str) -> Finding | None:
 
 def encoding() -> Finding:
     """Look for other text that nothing reads."""
-    wide = [path for path in in_utf_16(texts(ROOT)) if not path.match("*/.env*")]
+    wide = in_utf_16(path for path in texts(ROOT) if not path.match("*/.env*"))
     return _refused(wide) if wide else passed("no file is in UTF-16")
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import site
 import socket
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -20,7 +19,14 @@ from kit.settings import BACKEND
 from tools import FRONTEND, ROOT
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import backend_port, page_port, source_of_port
-from tools.node import STAMP, are_packages_installed, dotted, find_node, node_version
+from tools.node import (
+    STAMP,
+    are_packages_installed,
+    ask_version,
+    dotted,
+    find_node,
+    node_version,
+)
 from tools.ports import (
     answers,
     by_whom,
@@ -67,15 +73,7 @@ def uv() -> Finding:
             tried="a search for uv on the PATH",
             command=get_uv(),
         )
-    said = subprocess.run(
-        [program, "--version"],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=20,
-        check=False,
-    )
-    return passed(f"{said.stdout.strip() or said.stderr.strip()} at {program}")
+    return passed(f"{ask_version(program)} at {program}")
 
 
 def node() -> Finding:
