@@ -61,21 +61,11 @@ test("stop-loses-the-answer: a closed tab loses nothing", async ({ person }) => 
 
 test("progress is seen while it happens", async ({ person }) => {
   const steps = ["Reading", "Looking around", "Making it up"];
-  // Each step is visible only for a moment, so this notes all texts, from before the first step on.
-  const shown = await person.page.evaluateHandle(() => {
-    const texts = new Set<string>();
-    const look = () => {
-      const root = document.querySelector("openai-chatkit")?.shadowRoot;
-      for (const status of root?.querySelectorAll("[role=status]") ?? []) texts.add(status.textContent ?? "");
-      requestAnimationFrame(look);
-    };
-    look();
-    return texts;
-  });
+  const shown = await person.watchTheStatus();
   await person.say("Show progress");
   await expect(person.log.getByRole("article", { name: "Workflow" })).toContainText("Making it up");
   await person.waitForEnd();
-  expect(await shown.evaluate((texts) => [...texts])).toEqual(expect.arrayContaining(steps));
+  expect(await shown()).toEqual(expect.arrayContaining(steps));
 });
 
 test("error-without-words: an error is a sentence, for the person and for the developer", async ({

@@ -275,6 +275,26 @@ export class Person {
     return () => growth.evaluate(({ frames }) => frames);
   }
 
+  /**
+   * Notes all texts that the line of progress has from now on, and returns what tells them.
+   * A slow browser may never paint a text that is there for a moment, so changes count, not frames.
+   */
+  async watchTheStatus(): Promise<() => Promise<string[]>> {
+    const log = this.page.getByRole("log", { name: "Conversation", includeHidden: true });
+    const texts = await log.evaluateHandle((element) => {
+      const seen: string[] = [];
+      const note = (changes: MutationRecord[]) => {
+        for (const { target, addedNodes } of changes) {
+          if (!(target instanceof Element && target.role === "status")) continue;
+          seen.push(...Array.from(addedNodes, (added) => added.textContent ?? ""));
+        }
+      };
+      new MutationObserver(note).observe(element.getRootNode(), { childList: true, subtree: true });
+      return seen;
+    });
+    return () => texts.jsonValue();
+  }
+
   /** Saves a screenshot of the page in test-results/pictures. */
   async keepPicture(name: string): Promise<void> {
     const file = `${name.replace(/\W+/g, "-")}.png`;
