@@ -146,6 +146,11 @@ export class Person {
     return this.page.getByRole("log", { name: "Conversation" });
   }
 
+  /** The conversation, also before the first message, when it is hidden. */
+  private get hiddenLog(): Locator {
+    return this.page.getByRole("log", { name: "Conversation", includeHidden: true });
+  }
+
   /** The person's own messages. */
   get said(): Locator {
     return this.log.getByRole("article", { name: "You" });
@@ -259,8 +264,7 @@ export class Person {
    * one.
    */
   async watchTheAnswerGrow(): Promise<() => Promise<number>> {
-    const log = this.page.getByRole("log", { name: "Conversation", includeHidden: true });
-    const growth = await log.evaluateHandle((element) => {
+    const growth = await this.hiddenLog.evaluateHandle((element) => {
       const seen = { frames: 0, length: 0 };
       const look = () => {
         const answers = element.querySelectorAll("[aria-label=Assistant]");
@@ -280,8 +284,7 @@ export class Person {
    * A slow browser may never paint a text that is there for a moment, so changes count, not frames.
    */
   async watchTheStatus(): Promise<() => Promise<string[]>> {
-    const log = this.page.getByRole("log", { name: "Conversation", includeHidden: true });
-    const texts = await log.evaluateHandle((element) => {
+    const texts = await this.hiddenLog.evaluateHandle((element) => {
       const seen: string[] = [];
       const note = (changes: MutationRecord[]) => {
         for (const { target, addedNodes } of changes) {
