@@ -16,6 +16,13 @@ from support.projects import Project, clean_environment
 from properties.person import Person
 from properties.world import World
 
+IDLE_SECONDS = 1
+"""How long a connection waits for another request, as at the page's server.
+
+The backend closes it after five seconds, which is when httpx2 stops using it by itself: a request
+sent in that moment gets no answer.
+"""
+
 # In the Python of a project, whose own tests know how to make a database of its kind.
 KEEP_DATABASE = """
 import json, sys
@@ -112,7 +119,11 @@ class Town:
 def run_town(project: Project, folder: Path) -> Iterator[Town]:
     """Run a backend of the project until the end of the block."""
     files, secret = folder / "files", secrets.token_urlsafe(32)
-    with run_database(project, folder) as database, httpx2.Client(timeout=60) as client:
+    limits = httpx2.Limits(keepalive_expiry=IDLE_SECONDS)
+    with (
+        run_database(project, folder) as database,
+        httpx2.Client(timeout=60, limits=limits) as client,
+    ):
         settings = {
             "DATABASE_URL": database.answer(),
             "ATTACHMENTS_URL": str(files),
