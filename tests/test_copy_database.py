@@ -145,11 +145,11 @@ def test_after_the_answer_is_changed_dev_says_how_to_go_on(
         (project.path / "README.md").read_text(encoding="utf-8"),
     )
     copied = project.run(*shlex.split(command_of_readme)).stdout
-    assert "Copied 1 conversations, 1 attachments, 2 messages, 1 feedback." in copied
+    assert "Copied 1 conversations, 1 turns, 1 attachments, 2 messages, 1 feedback." in copied
     with run_backend(project, tmp_path / "log") as backend:
         assert backend.chat.items(thread) == before
         backend.chat.say("And on", thread)
         assert len(backend.chat.items(thread)) == len(before) + 2
     back = {"DATABASE_URL": f"sqlite:///{tmp_path / 'back.db'}"}
     copied = project.run(*COPY, "postgresql://", env=back).stdout
-    assert "Copied 1 conversations, 1 attachments, 4 messages, 1 feedback." in copied
+    assert "Copied 1 conversations, 2 turns, 1 attachments, 4 messages, 1 feedback." in copied

@@ -65,10 +65,12 @@ OF_DATABASES = {
     "internals/kit/test_migrations.py",
     "internals/kit/test_retention.py",
     "internals/kit/test_store.py",
+    "internals/kit/test_turns.py",
     "internals/tools/test_copy_database.py",
     "internals/tools/test_doctor_database.py",
     "internals/tools/test_doctor_round_trip.py",
     "internals/tools/test_doctor_running.py",
+    "internals/tools/test_usage.py",
 }
 """Those whose outcome depends on the database alone."""
 
@@ -91,6 +93,7 @@ OF_NEITHER = {
     "internals/kit/test_serve.py",
     "internals/kit/test_settings.py",
     "internals/kit/test_titles.py",
+    "internals/kit/test_usage.py",
     "internals/kit/test_versions.py",
     "internals/tools/test_check.py",
     "internals/tools/test_dev_running.py",

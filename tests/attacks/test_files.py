@@ -64,7 +64,7 @@ IDS = (
     "..%2Fchatkit",
     "%2e%2e%2fhealth",
     "..;/health",
-    "atc_none/../../health",
+    "atc_none/../../health/ready",
     "atc_none%00",
     "atc_none%0d%0aX-Evil:1",
     "'; DROP TABLE attachments; --",

@@ -20,6 +20,8 @@ Odd = Enum("Odd", "STRANGERS STRANGERS_ITEM OTHER_THREADS_ITEM OTHER_KIND")
 """What is all a stranger's, only the item in a conversation of their own, an item of another
 conversation, or an item of another kind."""
 
+ANSWERING = "This conversation is being answered"
+
 Target = int | str | Odd
 """The first, second, … of what fits, counted from 0; something odd; or an id that is nowhere."""
 
@@ -67,8 +69,19 @@ class Person:
         ), item_id
 
     def post(self, kind: str, /, **params: Any) -> httpx2.Response:
-        """Send a request and return the whole answer."""
-        return self._send("POST", self.backend.chat.url, json={"type": kind, "params": params})
+        """Send a request and return the whole answer.
+
+        While the other tab's turn of the conversation runs, another one is refused: ask again.
+        """
+        body = {"type": kind, "params": params}
+        answers: list[httpx2.Response] = []
+
+        def is_taken() -> bool:
+            answers.append(self._send("POST", self.backend.chat.url, json=body))
+            return ANSWERING not in answers[-1].text
+
+        wait_until(is_taken)
+        return answers[-1]
 
     def upload(
         self, name: str, content: bytes, mime_type: str, file_id: str | None = None

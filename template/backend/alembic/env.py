@@ -1,6 +1,7 @@
 """Alembic's environment: where the database is, which tables there should be."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Iterable
 from logging.config import fileConfig
@@ -24,6 +25,7 @@ from kit.database.engine import (  # noqa: E402
     database_url,
     framework_tables,
     loop_factory,
+    newer_migrations,
     unusable,
 )
 from kit.errors import StartupError  # noqa: E402
@@ -78,10 +80,28 @@ def options() -> dict[str, Any]:
         "render_as_batch": database_url().get_backend_name() == "sqlite",
     }
     arguments = context.config.cmd_opts
-    if arguments and arguments.cmd[0].__name__ == "upgrade" and arguments.revision == "head":
-        # "head" means every head: your revisions and the project's may both have a newest one.
-        result["fn"] = lambda revision, _context: context.script._upgrade_revs("heads", revision)
+    if context.config.attributes.get("upgrade") or (
+        arguments
+        and arguments.cmd[0].__name__ == "upgrade"
+        and arguments.revision in ("head", "heads")
+    ):
+        result["fn"] = steps_to_all_heads
     return result
+
+
+def steps_to_all_heads(applied: Any, migration_context: MigrationContext) -> Any:
+    """Return what an upgrade has to do. After a rollback of the code this is nothing.
+
+    "head" means every head: your revisions and the project's may both have a newest one.
+    """
+    connection = None if migration_context.as_sql else migration_context.connection
+    if connection and (newer := newer_migrations(connection)):
+        logging.getLogger("alembic").warning(
+            "The database is newer than this code, and stays as it is. It has %s.",
+            ", ".join(sorted(newer)),
+        )
+        return []
+    return context.script._upgrade_revs("heads", applied)
 
 
 def run(connection: Connection) -> None:

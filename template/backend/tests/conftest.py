@@ -11,7 +11,14 @@ import pytest
 from contract.chat import Chat, Json
 from contract.conversation import Conversation
 from contract.fake_model import KEY, FakeModel, run_fake_model
-from contract.serving import ASSISTANT, Server, migrated_database, run_page, run_server
+from contract.serving import (
+    ASSISTANT,
+    Server,
+    migrated_database,
+    run_page,
+    run_server,
+    run_sql,
+)
 from sqlalchemy.engine import URL
 
 from kit.http.request_log import RequestIdFilter
@@ -29,6 +36,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A migrated database."""
     with migrated_database(tmp_path_factory.mktemp("database")) as url:
         yield url
+
+
+@pytest.fixture
+def uncounted(database: URL) -> URL:
+    """The database without the turns of other tests, which would count for limits of all."""
+    run_sql(database, "DELETE FROM turns")
+    return database
 
 
 @contextmanager

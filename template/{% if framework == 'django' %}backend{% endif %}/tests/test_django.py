@@ -28,7 +28,15 @@ from app.site.environment import DjangoSettings
 from kit.settings import BACKEND, Settings
 
 PASSWORD = secrets.token_urlsafe(16)
-TABLES = {"alembic_version", "conversations", "messages", "feedback", "attachments"}
+TABLES = {
+    "alembic_version",
+    "conversations",
+    "messages",
+    "feedback",
+    "attachments",
+    "locks",
+    "turns",
+}
 
 
 def manage(*arguments: str, database: URL, **settings: str) -> str:

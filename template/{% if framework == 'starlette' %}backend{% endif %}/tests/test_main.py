@@ -16,7 +16,7 @@ from kit.backend import Health
 def test_what_fails_is_said_in_words(
     monkeypatch: pytest.MonkeyPatch, expect_named_failure: NamedFailure
 ) -> None:
-    async def check_health() -> Health:
+    async def check_health(_about: str) -> Health:
         raise RuntimeError("rhubarb")
 
     monkeypatch.setattr(main, "check_health", check_health)

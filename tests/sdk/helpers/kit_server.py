@@ -28,6 +28,7 @@ from chatkit.types import (
 from kit.attachments.attachment_store import AttachmentStore as KitAttachmentStore
 from kit.chat.chatkit_server import ChatKitServer, ServedStore
 from kit.chat.turns import Turn
+from kit.database.turn_records import Usage
 from kit.people.identity import RequestContext
 
 from tests import _types
@@ -132,9 +133,10 @@ def make_server(
     # Not earlier: pytest is to rewrite its assertions first.
     from tests import test_chatkit_server as tests
 
-    async def transcribe(audio: AudioInput) -> TranscriptionResult:
+    async def transcribe(audio: AudioInput) -> tuple[TranscriptionResult, Usage]:
         assert transcribe_callback
-        return transcribe_callback(audio, tests.DEFAULT_CONTEXT)  # the kit's is told no context
+        # The kit's is told no context.
+        return transcribe_callback(audio, tests.DEFAULT_CONTEXT), Usage()
 
     class TestChatKitServer(ChatKitServer):
         async def process(

@@ -11,7 +11,7 @@ from kit import moved
 
 if TYPE_CHECKING:
     from kit.chat.turns import Turn, stream_text
-    from kit.database.chatkit_store import generate_id
+    from kit.database.chatkit_store import generate_id, keep_item
     from kit.database.engine import read, write
     from kit.database.tables import Base, Conversation, Message
     from kit.errors import RefusedError
@@ -39,6 +39,7 @@ _HOMES = {
     "get_client": "kit.llm.model_client",
     "get_run_config": "kit.llm.model_client",
     "get_settings": "kit.settings",
+    "keep_item": "kit.database.chatkit_store",
     "limit_rate": "kit.people.limits",
     "read": "kit.database.engine",
     "run_agent": "kit.llm.agent_run",
@@ -62,6 +63,7 @@ __all__ = [
     "get_client",
     "get_run_config",
     "get_settings",
+    "keep_item",
     "limit_rate",
     "read",
     "run_agent",

@@ -6,14 +6,12 @@ import gc
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from chatkit.server import StreamingResult
 from chatkit.store import NotFoundError
 from chatkit.types import (
     AttachmentsCreateReq,
-    ChatKitReq,
     InputTranscribeReq,
     ThreadsSyncCustomActionReq,
     is_streaming_req,
@@ -28,18 +26,23 @@ from kit.attachments.retention import sweep_for_ever
 from kit.chat.chatkit_server import ChatKitServer, TitleOf
 from kit.chat.request_checks import (
     MAX_TEXT_BYTES,
+    AnyReq,
+    StopReq,
+    TurnReq,
     check_json,
     check_length,
     parse_request,
     too_much_text,
 )
+from kit.chat.running_turns import FAREWELL_SECONDS, RESTARTING, here
 from kit.chat.turns import Assistant
 from kit.database import postgresql
 from kit.database.chatkit_store import ChatKitStore
-from kit.database.engine import get_engine, missing_migrations
+from kit.database.engine import answered_within, get_engine, missing_migrations
 from kit.disclosure import MIGRATE, NOT_MIGRATED, disclosed, explain_database_error
 from kit.errors import RefusedError, StartupError
 from kit.http.request_handling import (
+    HTTP_ERRORS,
     Reply,
     explain_failure,
     failed_stream,
@@ -53,10 +56,11 @@ from kit.http.request_log import name_request
 from kit.http.streaming import TurnStream
 from kit.llm.model_client import transcribe, use_for_all_runs
 from kit.people.identity import Headers, Identify, RequestContext, check_secret
-from kit.people.limits import count_turn, count_upload, in_line, running_turn_of
+from kit.people.limits import count_upload, in_line
 from kit.settings import check_assistant, check_certificates, get_settings
 
-FAREWELL_SECONDS = 5.0
+HEALTH_SECONDS = 5.0
+"""How long the database may take to answer a check of the health."""
 
 NEW_OBJECTS = 10_000
 """The number of new objects that triggers garbage collection. Python's default is lower."""
@@ -74,6 +78,12 @@ MAX_EXPLANATION = 300
 """How many characters of a validation error are shown: it may quote what was sent."""
 
 EXAMPLE = '{"type": "threads.list", "params": {}}'
+
+SAYS_STOP = "x-says-stop"
+"""The header by which the page announces that it says Stop with `kit.stop`.
+
+Then a closed connection is no Stop: the turn goes on, and the page reads the answer later.
+"""
 
 ASSISTANT = "x-assistant"
 """The header in which the page names the assistant that it asks, unless that is the first one."""
@@ -191,56 +201,69 @@ async def answer(
         context = replace(sender, assistant=name)
         said = await _receive(headers, body)
 
-        async def soon_done() -> Reply | ChatKitReq:
+        async def soon_done() -> Reply | AnyReq:
             request = _parse(said)
             name_request(request.type)
             return request if _is_turn(request) else await _answer(server, request, context)
 
         done = await in_line(context, soon_done)
-        return done if isinstance(done, Reply) else await _answer(server, done, context)
+        if isinstance(done, Reply):
+            return done
+        return await _answer(server, done, context, outlives=headers.get(SAYS_STOP) == "1")
 
     return await handle("chatkit", headers, work, who)
 
 
-def _is_turn(request: ChatKitReq) -> bool:
+def _is_turn(request: AnyReq) -> bool:
     """Whether the request may call a model. Such requests take long and have their own limits."""
+    if isinstance(request, TurnReq | StopReq):
+        return False
     return is_streaming_req(request) or isinstance(
         request, InputTranscribeReq | ThreadsSyncCustomActionReq
     )
 
 
-async def _answer(server: ChatKitServer, request: ChatKitReq, context: RequestContext) -> Reply:
+async def _answer(
+    server: ChatKitServer, request: AnyReq, context: RequestContext, outlives: bool = False
+) -> Reply:
     try:
-        return await _answer_within_limits(server, request, context)
+        return await _answer_within_limits(server, request, context, outlives)
     except (RefusedError, NotFoundError):
         raise
     except Exception as error:
         # ChatKit raises a plain ValueError for a request that does not fit the conversation.
         if type(error) is ValueError:
             return refusal(400, f"{error}.")
-        if is_streaming_req(request):
+        if not isinstance(request, TurnReq | StopReq) and is_streaming_req(request):
             _, message = explain_failure(error, context.request_id)
             return failed_stream(message)
         raise
 
 
 async def _answer_within_limits(
-    server: ChatKitServer, request: ChatKitReq, context: RequestContext
+    server: ChatKitServer, request: AnyReq, context: RequestContext, outlives: bool
 ) -> Reply:
-    with ExitStack() as running:
-        if _is_turn(request):
-            check_length(request)
-            running.enter_context(running_turn_of(context))
-            await count_turn(context)
-        elif isinstance(request, AttachmentsCreateReq):
-            await count_upload(context)
-        result = await server.handle(request, context)
-        if isinstance(result, StreamingResult):
-            stream = await TurnStream(aiter(result)).start()
-            end = running.pop_all().close
-            stream.when_over(lambda _outcome: end())
-            return stream_reply(stream)
+    if not isinstance(request, TurnReq | StopReq):
+        check_length(request)
+    if isinstance(request, AttachmentsCreateReq):
+        await count_upload(context)
+    result = await server.handle(request, context)
+    if isinstance(result, StreamingResult):
+        stream = TurnStream(aiter(result), left=lambda: _left(context, outlives))
+        return stream_reply(await stream.start())
     return json_reply(result.json)
+
+
+def _left(context: RequestContext, outlives: bool) -> bool:
+    """End the turn whose reader has left, or let it go on. Return False if it has not begun."""
+    turn = here.of(context)
+    if turn is None:
+        return False
+    if outlives:
+        turn.limit(get_settings().turn_max_minutes * 60)
+    else:
+        turn.end("stopped")
+    return True
 
 
 async def _receive(headers: Headers, body: AsyncIterator[bytes]) -> bytes:
@@ -253,7 +276,7 @@ async def _receive(headers: Headers, body: AsyncIterator[bytes]) -> bytes:
     return await read_body(body, MAX_BODY_BYTES)
 
 
-def _parse(said: bytes) -> ChatKitReq:
+def _parse(said: bytes) -> AnyReq:
     check_json(said)
     try:
         request = parse_request(said)
@@ -310,6 +333,7 @@ async def running() -> AsyncIterator[None]:
         yield
     finally:
         sweeper.cancel()
+        await here.interrupt_all()
         await TurnStream.end_all(FAREWELL_SECONDS)
         await get_engine().dispose()
         postgresql.leave_own_server()
@@ -334,10 +358,21 @@ class Health:
     body: dict[str, str]
 
 
-async def check_health() -> Health:
-    """Check that the database answers and has the newest revisions."""
+async def check_health(about: str = "") -> Health:
+    """Check that the database answers and has at least the revisions that the code needs.
+
+    Args:
+        about: `live` checks only that the process answers, since a restart does not bring back a
+            database. `ready` checks also that the server is not about to stop.
+    """
+    if about not in ("", "live", "ready"):
+        return Health(404, {"message": HTTP_ERRORS[404]})
+    if about == "live":
+        return Health(200, {"status": "ok"})
+    if about == "ready" and here.is_draining:
+        return Health(503, {"status": "draining", "message": RESTARTING})
     try:
-        missing = await missing_migrations()
+        missing = await answered_within(HEALTH_SECONDS, missing_migrations())
     except (SQLAlchemyError, OSError) as error:
         return Health(503, {"status": "unavailable", "message": explain_database_error(error)})
     if missing:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kit.errors import explain_certificate
 from kit.settings import LOOPBACK, get_settings, is_loopback
@@ -65,6 +66,9 @@ def explain_database_error(error: Exception) -> str:
 
     The error itself may name the server and its user. Outside development only the log shows it.
     """
+    if isinstance(error, PoolTimeoutError):
+        inside = "All connections of DATABASE_POOL_SIZE and DATABASE_POOL_OVERFLOW are in use."
+        return disclosed("The server is busy. Try again in a moment.", inside)
     cause = str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
     if NO_TABLE.search(cause):
         return disclosed(NOT_MIGRATED, f"It says: {cause}. {MIGRATE}")

@@ -4,9 +4,13 @@ It listens on BACKEND_HOST and BACKEND_PORT from the environment, by default 127
 """
 
 import argparse
+import logging
 import os
+import signal
 import sys
 from contextlib import suppress
+from time import monotonic
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -16,8 +20,10 @@ from kit.errors import StartupError
 from kit.http.request_log import log_config
 from kit.settings import BACKEND, ENV_FILE, LOOPBACK, get_settings, read_port
 
+logger = logging.getLogger("app.serve")
+
 SHUTDOWN_SECONDS = 5
-"""How long running answers may continue after the server is told to stop."""
+"""How long connections may stay open after the last answer."""
 
 
 def main() -> None:
@@ -34,7 +40,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(2)
 
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, get_settings().drain_seconds)
     try:
         server.run()
     except StartupError as error:
@@ -43,6 +49,64 @@ def main() -> None:
         sys.exit(130)
     if not server.started:
         sys.exit(1)
+
+
+LINGER_SECONDS = 1.5
+"""How long the server answers requests after its last turn.
+
+Meanwhile it asks for all connections to be closed. The page's server keeps an idle one for a
+second: a message would be lost that comes over it just when this server closes it.
+"""
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that lets running answers end before it stops.
+
+    Meanwhile it takes no new turns, and `/health/ready` says so. Answers that take too long are
+    interrupted, and the person is told. A second signal interrupts them at once. Ctrl-C without a
+    running answer ends the server at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
+        """Create the server.
+
+        Args:
+            config: uvicorn's configuration.
+            drain_seconds: how long answers may go on after the signal to stop.
+        """
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+        self._until: float | None = None
+        self._lingers_until = 0.0
+        self._signal = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain. uvicorn calls this for signals that stop the server."""
+        if self.should_exit:
+            super().handle_exit(sig, frame)
+        elif self._until is None:
+            self._signal, self._until = sig, monotonic() + self._drain_seconds
+        else:
+            self._until = monotonic()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether the server stops now. uvicorn calls this ten times a second."""
+        if self._until is not None and not self.should_exit:
+            from kit.chat.running_turns import here
+
+            if not here.is_draining:
+                here.is_draining = True
+                self.config.encoded_headers.append((b"connection", b"close"))
+                counter = 0  # which makes uvicorn take over the header
+                if here:
+                    logger.info("%s answers may go on for %s s", len(here), self._drain_seconds)
+            if here or (not self._lingers_until and self._signal != signal.SIGINT):
+                self._lingers_until = monotonic() + LINGER_SECONDS
+            is_over = not here and monotonic() >= self._lingers_until
+            if is_over or monotonic() >= self._until:
+                await here.interrupt_all()
+                super().handle_exit(self._signal, None)
+        return await super().on_tick(counter)
 
 
 def prepare_process() -> None:

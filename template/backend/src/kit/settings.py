@@ -129,8 +129,8 @@ class Settings(BaseSettings):
     history_files_mb: int = Field(default=30, ge=0, le=1000)
     """How many MB of a conversation's files are sent to the model in a turn, newest first."""
 
-    # For each limit below that may be 0, 0 means no limit. Each process counts the limits of turns,
-    # requests and uploads for itself.
+    # For each limit below that may be 0, 0 means no limit. All processes count turns and tokens
+    # together, in the database. Each counts requests and uploads for itself.
     turns_per_minute: int = Field(default=30, ge=0)
     """How many answers a person may ask for in a minute."""
 
@@ -140,11 +140,38 @@ class Settings(BaseSettings):
     turns_per_minute_guests: int = Field(default=60, ge=0)
     """How many answers all guests may ask for together in a minute."""
 
+    turns_per_minute_all: int = Field(default=0, ge=0)
+    """How many answers all people may ask for together in a minute."""
+
     turns_at_once: int = Field(default=5, ge=0)
     """How many answers to a person may run at the same time."""
 
+    turns_at_once_guests: int = Field(default=0, ge=0)
+    """How many answers to all guests may run at the same time."""
+
     turns_at_once_all: int = Field(default=200, ge=0)
     """How many answers to all people may run at the same time."""
+
+    tokens_per_day: int = Field(default=0, ge=0)
+    """How many tokens a person may use in a day, which begins at midnight in UTC.
+
+    A turn counts when it is over.
+    """
+
+    tokens_per_day_guests: int = Field(default=0, ge=0)
+    """How many tokens all guests may use in a day together."""
+
+    tokens_per_day_all: int = Field(default=0, ge=0)
+    """How many tokens all people may use in a day together."""
+
+    turns_kept_days: int = Field(default=90, ge=2)
+    """How many days the records of turns are kept, which `uv run usage` counts."""
+
+    turn_max_minutes: int = Field(default=10, ge=1)
+    """How many minutes an answer may go on that nobody reads any more."""
+
+    drain_seconds: int = Field(default=30, ge=0)
+    """How many seconds running answers may go on after the server is told to stop."""
 
     requests_at_once: int = Field(default=100, ge=0)
     """How many requests of a person, of any kind, may run at the same time."""
@@ -177,7 +204,13 @@ class Settings(BaseSettings):
     """The accepted types of files."""
 
     database_pool_size: int = Field(default=10, ge=1)
-    """How many connections to a database server a process has at most."""
+    """How many connections to a database server a process keeps open."""
+
+    database_pool_overflow: int = Field(default=0, ge=0)
+    """How many connections it may open beyond them, and closes after use."""
+
+    database_pool_seconds: int = Field(default=5, ge=1)
+    """How many seconds a request waits for a connection when all are in use."""
 
     trusted_proxies: Annotated[list[Network], NoDecode, BeforeValidator(_split)] = []
     """The proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted."""

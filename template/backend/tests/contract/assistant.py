@@ -189,8 +189,14 @@ async def page_context(turn: Turn) -> Events:
         yield event
 
 
-async def long_answer(turn: Turn) -> Events:
-    async for event in say(turn, "Counting: " + " ".join(map(str, range(1, 301)))):
+async def long_answer(turn: Turn, last: int = 300) -> Events:
+    async for event in say(turn, "Counting: " + " ".join(map(str, range(1, last + 1)))):
+        yield event
+
+
+async def endless_answer(turn: Turn) -> Events:
+    """Count for so long that nobody waits for the end."""
+    async for event in long_answer(turn, 100_000):
         yield event
 
 
@@ -425,5 +431,6 @@ SCRIPTS: dict[str, Callable[[Turn], Events]] = {
     "close": close,
     "an error": error,
     "long answer": long_answer,
+    "endless answer": endless_answer,
     "many at once": many_at_once,
 }

@@ -653,10 +653,19 @@ def test_a_second_click_does_not_run_the_tool_again(talk: Talk) -> None:
     with talk.model.playing(Words(slowly())), ThreadPoolExecutor() as threads:
         first = threads.submit(talk.conversation.act, widget, button["onClickAction"])
         wait_until(lambda: len(talk.model.requests) == asked + 1)
-        second = talk.conversation.act(widget, button["onClickAction"])
+        second = talk.chat.post(
+            "threads.custom_action",
+            thread_id=talk.conversation.thread_id,
+            item_id=widget["id"],
+            action={key: button["onClickAction"][key] for key in ("type", "payload")},
+        )
         is_clicked.set()
         assert errors(first.result()) == []
-    assert errors(second) == ["This question is not open any more."]
+    assert second.status_code == 409, second.text
+    assert "is being answered" in second.json()["message"]
+    assert errors(talk.conversation.act(widget, button["onClickAction"])) == [
+        "This question is not open any more."
+    ]
     assert talk.answers == ["It is sent."]
     talk.goes_on()
 

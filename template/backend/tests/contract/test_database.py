@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from contract.chat import HTTP, Chat, text_of
+from contract.chat import HTTP, Chat, is_delta, text_of
 from contract.serving import (
     Server,
     alembic,
@@ -24,7 +24,7 @@ from contract.serving import (
 )
 from kit.settings import BACKEND
 
-POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5"}
+POOL_OF_FIVE = {"DATABASE_POOL_SIZE": "5", "DATABASE_POOL_SECONDS": "60"}
 
 
 def converse(person: Chat, number: int) -> list[str]:
@@ -79,6 +79,24 @@ def end_connections(database: URL) -> list[str]:
     others = "SELECT id FROM information_schema.processlist WHERE db = database()"
     ids = run_sql(database, f"{others} AND id <> connection_id()")
     return [f"KILL {number}" for (number,) in ids]
+
+
+def test_finished_answer_lost(database: URL) -> None:
+    """The database is away when an answer ends, and the person reads that it is saved later."""
+    if database.get_backend_name() != "sqlite":
+        pytest.skip("only SQLite says of a missing column what it says when it is away")
+    with run_server(database) as server:
+        chat = server.someone()
+        with chat.say_slowly("a long answer") as events:
+            thread_id = next(events)["thread"]["id"]
+            next(filter(is_delta, events))
+            server.sql("ALTER TABLE messages RENAME COLUMN document TO away")
+            waiting = next(event for event in events if event["type"] == "progress_update")
+            assert "is saved as soon as" in waiting["text"]
+            server.sql("ALTER TABLE messages RENAME COLUMN away TO document")
+            *_, last = events
+        assert last["type"] == "thread.item.done"
+        assert text_of(chat.items(thread_id)[-1]).endswith("300")
 
 
 def test_missing_greenlet() -> None:
@@ -151,6 +169,21 @@ def test_migrations_not_run_before_both_sides_start(empty: URL) -> None:
     with run_server(empty) as server:
         assert httpx2.get(f"{server.address}/health", **HTTP).json() == {"status": "ok"}
         assert server.chat().say("Hello")[-1]["type"] == "thread.item.done"
+
+
+def test_old_code_is_unhealthy(empty: URL) -> None:
+    """A newer version has migrated the database. This one serves, and starts after a rollback."""
+    env = environment(empty)
+    succeeds(alembic("upgrade", "head", env=env))
+    run_sql(empty, "DELETE FROM alembic_version")
+    run_sql(empty, "INSERT INTO alembic_version VALUES ('newer')")
+    with run_server(empty) as server:
+        assert httpx2.get(f"{server.address}/health", **HTTP).json() == {"status": "ok"}
+        assert server.chat().say("Hello")[-1]["type"] == "thread.item.done"
+    migrated = alembic("upgrade", "head", env=env)
+    succeeds(migrated)
+    assert "The database is newer than this code" in migrated.stderr
+    succeeds(prepare_database(env))
 
 
 def test_migrations_not_run(empty: URL) -> None:

@@ -72,7 +72,7 @@ def test_production_does_not_start_without_an_assistant(database: URL) -> None:
         env=environment(database, **DEMO, APP_ENV="production"),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2

@@ -157,10 +157,10 @@ def assert_refused(response: httpx2.Response, words: str) -> None:
     assert 0 < int(response.headers["retry-after"]) <= 60
 
 
-def test_free_cookies_spend_the_key(database: URL) -> None:
+def test_free_cookies_spend_the_key(uncounted: URL) -> None:
     """A new guest is a new cookie: they are counted for their address, and all together."""
     greeting = {"input": message("notice")}
-    with run_server(database, None, **GUESTS) as server:
+    with run_server(uncounted, None, **GUESTS) as server:
         here, there = "192.0.2.1", "2001:db8:1:2::/64"
         for _ in range(3):
             guest(server, here).say("notice")

@@ -32,7 +32,7 @@ from kit.database.engine import (
     newest_migrations,
     parse_database_url,
 )
-from kit.database.tables import Base
+from kit.database.tables import Base, Lock
 from kit.errors import StartupError
 from kit.settings import BACKEND
 from tools import print_any_sign
@@ -135,7 +135,8 @@ async def copy(source: URL, target: URL) -> Copied:
             await old.execution_options(isolation_level="REPEATABLE READ")
         await new.execution_options(writes=True)
         await _refuse_other_migrations(old)
-        tables = Base.metadata.sorted_tables  # those that others refer to come first
+        # Those that others refer to come first. Locks are of one database.
+        tables = [one for one in Base.metadata.sorted_tables if one.name != Lock.__tablename__]
         for table in tables:
             await _refuse_rows(new, table)
         rows = {table.name: await _copy_table(old, new, table) for table in tables}

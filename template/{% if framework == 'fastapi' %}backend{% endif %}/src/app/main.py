@@ -62,9 +62,10 @@ async def download(attachment_id: str, request: Request) -> Response:
 
 
 @app.get("/health")
-async def health() -> JSONResponse:
-    """Report whether the database answers and is migrated."""
-    result = await check_health()
+@app.get("/health/{about}")
+async def health(about: str = "") -> JSONResponse:
+    """Report how the server is; `live` and `ready` are for whoever restarts or chooses servers."""
+    result = await check_health(about)
     return JSONResponse(result.body, result.status)
 
 

@@ -55,10 +55,10 @@ async def download(attachment_id: FromPath[str], request: AnyRequest) -> Respons
     return _response(await backend.download(attachment_id, request.headers))
 
 
-@get("/health")
-async def health() -> Response[dict[str, str]]:
-    """Report whether the database answers and is migrated."""
-    result = await check_health()
+@get(["/health", "/health/{about:str}"])
+async def health(about: FromPath[str] = "") -> Response[dict[str, str]]:
+    """Report how the server is; `live` and `ready` are for whoever restarts or chooses servers."""
+    result = await check_health(about)
     return Response(result.body, status_code=result.status)
 
 

@@ -57,9 +57,10 @@ async def download(attachment_id: str) -> Response:
 
 
 @app.get("/health")
-async def health() -> tuple[dict[str, str], int]:
-    """Report whether the database answers and is migrated."""
-    result = await check_health()
+@app.get("/health/<about>")
+async def health(about: str = "") -> tuple[dict[str, str], int]:
+    """Report how the server is; `live` and `ready` are for whoever restarts or chooses servers."""
+    result = await check_health(about)
     return result.body, result.status
 
 

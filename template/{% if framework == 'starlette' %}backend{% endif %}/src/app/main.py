@@ -51,9 +51,9 @@ async def download(request: Request) -> Response:
     return _response(await backend.download(attachment_id, request.headers))
 
 
-async def health(_request: Request) -> JSONResponse:
-    """Report whether the database answers and is migrated."""
-    result = await check_health()
+async def health(request: Request) -> JSONResponse:
+    """Report how the server is; `live` and `ready` are for whoever restarts or chooses servers."""
+    result = await check_health(request.path_params.get("about", ""))
     return JSONResponse(result.body, result.status)
 
 
@@ -81,6 +81,7 @@ app = Starlette(
         Route("/attachments/{attachment_id}", upload_announced, methods=["POST"]),
         Route("/attachments/{attachment_id}", download),
         Route("/health", health),
+        Route("/health/{about}", health),
         *routes,
     ],
     exception_handlers={

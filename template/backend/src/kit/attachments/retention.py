@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import DBAPIError
 
 from kit.attachments import file_store
+from kit.database import turn_records
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import overwrite_deleted
 from kit.disclosure import explain_database_error
@@ -31,6 +32,8 @@ async def sweep_for_ever(store: ChatKitStore) -> None:
             await sweep(store, datetime.now(UTC) - KEEP)
             if days := get_settings().guest_history_days:
                 await forget_guests(store, datetime.now(UTC) - timedelta(days=days))
+            kept = timedelta(days=get_settings().turns_kept_days)
+            await turn_records.sweep(datetime.now(UTC) - kept)
             await overwrite_deleted()
         except (DBAPIError, OSError) as error:  # the next sweep may succeed
             logger.error("%s. %s", NOT_REMOVED, explain_database_error(error))

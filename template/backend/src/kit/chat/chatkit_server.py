@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,14 +15,15 @@ from chatkit.server import ChatKitServer as BaseServer
 from chatkit.server import NonStreamingResult, StreamingResult
 from chatkit.store import NotFoundError
 from chatkit.types import (
+    AssistantMessageItem,
     Attachment,
     AudioInput,
-    ChatKitReq,
     ErrorEvent,
     FeedbackKind,
     HiddenContextItem,
     InputTranscribeReq,
     Page,
+    ProgressUpdateEvent,
     SDKHiddenContextItem,
     StreamingReq,
     StreamOptions,
@@ -37,9 +38,9 @@ from chatkit.types import (
     ThreadItemReplacedEvent,
     ThreadItemUpdatedEvent,
     ThreadMetadata,
+    ThreadsAddUserMessageReq,
     ThreadsCreateReq,
     ThreadsDeleteReq,
-    ThreadsRetryAfterItemReq,
     ThreadStreamEvent,
     ThreadUpdatedEvent,
     TranscriptionResult,
@@ -53,35 +54,50 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kit.attachments.attachment_store import AttachmentStore
 from kit.attachments.retention import remove_conversation
-from kit.chat.request_checks import audio_of, check_request, parse_request
+from kit.chat.request_checks import (
+    AnyReq,
+    StopReq,
+    TurnReq,
+    audio_of,
+    check_request,
+    parse_request,
+)
+from kit.chat.running_turns import INTERRUPTED, RunningTurn, here, to_its_end, until_taken
 from kit.chat.turns import (
     APPROVAL,
     Assistant,
     Events,
+    HalfAnswers,
     Turn,
+    has_words,
     keep_half_answers,
-    running_turn,
     shielded,
     shielded_in_stream,
 )
+from kit.database import turn_records
 from kit.database.chatkit_store import ChatKitStore
-from kit.disclosure import went_wrong
+from kit.database.turn_records import NewTurn, Usage, begin_alone
+from kit.disclosure import explain_database_error, went_wrong
 from kit.errors import RefusedError
 from kit.http.request_handling import explain_failure, naming_request
-from kit.http.request_log import note_failure
+from kit.http.request_log import note_outcome
+from kit.http.streaming import tell
 from kit.people.identity import RequestContext
 
 logger = logging.getLogger("app.chat")
 
-Transcribe = Callable[[AudioInput], Awaitable[TranscriptionResult]]
+Transcribe = Callable[[AudioInput], Awaitable[tuple[TranscriptionResult, Usage]]]
 TitleOf = Callable[[UserMessageItem], str | Awaitable[str]]
 
 Dated = TypeVar("Dated", bound=BaseModel)
+Result = TypeVar("Result")
 
 TITLE_SECONDS = 30.0
 """How long a title may take. The stream of the answer stays open for it."""
 
 DELETED = "This conversation was deleted while it was answered."
+WAITING = "The database does not answer. What is written here is saved as soon as it does."
+UNSAVED = "This answer could not be saved, and a reload loses it. Copy what you need."
 
 
 @dataclass
@@ -94,6 +110,15 @@ class Loaded:
     """Copies of the threads as the request loaded or last saved them, by id."""
     items: set[str] = field(default_factory=set)
     """The ids of the items that the request has loaded."""
+    halves: set[str] = field(default_factory=set)
+    """The ids of the answers that were saved while they grew."""
+    deleted: set[str] = field(default_factory=set)
+    """The ids of the items that the request has deleted."""
+
+    def begin_again(self, item_id: str) -> None:
+        """Take an item for a new one if the request has deleted the one with its id."""
+        if item_id in self.deleted:
+            self.items.discard(item_id)
 
 
 class ServedStore(ChatKitStore):
@@ -136,7 +161,7 @@ class ServedStore(ChatKitStore):
         """
         threads = self.loaded(context).threads
         before = threads.get(thread.id) or await self.load_thread(thread.id, context)
-        await self.update_thread(thread, before, context)
+        await _kept(context, lambda: self.update_thread(thread, before, context))
         threads[thread.id] = thread.model_copy(deep=True)
 
     async def load_item(self, thread_id: str, item_id: str, context: RequestContext) -> ThreadItem:
@@ -161,16 +186,59 @@ class ServedStore(ChatKitStore):
         self.loaded(context).items.update(item.id for item in page.data)
         return page
 
+    async def add_thread_item(
+        self, thread_id: str, item: ThreadItem, context: RequestContext
+    ) -> None:
+        """Store an item that the assistant has made.
+
+        It may have the id of one that the request has deleted, such as the answer before a retry.
+
+        Raises:
+            NotFoundError: the item, or the conversation, was deleted meanwhile.
+        """
+        self.loaded(context).begin_again(item.id)
+        await self.save_item(thread_id, item, context)
+
     async def save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
         """Store an item, such as a tool call that has received its output.
 
         Raises:
             NotFoundError: the item was deleted meanwhile, for example by a retry in another tab.
         """
-        if item.id in self.loaded(context).items:
+        await _kept(context, lambda: self._save_item(thread_id, item, context))
+
+    async def save_half(
+        self, thread_id: str, item: AssistantMessageItem, context: RequestContext
+    ) -> None:
+        """Store an answer that still grows.
+
+        Raises:
+            NotFoundError: the conversation was deleted meanwhile.
+        """
+        loaded = self.loaded(context)
+        loaded.begin_again(item.id)
+        await self._save_item(thread_id, item, context)
+        loaded.halves.add(item.id)
+
+    async def _save_item(self, thread_id: str, item: ThreadItem, context: RequestContext) -> None:
+        loaded = self.loaded(context)
+        if item.id in loaded.items or item.id in loaded.halves:
             await self.update_item(thread_id, item, context)
         else:
             await super().save_item(thread_id, item, context)
+
+    async def delete_thread_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> None:
+        """Delete an item. Do nothing if it does not exist."""
+        base, loaded = super().delete_thread_item, self.loaded(context)
+
+        async def delete() -> None:  # when no half of it is being saved any more
+            loaded.halves.discard(item_id)
+            loaded.deleted.add(item_id)
+            await base(thread_id, item_id, context)
+
+        await _kept(context, delete)
 
     async def take_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -186,6 +254,49 @@ class ServedStore(ChatKitStore):
             NotFoundError: the attachment was removed meanwhile.
         """
         await self.update_attachment(attachment, context)
+
+
+async def _kept(context: RequestContext, save: Callable[[], Awaitable[Result]]) -> Result:
+    """Save something of a turn, even if the database is away for a while or the turn is ended.
+
+    Outside a turn, for example when a title is changed, save it at once.
+    """
+    turn = here.of(context)
+    if turn is None:
+        return await save()
+
+    async def work() -> Result:
+        try:
+            async with turn.saving:
+                return await until_taken(
+                    save, lambda: tell(_line(ProgressUpdateEvent(text=WAITING)))
+                )
+        except (SQLAlchemyError, OSError) as error:
+            turn.is_unsaved = True
+            logger.error("An answer could not be saved. %s", explain_database_error(error))
+            raise
+
+    return await to_its_end(work())
+
+
+@asynccontextmanager
+async def _run_whole(turn: RunningTurn) -> AsyncIterator[None]:
+    """Run a turn whose reply is sent as a whole. If it is ended early, the reply says so.
+
+    Raises:
+        RefusedError: it is ended early (502). The status is not 503, because a proxy may send a
+            request again for that, and what the turn has done would be done twice. Or it cannot
+            begin: see `RunningTurns.run`.
+    """
+    try:
+        async with here.run(turn, lambda: begin_alone(turn.new)):
+            yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if turn.early is None or task is None:
+            raise
+        task.uncancel()
+        raise RefusedError(502, turn.why) from None
 
 
 class ChatKitServer(BaseServer[RequestContext]):
@@ -205,7 +316,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         Args:
             assistant: answers messages and the actions of widgets.
             files: stores attachments.
-            transcribe: converts dictated speech into text.
+            transcribe: converts dictated speech into text, and says what the model has used.
             title_of: makes the title of a conversation from its first message. If it returns an
                 awaitable, for example to ask a model, the answer does not wait for it.
         """
@@ -231,7 +342,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         return await self.handle(parse_request(request), context)
 
     async def handle(
-        self, request: ChatKitReq, context: RequestContext
+        self, request: AnyReq, context: RequestContext
     ) -> StreamingResult | NonStreamingResult:
         """Answer a request.
 
@@ -241,6 +352,8 @@ class ChatKitServer(BaseServer[RequestContext]):
             kit.errors.RefusedError: the request is refused; the message says why.
             ValueError: the request does not fit the state of the conversation.
         """
+        if isinstance(request, TurnReq | StopReq):
+            return NonStreamingResult(await self._answer_about_turn(request, context))
         if thread := await check_request(request, self.store, context):
             self.store.loaded(context).checked[thread.id] = thread
         if is_streaming_req(request):
@@ -248,7 +361,11 @@ class ChatKitServer(BaseServer[RequestContext]):
         if isinstance(request, ThreadsDeleteReq):
             return NonStreamingResult(await self._delete_thread(request, context))
         if isinstance(request, InputTranscribeReq):
-            heard = await self.transcribe(await audio_of(request), context)
+            audio = await audio_of(request)
+            turn = RunningTurn(NewTurn(context, None))
+            async with _run_whole(turn):
+                heard, usage = await self._transcribe(audio)
+                turn.usages.append(usage)
             return NonStreamingResult(self._serialize(heard))
         return NonStreamingResult(await self._process_non_streaming(request, context))
 
@@ -259,8 +376,8 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a message, or, with no message, the output of a client tool or a form."""
-        turn = Turn(thread, input_user_message, context, self.store, self.files)
-        return _for_the_page(lambda: self._assistant.respond(turn))
+        turn = self._turn(thread, context, message=input_user_message)
+        return self._for_the_page(turn, lambda: self._assistant.respond(turn))
 
     def action(
         self,
@@ -270,19 +387,39 @@ class ChatKitServer(BaseServer[RequestContext]):
         context: RequestContext,
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer an action of a widget."""
-        return _for_the_page(lambda: self._act(thread, action, sender, context))
+        turn = self._turn(thread, context, action=action)
+        return self._for_the_page(turn, lambda: self._act(turn, action, sender))
 
-    def _act(
+    def _turn(
         self,
         thread: ThreadMetadata,
-        action: Action[str, Any],
-        sender: WidgetItem | None,
         context: RequestContext,
+        message: UserMessageItem | None = None,
+        action: Action[str, Any] | None = None,
+    ) -> Turn:
+        return Turn(
+            thread, message, context, self.store, self.files, action, running=here.of(context)
+        )
+
+    def _act(
+        self, turn: Turn, action: Action[str, Any], sender: WidgetItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
-        turn = Turn(thread, None, context, self.store, self.files, action)
         if action.type == APPROVAL:  # the widget is the kit's, and the run goes on
             return self._assistant.respond(turn)
         return self._assistant.act(turn, action, sender)
+
+    def _for_the_page(self, turn: Turn, answer: Callable[[], Events]) -> Events:
+        return keep_half_answers(lambda: shielded_in_stream(answer), self._follow(turn))
+
+    def _follow(self, turn: Turn) -> HalfAnswers:
+        """Return what follows the answers of a turn, which are saved while they grow."""
+        half_answers = HalfAnswers()
+        if running := turn.running:
+            running.usages = turn.usages
+            running.save = lambda: half_answers.save_grown(
+                lambda item: self.store.save_half(turn.thread.id, item, turn.context)
+            )
+        return half_answers
 
     async def sync_action(
         self,
@@ -304,10 +441,11 @@ class ChatKitServer(BaseServer[RequestContext]):
         failures: list[Exception] = []
 
         async def answer() -> AsyncIterator[ThreadStreamEvent]:
+            turn = self._turn(thread, context, action=action)
             # A stream would report a failure as an event, which cannot say its status.
             try:
                 async for event in keep_half_answers(
-                    lambda: shielded(lambda: self._act(thread, action, sender, context))
+                    lambda: shielded(lambda: self._act(turn, action, sender)), self._follow(turn)
                 ):
                     yield event
             except CustomStreamError as error:
@@ -316,7 +454,8 @@ class ChatKitServer(BaseServer[RequestContext]):
                 failures.append(error)
 
         replaced: dict[str, ThreadItem] = {}
-        with running_turn(thread.id):
+        running = RunningTurn(NewTurn(context, None))
+        async with _run_whole(running):
             async for event in self._process_events(thread, context, answer):
                 match event:
                     case ThreadItemReplacedEvent(item=item) if not _is_hidden(event):
@@ -326,6 +465,7 @@ class ChatKitServer(BaseServer[RequestContext]):
                         replaced.pop(item_id, None)
                     case ErrorEvent():
                         failures.append(await self._refusal_of(event, thread.id, context))
+            running.has_failed = bool(failures)
         if failures:
             raise failures[0]
         newest = next(reversed(replaced.values()), None)
@@ -343,44 +483,88 @@ class ChatKitServer(BaseServer[RequestContext]):
         """Store thumbs up or down for items."""
         await self.store.save_feedback(thread_id, item_ids, feedback, context)
 
-    async def transcribe(
-        self, audio_input: AudioInput, context: RequestContext
-    ) -> TranscriptionResult:
-        """Return the text of a recording."""
-        return await self._transcribe(audio_input)
+    async def handle_stream_cancelled(
+        self, thread: ThreadMetadata, pending_items: list[ThreadItem], context: RequestContext
+    ) -> None:
+        """Store what a turn has said that is ended early.
+
+        If the person has stopped it, the model is told so. If the server has interrupted it, the
+        person may ask the model to go on.
+        """
+        turn = here.of(context)
+        with suppress(NotFoundError):  # the conversation was deleted
+            if turn is None or turn.early != "interrupted":
+                await super().handle_stream_cancelled(thread, pending_items, context)
+                return
+            for item in pending_items:
+                if isinstance(item, AssistantMessageItem) and has_words(item):
+                    await self.store.add_thread_item(thread.id, item, context)
 
     async def _delete_thread(self, request: ThreadsDeleteReq, context: RequestContext) -> bytes:
         await remove_conversation(self.store, request.params.thread_id, context)
+        await here.stop(request.params.thread_id, context.owner)
         return b"{}"
+
+    async def _answer_about_turn(
+        self, request: TurnReq | StopReq, context: RequestContext
+    ) -> bytes:
+        thread_id = request.params.thread_id
+        if isinstance(request, StopReq):
+            return StopResponse(stopped=await here.stop(thread_id, context.owner)).dump()
+        latest = await here.latest(thread_id, context.owner)
+        if latest is None:
+            return TurnResponse().dump()
+        message = INTERRUPTED if latest.outcome == "interrupted" else None
+        return TurnResponse(id=latest.id, outcome=latest.outcome, message=message).dump()
 
     async def _stream(
         self, request: StreamingReq, context: RequestContext
     ) -> AsyncGenerator[bytes]:
         thread_id: str | None = None
         if isinstance(request, ThreadsCreateReq):
-            events = self._create_thread(request.params.input, context)
+            new_id = self.store.generate_thread_id(context)
+            thread = ThreadMetadata(id=new_id, created_at=datetime.now())
+            turn = RunningTurn(NewTurn(context, new_id))
+            events = self._create_thread(thread, request.params.input, turn)
         else:
             thread_id = request.params.thread_id
-            events = self._continue_thread(thread_id, request, context)
+            turn = RunningTurn(NewTurn(context, thread_id))
+            events = self._continue_thread(thread_id, request, turn)
         # Events are held back until StreamOptionsEvent, which allows stopping the turn. By then
         # the person's message is stored.
         held = b""
         may_stop = False
         try:
-            async for event in events:
-                if _is_hidden(event):
-                    continue
-                match event:
-                    case ThreadCreatedEvent(thread=thread):
-                        thread_id = thread.id
-                    case ErrorEvent():
-                        note_failure()
-                        event = await self._in_words(event, thread_id, context)
-                held += self._chunk(event)
-                may_stop = may_stop or isinstance(event, StreamOptionsEvent)
-                if may_stop:
-                    yield held
-                    held = b""
+            async with aclosing(events):  # so that the turn is over when this fails
+                async for event in events:
+                    if _is_hidden(event):
+                        continue
+                    match event:
+                        case ThreadCreatedEvent(thread=thread):
+                            thread_id = thread.id
+                        case ErrorEvent():
+                            note_outcome("failed")
+                            turn.has_failed = True
+                            event = await self._in_words(event, thread_id, context, turn)
+                    held += self._chunk(event)
+                    may_stop = may_stop or isinstance(event, StreamOptionsEvent)
+                    if may_stop:
+                        yield held
+                        held = b""
+        except asyncio.CancelledError:
+            # Somebody may still read a turn that is stopped in another tab, or interrupted.
+            task = asyncio.current_task()
+            if turn.early is None or task is None:
+                raise
+            task.uncancel()
+            note_outcome(turn.early)
+            if turn.early == "interrupted":
+                message = naming_request(turn.why, context.request_id)
+                held += self._chunk(ErrorEvent(message=message, allow_retry=True))
+            elif thread_id and await self._is_deleted(thread_id, context):
+                if not may_stop:  # an HTTP status can still say so
+                    raise NotFoundError(f"Thread {thread_id} not found.") from None
+                held += self._chunk(ErrorEvent(message=DELETED, allow_retry=False))
         except Exception as error:
             # Before the first chunk an HTTP status can report the error. After it, a broken stream
             # would make ChatKit's page post the message again, so an event reports it.
@@ -397,31 +581,27 @@ class ChatKitServer(BaseServer[RequestContext]):
             yield held
 
     async def _create_thread(
-        self, message_input: UserMessageInput, context: RequestContext
+        self, thread: ThreadMetadata, message_input: UserMessageInput, turn: RunningTurn
     ) -> AsyncGenerator[ThreadStreamEvent]:
         # Like ChatKit's own method, but thread, title and message are stored in one transaction.
         # So no thread exists without a message, and the first word arrives sooner.
-        thread = ThreadMetadata(
-            id=self.store.generate_thread_id(context), created_at=datetime.now()
-        )
+        new, context = turn.new, turn.new.context
         message = await self._build_user_message_item(message_input, thread, context)
         title = self._title_of(message)
         if isinstance(title, str):
             thread.title = title
-        await self.store.add_thread(thread, message, context)
-        self.store.loaded(context).threads[thread.id] = thread.model_copy(deep=True)
-        naming = None if isinstance(title, str) else self._start_naming(thread, title, context)
-        yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
-        yield ThreadItemDoneEvent(item=message)
-        with running_turn(thread.id):
+        async with here.run(turn, lambda: self.store.add_thread(thread, message, new)):
+            self.store.loaded(context).threads[thread.id] = thread.model_copy(deep=True)
+            naming = None if isinstance(title, str) else self._start_naming(thread, title, context)
+            yield ThreadCreatedEvent(thread=self._to_thread_response(thread))
+            yield ThreadItemDoneEvent(item=message)
             async for event in self._process_events(
                 thread, context, lambda: self.respond(thread, message, context)
             ):
                 yield event
         if naming is None:
             return
-        is_named: bool = await asyncio.shield(naming)
-        if is_named:
+        if await here.wait_after_turn(naming):
             # As it is now: the assistant or the person may have changed it since it has its title.
             with suppress(NotFoundError):  # it was deleted
                 named = await self.store.load_thread(thread.id, context)
@@ -458,30 +638,38 @@ class ChatKitServer(BaseServer[RequestContext]):
             return False
 
     async def _continue_thread(
-        self, thread_id: str, request: StreamingReq, context: RequestContext
+        self, thread_id: str, request: StreamingReq, turn: RunningTurn
     ) -> AsyncGenerator[ThreadStreamEvent]:
-        with running_turn(thread_id, alone=isinstance(request, ThreadsRetryAfterItemReq)):
-            async for event in self._process_streaming_impl(request, context):
+        new, context = turn.new, turn.new.context
+        if not isinstance(request, ThreadsAddUserMessageReq):
+            async with here.run(turn, lambda: begin_alone(new)):
+                async for event in self._process_streaming_impl(request, context):
+                    yield event
+            return
+        # Like ChatKit's own method, but the message, its files and the turn are stored in one
+        # transaction.
+        thread = await self.store.load_thread(thread_id, context)
+        message = await self._build_user_message_item(request.params.input, thread, context)
+        async with here.run(turn, lambda: self.store.add_message(thread_id, message, new)):
+            yield ThreadItemDoneEvent(item=message)
+            async for event in self._process_events(
+                thread, context, lambda: self.respond(thread, message, context)
+            ):
                 yield event
-
-    async def _process_new_thread_item_respond(
-        self, thread: ThreadMetadata, item: UserMessageItem, context: RequestContext
-    ) -> AsyncIterator[ThreadStreamEvent]:
-        # Like ChatKit's own method, except that the store assigns the message's files to the
-        # thread in the same transaction.
-        await self.store.add_thread_item(thread.id, item, context)
-        yield ThreadItemDoneEvent(item=item)
-        async for event in self._process_events(
-            thread, context, lambda: self.respond(thread, item, context)
-        ):
-            yield event
 
     def _chunk(self, event: ThreadStreamEvent) -> bytes:
         return b"data: " + self._serialize(event) + b"\n\n"
 
     async def _in_words(
-        self, error: ErrorEvent, thread_id: str | None, context: RequestContext
+        self,
+        error: ErrorEvent,
+        thread_id: str | None,
+        context: RequestContext,
+        turn: RunningTurn,
     ) -> ErrorEvent:
+        if turn.is_unsaved:
+            message = naming_request(UNSAVED, context.request_id)
+            return ErrorEvent(message=message, allow_retry=True)
         if thread_id and await self._is_deleted(thread_id, context):
             return ErrorEvent(message=DELETED, allow_retry=False)
         # If the event has no message, ChatKit's page only says that the turn failed.
@@ -510,8 +698,31 @@ class ChatKitServer(BaseServer[RequestContext]):
         return super()._serialize(with_offsets(obj))
 
 
-def _for_the_page(answer: Callable[[], Events]) -> Events:
-    return keep_half_answers(lambda: shielded_in_stream(answer))
+def _line(event: ThreadStreamEvent) -> bytes:
+    return f"data: {event.model_dump_json()}\n\n".encode()
+
+
+class TurnResponse(BaseModel):
+    """The answer to `kit.turn`: the newest turn of a conversation, if it has one."""
+
+    id: str | None = None
+    outcome: turn_records.Outcome | None = None
+    message: str | None = None
+    """What the person reads about the outcome, if that needs words."""
+
+    def dump(self) -> bytes:
+        """Return the JSON."""
+        return self.model_dump_json().encode()
+
+
+class StopResponse(BaseModel):
+    """The answer to `kit.stop`: whether a turn was running."""
+
+    stopped: bool
+
+    def dump(self) -> bytes:
+        """Return the JSON."""
+        return self.model_dump_json().encode()
 
 
 def _is_hidden(event: ThreadStreamEvent) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import binascii
 import json
 import re
+from typing import Annotated, Literal
 
 from chatkit.store import Store
 from chatkit.types import (
@@ -13,6 +14,8 @@ from chatkit.types import (
     InputTranscribeReq,
     ItemsFeedbackReq,
     LockedStatus,
+    NonStreamingReq,
+    StreamingReq,
     ThreadMetadata,
     ThreadsAddClientToolOutputReq,
     ThreadsAddStructuredInputReq,
@@ -27,7 +30,7 @@ from chatkit.types import (
     WidgetItem,
     is_streaming_req,
 )
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
@@ -238,11 +241,34 @@ def _without_speech(body: bytes) -> bytes:
     return body[:start] + body[end:]
 
 
+class TurnParams(BaseModel):
+    """Names a conversation."""
+
+    thread_id: str
+
+
+class TurnReq(BaseModel):
+    """The page asks how the newest turn of a conversation is. ChatKit has no such request."""
+
+    type: Literal["kit.turn"]
+    params: TurnParams
+
+
+class StopReq(BaseModel):
+    """The page says that the person stops the turn of a conversation. ChatKit has no such one."""
+
+    type: Literal["kit.stop"]
+    params: TurnParams
+
+
+AnyReq = StreamingReq | NonStreamingReq | TurnReq | StopReq
+"""A request of ChatKit's, or of the kit's own."""
+
 # Built once, because building it takes longer than most requests.
-_REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
+_REQUEST: TypeAdapter[AnyReq] = TypeAdapter(Annotated[AnyReq, Field(discriminator="type")])
 
 
-def parse_request(request: str | bytes | bytearray) -> ChatKitReq:
+def parse_request(request: str | bytes | bytearray) -> AnyReq:
     """Parse the JSON of a request.
 
     Raises:

@@ -1,10 +1,9 @@
 """A turn of a conversation: the assistant that answers, and the items that it makes."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import dropwhile
 from typing import Any, Literal, Protocol
@@ -37,7 +36,9 @@ from chatkit.types import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from kit.attachments.attachment_store import AttachmentStore
+from kit.chat.running_turns import RunningTurn
 from kit.database.chatkit_store import ChatKitStore, generate_id
+from kit.database.turn_records import Usage
 from kit.disclosure import disclosed
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
@@ -66,11 +67,33 @@ class Turn:
     """`keep_made_file` stores a file that the assistant makes."""
     action: Action[str, Any] | None = None
     """What the person did in a widget, if the turn answers an action."""
+    usages: list[Usage] = field(default_factory=list[Usage])
+    """What the turn has asked of models so far. `count_usage` adds to it."""
+    running: RunningTurn | None = None
+    """The kit's own record of the turn."""
 
     @property
     def message_text(self) -> str:
         """The text of the message; empty if there is no message."""
         return "".join(part.text for part in self.message.content) if self.message else ""
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the server ends the turn, for example to restart, and not the person."""
+        return self.running is not None and self.running.early == "interrupted"
+
+    def count_usage(self, model: str, tokens_in: int, tokens_out: int) -> None:
+        """Count what a model was asked. It is stored with the turn, and counts for the limits.
+
+        `run_agent` does this by itself. An assistant with another library calls it as often as it
+        likes.
+
+        Args:
+            model: the name of the model. The last one is stored.
+            tokens_in: how many tokens the model has read.
+            tokens_out: how many it has written.
+        """
+        self.usages.append(Usage(model, tokens_in, tokens_out))
 
     async def history(self, limit: int, until: str | None = None) -> list[ThreadItem]:
         """Return at most `limit` of the newest items of the conversation, oldest first.
@@ -138,36 +161,6 @@ def _plain_text(item: ThreadItem) -> str:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-_turns = Counter[str]()
-
-
-@contextmanager
-def running_turn(thread_id: str, alone: bool = False) -> Iterator[None]:
-    """Mark a conversation as being answered until the end of the block.
-
-    The mark exists in this process only: turns in other workers or on other machines are not seen.
-
-    Args:
-        thread_id: the id of the conversation.
-        alone: whether no other turn may run. Set for a turn that removes items, because another
-            turn could add items meanwhile.
-
-    Raises:
-        RefusedError: `alone` is set and another turn of the conversation is running (409).
-    """
-    if alone and _turns[thread_id]:
-        raise RefusedError(
-            409, "This conversation is being answered, perhaps in another tab. Wait, or press Stop."
-        )
-    _turns[thread_id] += 1
-    try:
-        yield
-    finally:
-        _turns[thread_id] -= 1
-        if not _turns[thread_id]:
-            del _turns[thread_id]
 
 
 Events = AsyncIterator[ThreadStreamEvent]
@@ -285,28 +278,35 @@ Parts = defaultdict[int, AssistantMessageContent]
 
 
 async def keep_half_answers(
-    stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
+    stream: Callable[[], AsyncIterator[ThreadStreamEvent]], half_answers: "HalfAnswers"
 ) -> AsyncIterator[ThreadStreamEvent]:
-    """Return the events of a turn. If it fails, first complete the answers that it had begun.
+    """Return the events of a turn. At its end, complete the answers that it has left incomplete.
 
     The person has already read these answers. ChatKit stores them when a turn is stopped, but
-    loses them when it fails. An answer without any words is removed from the page.
+    loses them when it fails or forgets them. An answer without any words is removed from the page.
+
+    Args:
+        stream: starts the turn.
+        half_answers: follows the events.
 
     Raises:
         Exception: whatever the turn raised.
     """
-    half_answers = HalfAnswers()
     try:
         async for event in stream():
             half_answers.follow(event)
             yield event
     except Exception:
-        for item in half_answers.items():
-            if any(part.text.strip() for part in item.content):
-                yield ThreadItemDoneEvent(item=item)
-            else:
-                yield ThreadItemRemovedEvent(item_id=item.id)
+        for event in half_answers.completed():
+            yield event
         raise
+    for event in half_answers.completed():
+        yield event
+
+
+def has_words(item: AssistantMessageItem) -> bool:
+    """Whether an answer has any words yet."""
+    return any(part.text.strip() for part in item.content)
 
 
 class HalfAnswers:
@@ -315,6 +315,7 @@ class HalfAnswers:
     def __init__(self) -> None:
         """Start without any answers."""
         self._answers: dict[str, tuple[AssistantMessageItem, Parts]] = {}
+        self._grown = set[str]()
 
     def follow(self, event: ThreadStreamEvent) -> None:
         """Apply an event to the collected answers."""
@@ -325,6 +326,7 @@ class HalfAnswers:
                 self._answers[item.id] = (item, parts)
             case ThreadItemUpdatedEvent(item_id=item_id) if item_id in self._answers:
                 _grow(self._answers[item_id][1], event.update)
+                self._grown.add(item_id)
             case ThreadItemDoneEvent(item=done) | ThreadItemReplacedEvent(item=done):
                 self._answers.pop(done.id, None)
             case ThreadItemRemovedEvent(item_id=item_id):
@@ -335,6 +337,30 @@ class HalfAnswers:
         for item, parts in self._answers.values():
             content = [parts[index] for index in sorted(parts)]
             yield item.model_copy(update={"content": content})
+
+    def completed(self) -> Iterator[ThreadStreamEvent]:
+        """Return the events that end the incomplete answers."""
+        for item in self.items():
+            if has_words(item):
+                yield ThreadItemDoneEvent(item=item)
+            else:
+                yield ThreadItemRemovedEvent(item_id=item.id)
+
+    async def save_grown(self, save: Callable[[AssistantMessageItem], Awaitable[None]]) -> None:
+        """Save the incomplete answers that have grown since they were last saved.
+
+        Raises:
+            Exception: whatever `save` raised. The next call tries again.
+        """
+        for item in list(self.items()):
+            if item.id not in self._grown or not has_words(item):
+                continue
+            self._grown.discard(item.id)
+            try:
+                await save(item.model_copy(deep=True))
+            except BaseException:
+                self._grown.add(item.id)
+                raise
 
 
 def _grow(parts: Parts, update: ThreadItemUpdate) -> None:

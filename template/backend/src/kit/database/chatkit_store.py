@@ -44,8 +44,9 @@ from sqlalchemy import cast as cast_to
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from kit.database import tables
+from kit.database import tables, turn_records
 from kit.database.engine import read, write
+from kit.database.turn_records import NewTurn
 from kit.people.identity import RequestContext
 
 PREFIXES: dict[StoreItemType, str] = {
@@ -146,18 +147,31 @@ class ChatKitStore(Store[RequestContext]):
         )
 
     async def add_thread(
-        self, thread: ThreadMetadata, message: UserMessageItem, context: RequestContext
+        self, thread: ThreadMetadata, message: UserMessageItem, turn: NewTurn
     ) -> None:
-        """Store a new thread with its first message and the message's files: all or nothing.
+        """Store a new thread, its first message with its files, and the turn: all or nothing.
 
         Raises:
             NotFoundError: one of the files no longer exists.
+            RefusedError: a limit is reached (429).
         """
+        context = turn.context
         async with write() as session:
             row = {"id": thread.id, **_whose(context), **_columns_of_thread(thread)}
             await session.execute(ADD_THREAD, row)
             await session.execute(ADD_ITEM, _new_item(thread.id, message, position=1))
             await _take_files(session, thread.id, message, context)
+            await turn_records.begin(session, turn, is_first=True)
+
+    async def add_message(self, thread_id: str, message: UserMessageItem, turn: NewTurn) -> None:
+        """Store a new message with its files and the turn that answers it: all or nothing.
+
+        Raises:
+            NotFoundError: the thread, or one of the files, does not exist.
+            kit.database.turn_records.AnsweringError: another turn of the conversation runs.
+            RefusedError: a limit is reached (429).
+        """
+        await self._store_item(thread_id, message, turn.context, turn=turn)
 
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a new or changed thread, without its items.
@@ -347,7 +361,12 @@ class ChatKitStore(Store[RequestContext]):
         await self._store_item(thread_id, item, context, may_be_new=False)
 
     async def _store_item(
-        self, thread_id: str, item: ThreadItem, context: RequestContext, may_be_new: bool = True
+        self,
+        thread_id: str,
+        item: ThreadItem,
+        context: RequestContext,
+        may_be_new: bool = True,
+        turn: NewTurn | None = None,
     ) -> None:
         async with write() as session:
             thread = await _lock_thread(session, thread_id, context)
@@ -362,6 +381,8 @@ class ChatKitStore(Store[RequestContext]):
                     await _take_files(session, thread_id, item, context)
             elif not _reopens(_ITEM.validate_json(stored), item):
                 await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))
+            if turn is not None:
+                await turn_records.begin(session, turn)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -573,6 +594,25 @@ class ChatKitStore(Store[RequestContext]):
     async def delete_disowned_attachment(self, attachment_id: str) -> None:
         """Delete the record of an attachment whose owner is NOBODY."""
         await self.delete_attachment(attachment_id, RequestContext(NOBODY))
+
+
+async def keep_item(item: ThreadItem, context: RequestContext) -> bool:
+    """Store an item outside a turn, such as the result of work that has outlived its turn.
+
+    If the conversation has an item with this id, replace it.
+
+    Args:
+        item: the item. Its `thread_id` names the conversation.
+        context: names the owner of the conversation, and the assistant that it is with.
+
+    Returns:
+        True if it is stored; False if the conversation was deleted, or belongs to another owner.
+    """
+    try:
+        await ChatKitStore().save_item(item.thread_id, item, context)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _conversation(thread_id: str, context: RequestContext) -> Select[tables.Conversation]:

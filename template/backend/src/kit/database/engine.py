@@ -3,27 +3,30 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from configparser import InterpolationError
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from kit.database import mysql, postgresql, sqlite
+from kit.database.tables import Base
 from kit.errors import StartupError
 from kit.settings import BACKEND, ENV_FILE, get_settings
+
+Result = TypeVar("Result")
 
 
 class Kind(Protocol):
@@ -144,7 +147,8 @@ def create_engine(url: URL) -> AsyncEngine:
         "hide_parameters": True,  # errors in the log must not quote what people wrote
         "pool_pre_ping": True,  # replaces connections that the server has closed
         "pool_size": get_settings().database_pool_size,
-        "max_overflow": 0,
+        "max_overflow": get_settings().database_pool_overflow,
+        "pool_timeout": get_settings().database_pool_seconds,
     }
     try:
         return KINDS[name].make_engine(url, for_servers)
@@ -175,6 +179,26 @@ async def write() -> AsyncIterator[AsyncSession]:
         yield session
 
 
+async def answered_within(seconds: float, work: Awaitable[Result]) -> Result:
+    """Wait for some work in the database, which may hang: a lost network closes no connection.
+
+    Work that takes too long is cancelled. Nobody waits until it is, because drivers ask the server
+    first.
+
+    Raises:
+        TimeoutError: it takes too long.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            raise TimeoutError(f"no answer in {seconds:g} s")
+        return task.result()
+    finally:
+        task.cancel()
+
+
 async def overwrite_deleted() -> None:
     """Remove the content of deleted rows from database files that belong to the app."""
     url = get_engine().url
@@ -187,9 +211,43 @@ def alembic_config() -> Config:
 
 
 async def missing_migrations() -> list[str]:
-    """Return the head revisions that the database lacks; empty if it is up to date."""
+    """Return the head revisions that the database lacks; empty if it has them, or is newer.
+
+    While a new version is deployed, the older one still serves, on a database that is migrated
+    already. The older code does not know the revisions that it finds there.
+    """
     async with get_engine().connect() as connection:
-        return sorted(newest_migrations() - await connection.run_sync(applied_migrations))
+        return await connection.run_sync(missing_migrations_of)
+
+
+def missing_migrations_of(connection: Connection) -> list[str]:
+    """Return the head revisions that the database of a connection lacks."""
+    if newer_migrations(connection):
+        return []
+    return sorted(newest_migrations() - applied_migrations(connection))
+
+
+def newer_migrations(connection: Connection) -> set[str]:
+    """Return the revisions that a newer version of the code has applied to the database.
+
+    The code does not know them, and the database has all tables and columns of the code. If it
+    lacks some, another branch of the repository has migrated it, and the result is empty.
+    """
+    script = ScriptDirectory.from_config(alembic_config())
+    known = {revision.revision for revision in script.walk_revisions()}
+    unknown = applied_migrations(connection) - known
+    return unknown if unknown and _has_all_columns(connection) else set()
+
+
+def _has_all_columns(connection: Connection) -> bool:
+    inspector = inspect(connection)
+    for table in Base.metadata.sorted_tables:
+        if not inspector.has_table(table.name, table.schema):
+            return False
+        there = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
+        if not there >= set(table.columns.keys()):
+            return False
+    return True
 
 
 def newest_migrations() -> set[str]:
@@ -229,7 +287,7 @@ def prepare_database() -> str:
 
 
 def migrate() -> None:
-    """Migrate all tables to the newest revisions.
+    """Migrate all tables to the newest revisions. A newer database stays as it is.
 
     Raises:
         StartupError: the database cannot be reached or migrated; the message says what to do.
@@ -238,7 +296,9 @@ def migrate() -> None:
 
     url = database_url()
     try:
-        command.upgrade(alembic_config(), "heads")
+        config = alembic_config()
+        config.attributes["upgrade"] = True
+        command.upgrade(config, "heads")
     except InterpolationError:
         raise StartupError(
             f"Alembic cannot work below a path with a % sign. Move the project: {BACKEND.parent}"

@@ -148,3 +148,46 @@ class Attachment(Base):
     """The size in bytes: the announced size until the upload, then the real size."""
     document: Mapped[str] = mapped_column(LONG_TEXT)
     """The `Attachment` as JSON, exactly as ChatKit gave it."""
+
+
+class TurnRecord(Base):
+    """A turn: who asked, when, and how it ended. It has nothing that people write."""
+
+    __tablename__ = "turns"
+    __table_args__ = (
+        Index(None, "conversation_id"),
+        Index(None, "owner", "started_at"),
+        # All that the limits of a minute and of a day read.
+        Index(None, "started_at", "owner", "network", "tokens_in", "tokens_out"),
+        Index(None, "ended_at", "owner"),
+        MYSQL,
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    conversation_id: Mapped[str | None] = mapped_column(ID)
+    """The conversation, which may be deleted by now. None for dictation and for actions without a
+    stream, several of which may run at a time."""
+    owner: Mapped[str] = mapped_column(OWNER)
+    network: Mapped[str | None] = mapped_column(String(32))
+    """A digest of a guest's network address, which the limits count."""
+    request_id: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(MOMENT)
+    beat_at: Mapped[datetime] = mapped_column(MOMENT)
+    """When the process of the turn last said that it runs. A turn whose beat stands still died."""
+    ended_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    outcome: Mapped[str] = mapped_column(String(16))
+    """`running`, `answered`, `stopped`, `failed` or `interrupted`.
+
+    `stopped` without `ended_at`: the turn is told to stop.
+    """
+    model: Mapped[str | None] = mapped_column(String(255))
+    tokens_in: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    tokens_out: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class Lock(Base):
+    """A row that a transaction locks to be the only one that counts something."""
+
+    __tablename__ = "locks"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)

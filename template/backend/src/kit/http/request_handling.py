@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kit.disclosure import disclosed, explain_database_error, went_wrong
 from kit.errors import RefusedError
-from kit.http.request_log import logged_request, note_failure
+from kit.http.request_log import logged_request, note_outcome
 from kit.http.streaming import TurnStream
 from kit.people.identity import Headers, Identify, Identity, RequestContext
 from kit.people.limits import running_request_of
@@ -238,7 +238,7 @@ def failure_outside(headers: Headers, error: Exception) -> Reply:
 def explain_failure(error: Exception, request_id: str) -> tuple[int, str]:
     """Log an error, and return a status and a sentence for the person."""
     logger.error("The request failed", exc_info=error)
-    note_failure()
+    note_outcome("failed")
     if isinstance(error, SQLAlchemyError):
         return 503, naming_request(explain_database_error(error), request_id)
     return 500, naming_request(went_wrong(error), request_id)

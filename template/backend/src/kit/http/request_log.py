@@ -33,20 +33,28 @@ class LoggedRequest:
     kind: str
     """The kind of request. For ChatKit's requests, their type as soon as it is known."""
     started: float = field(default_factory=perf_counter)
-    failed: bool = False
+    outcome: str | None = None
+    """How the turn of the request ended, which its reply no longer says."""
+    usage: dict[str, object] = field(default_factory=dict)
+    """What the turn of the request has used: `model`, `tokens_in` and `tokens_out`."""
 
     def over(self, status: int, outcome: str) -> None:
         """Write the line of a finished request.
 
         Args:
             status: the HTTP status of the reply.
-            outcome: `answered`, `refused`, `stopped` or `failed`.
+            outcome: `answered`, `refused`, `stopped` or `failed`. That of the turn replaces
+                `answered`.
         """
-        if self.failed and outcome == "answered":
-            outcome = "failed"
+        if self.outcome and outcome == "answered":
+            outcome = self.outcome
         seconds = round(perf_counter() - self.started, 3)
         line = {"kind": self.kind, "status": status, "outcome": outcome, "seconds": seconds}
-        logger.info("%s %s %s in %s s", self.kind, status, outcome, seconds, extra=line)
+        words = f"{self.kind} {status} {outcome} in {seconds} s"
+        if self.usage:
+            line |= self.usage
+            words += ", {model}: {tokens_in} tokens in, {tokens_out} out".format(**self.usage)
+        logger.info("%s", words, extra=line)
 
 
 _current: ContextVar[LoggedRequest | None] = ContextVar("request", default=None)
@@ -80,10 +88,16 @@ def name_request(kind: str) -> None:
         request.kind = kind
 
 
-def note_failure() -> None:
-    """Mark the current request as failed, even if its reply has already begun with status 200."""
+def note_outcome(outcome: str) -> None:
+    """Note that the current request failed or was ended, even if its reply has already begun."""
     if request := _current.get():
-        request.failed = True
+        request.outcome = outcome
+
+
+def note_usage(**usage: object) -> None:
+    """Add what the turn of the current request has used to its line."""
+    if request := _current.get():
+        request.usage.update(usage)
 
 
 class RequestIdFilter(logging.Filter):

@@ -1,6 +1,7 @@
 """Rate limits, so that a stranger can neither spend the API key nor block other people.
 
-Each process counts for itself: workers and machines share no counters.
+Each process counts for itself: workers and machines share no counters. The limits of turns are in
+`kit.database.turn_records`, which all processes share.
 """
 
 import asyncio
@@ -64,27 +65,6 @@ class _Rate:
     words: str
 
 
-async def count_turn(context: RequestContext) -> None:
-    """Count a turn for the person. For a guest, count it for their address and all guests, too.
-
-    Raises:
-        RefusedError: a limit is reached (429); the message says when to continue. Nothing is
-            counted then.
-    """
-    settings = get_settings()
-    most, words = settings.turns_per_minute, "At most {} answers a minute are allowed here."
-    rates = [_Rate(most, ("turn", context.owner), words)]
-    if context.owner.startswith(GUEST):
-        most = settings.turns_per_minute_guests
-        words = "At most {} answers a minute are allowed for all guests together."
-        rates.append(_Rate(most, ("turn of a guest",), words))
-        if context.address is not None:
-            most = settings.turns_per_minute_address
-            words = "At most {} answers a minute are allowed for the guests of one network."
-            rates.append(_Rate(most, ("turn from", context.address), words))
-    await _count(rates)
-
-
 async def count_upload(context: RequestContext) -> None:
     """Count an uploaded or announced file. The guests of one network address count together.
 
@@ -120,50 +100,26 @@ async def limit_rate(name: str, owner: str, per_minute: int, guests_per_minute: 
 _running = Counter[str]()
 
 
-@dataclass(frozen=True)
-class _AtOnce:
-    """A limit for what runs at the same time. `what` is counted, `words` is the message."""
-
-    what: str
-    most: int
-    words: str
-
-
 class _Running(AbstractContextManager[None]):
-    """Counts something as running until the end of the block.
+    """Counts a request of an owner as running until the end of the block.
 
     A silent stream counts for minutes, and an object needs less memory than a generator.
     """
 
-    def __init__(self, *limits: _AtOnce) -> None:
-        self._limits = limits
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
 
     def __enter__(self) -> None:
-        for limit in self._limits:
-            if limit.most and _running[limit.what] >= limit.most:
-                raise RefusedError(429, f"{limit.words} Try again in {A_WHILE} s.", A_WHILE)
-        _running.update(limit.what for limit in self._limits)
+        most = get_settings().requests_at_once
+        if most and _running[self._owner] >= most:
+            words = f"At most {most} requests at once are allowed here."
+            raise RefusedError(429, f"{words} Try again in {A_WHILE} s.", A_WHILE)
+        _running[self._owner] += 1
 
     def __exit__(self, *_error: object) -> None:
-        for limit in self._limits:
-            _running[limit.what] -= 1
-            if not _running[limit.what]:
-                del _running[limit.what]
-
-
-def running_turn_of(context: RequestContext) -> AbstractContextManager[None]:
-    """Count a turn as running until the end of the block.
-
-    Raises:
-        RefusedError: TURNS_AT_ONCE or TURNS_AT_ONCE_ALL is reached (429).
-    """
-    settings = get_settings()
-    of_all = "Too many answers are being written at the moment."
-    of_person = f"Only {settings.turns_at_once} answers at once are allowed. Wait until one ends."
-    return _Running(
-        _AtOnce("turns", settings.turns_at_once_all, of_all),
-        _AtOnce(f"turns of {context.owner}", settings.turns_at_once, of_person),
-    )
+        _running[self._owner] -= 1
+        if not _running[self._owner]:
+            del _running[self._owner]
 
 
 def running_request_of(context: RequestContext) -> AbstractContextManager[None]:
@@ -172,9 +128,7 @@ def running_request_of(context: RequestContext) -> AbstractContextManager[None]:
     Raises:
         RefusedError: REQUESTS_AT_ONCE is reached (429).
     """
-    most = get_settings().requests_at_once
-    words = f"At most {most} requests at once are allowed here."
-    return _Running(_AtOnce(f"requests of {context.owner}", most, words))
+    return _Running(context.owner)
 
 
 class Lines:

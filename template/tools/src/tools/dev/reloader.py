@@ -14,11 +14,13 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 from watchfiles import watch
 
 from kit.errors import StartupError
-from kit.serve import make_config, prepare_process, share_env_file
+from kit.serve import DrainingServer, make_config, prepare_process, share_env_file
 from kit.settings import BACKEND
 
 LOOK_AFTER_CHILD_MS = 500
 SHUTDOWN_SECONDS = 1
+DRAIN_SECONDS = 0
+"""After an edit a running answer is interrupted at once."""
 
 
 def main() -> None:
@@ -44,7 +46,9 @@ class Reloader(WatchFilesReload):
 
     def __init__(self, config: uvicorn.Config) -> None:
         """Bind the port; exit with uvicorn's message if it is taken."""
-        super().__init__(config, target=_Server(config).run, sockets=[config.bind_socket()])
+        super().__init__(
+            config, target=_Server(config, DRAIN_SECONDS).run, sockets=[config.bind_socket()]
+        )
         self.watcher = watch(
             *self.reload_dirs,
             watch_filter=None,
@@ -98,7 +102,7 @@ class Reloader(WatchFilesReload):
         print(sentence, file=sys.stderr, flush=True)
 
 
-class _Server(uvicorn.Server):
+class _Server(DrainingServer):
     """The server in the child process."""
 
     def run(self, sockets: list[socket] | None = None) -> None:

@@ -27,6 +27,9 @@ from kit.database.engine import (
     framework_tables,
     loop_factory,
     migrate,
+    missing_migrations_of,
+    newer_migrations,
+    newest_migrations,
 )
 from kit.errors import StartupError
 from kit.settings import BACKEND, get_settings
@@ -200,6 +203,15 @@ def migrations() -> Finding:
     except Exception as error:  # whatever is written in a revision
         return failed(f"Alembic cannot read the revisions: {error}", tried=tried)
     applied = ask(lambda connection: connection.run_sync(applied_migrations))
+    if newer := ask(lambda connection: connection.run_sync(newer_migrations)):
+        return warned(
+            f"a newer version of this project has migrated the database, to "
+            f"{', '.join(sorted(newer))}. This version works on it too",
+            tried=tried,
+            source=_source(),
+            command="git log --oneline --max-count=5",
+            slug="old-code-is-unhealthy",
+        )
     if strange := applied - known:
         return failed(
             f"another branch has migrated the database, to {', '.join(sorted(strange))}. Go back "
@@ -370,16 +382,16 @@ def bring_up_to_date() -> list[str]:
     there = address()
     if there.stands_in_the_way and there.slug != "migrations-not-run":
         return []
-    missing = set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    missing = sorted(newest_migrations())
     others: list[str] = []
     if not there.stands_in_the_way:
-        missing -= ask(lambda connection: connection.run_sync(applied_migrations))
+        missing = ask(lambda connection: connection.run_sync(missing_migrations_of))
         module = framework_tables()
         others = module.missing() if module else []
     if not missing and not others:
         return []
     migrate()
-    return [f"Migrated the database: {', '.join([*sorted(missing), *others[:3]])}."]
+    return [f"Migrated the database: {', '.join([*missing, *others[:3]])}."]
 
 
 def join_heads() -> list[str]:

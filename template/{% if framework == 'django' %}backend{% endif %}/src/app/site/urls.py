@@ -11,6 +11,7 @@ urlpatterns = [
     path("attachments", views.upload),
     path("attachments/<str:attachment_id>", views.attachment),
     path("health", views.health),
+    path("health/<str:about>", views.health),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

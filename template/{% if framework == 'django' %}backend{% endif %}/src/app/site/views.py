@@ -50,7 +50,7 @@ async def attachment(request: ASGIRequest, attachment_id: str) -> HttpResponseBa
 
 @csrf_exempt
 @require_GET
-async def health(_request: ASGIRequest) -> JsonResponse:
-    """Report whether the database answers and is migrated."""
-    result = await check_health()
+async def health(_request: ASGIRequest, about: str = "") -> JsonResponse:
+    """Report how the server is; `live` and `ready` are for whoever restarts or chooses servers."""
+    result = await check_health(about)
     return JsonResponse(result.body, status=result.status)

@@ -21,6 +21,7 @@ from chatkit.types import (
     AttachmentCreateParams,
     FileAttachment,
     HiddenContextItem,
+    Page,
     ThreadItem,
     ThreadMetadata,
 )
@@ -580,7 +581,7 @@ def test_a_file_that_is_removed_while_it_is_sent_is_not_sent(
 ) -> None:
     """And what was to be sent with it is all still there, to be sent without it, or removed."""
     owner, server = RequestContext("somebody-torn"), new_server()
-    add = server.store.add_thread_item
+    add = server.store.add_message
 
     async def work() -> None:
         thread_id = await begun_thread(server, owner)
@@ -590,7 +591,7 @@ def test_a_file_that_is_removed_while_it_is_sent_is_not_sent(
             await remove_file(server, removed.id, owner)
             await add(*arguments)
 
-        monkeypatch.setattr(server.store, "add_thread_item", add_too_late)
+        monkeypatch.setattr(server.store, "add_message", add_too_late)
         both = message("Look", attachments=[kept.id, removed.id])
         with pytest.raises(NotFoundError, match=r"a\.txt is not there any more"):
             await events_of(
@@ -707,34 +708,59 @@ def test_a_message_to_a_thread_that_is_deleted_meanwhile(
 ) -> None:
     """Before it is stored it is refused; while it is answered, the answer ends in words."""
     owner, server = RequestContext("somebody-cleaning-up"), new_server()
-    add = server.store.add_thread_item
 
     async def say(thread_id: str, file: Attachment) -> list[dict[str, Any]]:
         said = {"thread_id": thread_id, "input": message("Hello", attachments=[file.id])}
         return await events_of(server, owner, "threads.add_user_message", **said)
 
-    def delete_before(kind: str) -> None:
-        async def add_too_late(thread_id: str, item: ThreadItem, context: RequestContext) -> None:
-            if item.type == kind:
-                delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
-                await server.handle(parse_request(json.dumps(delete)), owner)
-            await add(thread_id, item, context)
+    def delete_before(method: str, patch: pytest.MonkeyPatch) -> None:
+        add = getattr(server.store, method)
 
-        monkeypatch.setattr(server.store, "add_thread_item", add_too_late)
+        async def add_too_late(thread_id: str, *others: Any, **named: Any) -> None:
+            delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
+            await server.handle(parse_request(json.dumps(delete)), owner)
+            await add(thread_id, *others, **named)
+
+        patch.setattr(server.store, method, add_too_late)
 
     async def work() -> None:
         first, second = [await begun_thread(server, owner) for _ in range(2)]
         unsent, sent = [await sent_file(server, owner) for _ in range(2)]
-        delete_before("user_message")
-        with pytest.raises(NotFoundError, match=f"Thread {first} not found"):
-            await say(first, unsent)
+        with monkeypatch.context() as patch:
+            delete_before("add_message", patch)
+            with pytest.raises(NotFoundError, match=f"Thread {first} not found"):
+                await say(first, unsent)
         assert bytes_of(unsent.id).exists(), "it can be sent in another conversation"
-        delete_before("assistant_message")
+        delete_before("add_thread_item", monkeypatch)
         error = (await say(second, sent))[-1]
         assert "was deleted while" in error["message"]
         assert not error["allow_retry"]
         assert not bytes_of(sent.id).exists()
         assert (await server.store.load_threads(9, None, "desc", owner)).data == []
+
+    run(work())
+
+
+def test_a_turn_that_has_said_nothing_when_its_thread_is_deleted_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status can still say so."""
+    owner, server = RequestContext("somebody-quick"), new_server()
+    load = server.store.load_thread_items
+
+    async def work() -> None:
+        thread_id = await begun_thread(server, owner)
+        question = (await load(thread_id, None, 1, "asc", owner)).data[0].id
+        delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
+
+        async def load_too_late(*arguments: Any, **named: Any) -> Page[ThreadItem]:
+            await server.handle(parse_request(json.dumps(delete)), owner)
+            return await load(*arguments, **named)
+
+        monkeypatch.setattr(server.store, "load_thread_items", load_too_late)
+        asked = {"thread_id": thread_id, "item_id": question}
+        with pytest.raises(NotFoundError, match=f"Thread {thread_id} not found"):
+            await events_of(server, owner, "threads.retry_after_item", **asked)
 
     run(work())
 

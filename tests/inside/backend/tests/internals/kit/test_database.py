@@ -1,5 +1,6 @@
 """Many people at once, a database that was away, and a pool that is small."""
 
+import asyncio
 import errno
 import locale
 import os
@@ -9,9 +10,11 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 from contract.serving import alembic, environment, run_server, run_sql
@@ -42,6 +45,32 @@ def test_no_statement_is_prepared(run: Run, database: URL) -> None:
         assert prepared == 0
 
     run(work())
+
+
+def test_a_full_pool_fails_soon_and_says_so(run: Run, database: URL) -> None:
+    """One of two changes waits for a locked row, and has the only connection meanwhile."""
+    if database.get_backend_name() == "sqlite":
+        pytest.skip("SQLite locks no rows")
+    row = text("SELECT id FROM conversations WHERE id = :thread_id FOR UPDATE")
+    small = {"DATABASE_POOL_SIZE": "1", "DATABASE_POOL_SECONDS": "1"}
+    with run_server(database, None, **small) as server, ThreadPoolExecutor(2) as threads:
+        chat = server.someone()
+        thread_id = chat.say("Hello")[0]["thread"]["id"]
+
+        def rename() -> Future[httpx2.Response]:
+            return threads.submit(chat.post, "threads.update", thread_id=thread_id, title="Title")
+
+        async def work() -> None:
+            async with read() as session:
+                await session.execute(row, {"thread_id": thread_id})
+                both = [rename(), rename()]
+                first = await asyncio.to_thread(lambda: next(as_completed(both)).result())
+            statuses = await asyncio.to_thread(lambda: [one.result().status_code for one in both])
+            assert first.status_code == 503
+            assert "server is busy" in first.json()["message"]
+            assert sorted(statuses) == [200, 503]
+
+        run(work())
 
 
 def test_the_queries_of_the_documentation_run(database: URL) -> None:

@@ -29,6 +29,7 @@ EXAMPLES = {
     "running": "Change how the model runs",
     "without_one": "Answer without one",
     "showing": "Show an image",
+    "later": "Answer outside a turn",
     "acting": "Answer a widget",
     "several": "Several assistants",
     "seeing_the_page": "Know what the page shows",
@@ -120,6 +121,30 @@ def test_an_image_is_a_file_of_its_owner(database: URL) -> None:
         assert bob.download(shown["image"]["id"]).status_code == 404
         ada.ask("threads.delete", thread_id=thread_id)
         assert ada.download(shown["image"]["id"]).status_code == 404
+
+
+def test_what_is_said_outside_a_turn(database: URL, run: Run) -> None:
+    later: Any = import_module("later")
+    with run_server(database, None, **{ASSISTANT: "without_one"}) as server:
+        ada = server.someone("ada-who-waits")
+        thread_id = ada.say("Hello")[0]["thread"]["id"]
+
+        async def work() -> None:
+            for text in ("Half of it", "All of it"):
+                assert await later.report("ada-who-waits", thread_id, "7", text)
+            assert not await later.report("bob-who-waits", thread_id, "7", "Not his")
+
+        run(work())
+        *_, told = ada.items(thread_id)
+        assert (told["id"], text_of(told)) == ("msg_of_7", "All of it")
+        assert [one["id"] for one in ada.items(thread_id)].count("msg_of_7") == 1
+        ada.ask("threads.delete", thread_id=thread_id)
+
+        async def too_late() -> None:
+            assert not await later.report("ada-who-waits", thread_id, "7", "Too late")
+
+        run(too_late())
+        assert ada.ask("threads.list", limit=9, order="asc")["data"] == []
 
 
 def test_an_assistant_whose_widget_is_used(database: URL) -> None:

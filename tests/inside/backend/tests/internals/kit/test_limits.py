@@ -47,8 +47,8 @@ def test_dictation_is_counted(database: URL) -> None:
     assert [response.status_code for response in attempts] == [400, 400, 400, 429]
 
 
-def test_many_at_once_are_no_more_than_one_by_one(database: URL) -> None:
-    with run_server(database, None, **GUESTS) as server, ThreadPoolExecutor(20) as threads:
+def test_many_at_once_are_no_more_than_one_by_one(uncounted: URL) -> None:
+    with run_server(uncounted, None, **GUESTS) as server, ThreadPoolExecutor(20) as threads:
 
         def ask(_: int) -> int:
             return guest(server).post("threads.create", input=message("notice")).status_code
@@ -57,9 +57,21 @@ def test_many_at_once_are_no_more_than_one_by_one(database: URL) -> None:
     assert statuses == [200] * 5 + [429] * 15
 
 
-def test_a_turn_counts_until_it_is_over(database: URL) -> None:
+def test_guests_at_once_and_all_in_a_minute_are_limited(uncounted: URL) -> None:
+    settings = {"TURNS_AT_ONCE_GUESTS": "1", "TURNS_PER_MINUTE_ALL": "3"}
+    greeting = {"input": message("notice")}
+    with run_server(uncounted, None, **settings) as server:
+        with guest(server).say_slowly("a long answer") as one:
+            next(one)
+            assert_refused(guest(server).post("threads.create", **greeting), "to guests")
+            for _ in range(2):
+                server.someone().say("notice")
+        assert_refused(server.someone().post("threads.create", **greeting), "for all together")
+
+
+def test_a_turn_counts_until_it_is_over(uncounted: URL) -> None:
     settings = {"TURNS_AT_ONCE": "2", "TURNS_AT_ONCE_ALL": "3"}
-    with run_server(database, None, **settings) as server:
+    with run_server(uncounted, None, **settings) as server:
         ada, bob = server.someone(), server.someone()
         first, greeting = ada.say("notice")[0]["thread"]["id"], {"input": message("notice")}
         with ada.say_slowly("a long answer") as one, ada.say_slowly("a long answer") as two:

@@ -65,7 +65,7 @@ def test_tls_inspected_a_file_without_certificates_is_named(
         env=settings | {"BACKEND_PORT": str(free_port())},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2

@@ -15,6 +15,7 @@ from internals.conftest import Run
 from kit.attachments.attachment_store import AttachmentStore
 from kit.chat.chatkit_server import ChatKitServer
 from kit.chat.request_checks import parse_request
+from kit.chat.running_turns import here
 from kit.database.chatkit_store import ChatKitStore
 from kit.llm.model_client import transcribe
 from kit.people.identity import RequestContext
@@ -93,6 +94,35 @@ def test_a_title_comes_after_a_stop(run: Run) -> None:
             while await talk.title() is None:  # noqa: ASYNC110, only the database tells
                 await asyncio.sleep(0.01)
         assert await talk.title() == "On a notice"
+
+    run(work())
+
+
+def test_a_stream_that_waits_for_a_title_ends_in_order_when_the_server_stops(run: Run) -> None:
+    """ChatKit's page would send the message again if it broke."""
+
+    async def work() -> None:
+        talk, events = Talk("somebody-at-a-restart", Model().title_of), list[dict[str, Any]]()
+
+        async def read() -> None:
+            async for chunk in await talk.begin():
+                events.extend(events_in(chunk))
+
+        async def is_answered() -> bool:
+            if not events:
+                return False
+            turn = await here.latest(events[0]["thread"]["id"], talk.owner.owner)
+            return turn is not None and turn.outcome == "answered"
+
+        reading = asyncio.create_task(read())
+        async with asyncio.timeout(PATIENCE):
+            while not await is_answered():  # noqa: ASYNC110, only the database tells
+                await asyncio.sleep(0.01)
+            assert len(here) == 1
+            await here.interrupt_all()
+            await reading
+        assert "error" not in {event["type"] for event in events}
+        assert len(here) == 0
 
     run(work())
 

@@ -4,15 +4,18 @@ import pytest
 from contract.serving import run_sql
 
 from internals.tools.patient import Patient, fails
+from kit.database.engine import newest_migrations
+
+[NEWEST] = newest_migrations()
 
 
 def test_migrations_not_run_is_named_and_mended(clone: Patient, patient_alone: Patient) -> None:
     run_sql(patient_alone.url, "DELETE FROM alembic_version")
-    for table in ("feedback", "attachments", "messages", "conversations"):
+    for table in ("feedback", "attachments", "messages", "conversations", "turns", "locks"):
         run_sql(patient_alone.url, f"DROP TABLE {table}")
     examination = patient_alone.examine("database.text")
     found = fails(examination, "database.migrations", "migrations-not-run")
-    assert "chatkit_0004" in found["words"]
+    assert NEWEST in found["words"]
     assert examination["database.tables"]["because"] == "database.migrations"
     assert patient_alone.mend("database.text").status == 0
 
@@ -35,9 +38,21 @@ def test_a_table_that_is_gone_is_named(patient_alone: Patient) -> None:
 
 def test_a_database_of_another_branch_is_named(patient_alone: Patient) -> None:
     run_sql(patient_alone.url, "UPDATE alembic_version SET version_num = 'of_a_branch'")
+    run_sql(patient_alone.url, "ALTER TABLE locks RENAME TO other_locks")
     found = fails(patient_alone.examine("database.text"), "database.migrations", "")
     assert "of_a_branch" in found["words"]
-    run_sql(patient_alone.url, "UPDATE alembic_version SET version_num = 'chatkit_0004'")
+    run_sql(patient_alone.url, "ALTER TABLE other_locks RENAME TO locks")
+    run_sql(patient_alone.url, f"UPDATE alembic_version SET version_num = '{NEWEST}'")
+
+
+def test_old_code_is_unhealthy_a_newer_database_is_named(patient_alone: Patient) -> None:
+    run_sql(patient_alone.url, "UPDATE alembic_version SET version_num = 'chatkit_9999'")
+    examination = patient_alone.examine("database.text")
+    found = examination["database.migrations"]
+    assert (found["outcome"], found["slug"]) == ("WARN", "old-code-is-unhealthy")
+    assert "chatkit_9999" in found["words"]
+    assert not patient_alone.mend("database.text").status
+    run_sql(patient_alone.url, f"UPDATE alembic_version SET version_num = '{NEWEST}'")
 
 
 def test_a_database_that_does_not_answer_is_named(patient: Patient) -> None:
