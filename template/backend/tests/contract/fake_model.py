@@ -15,6 +15,8 @@ from python_multipart.multipart import Field, File, parse_form
 
 from contract.chat import Json
 from contract.model_script import (
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
     Events,
     Finish,
     Part,
@@ -53,7 +55,7 @@ class Answer:
     code: str | None = None
     """Which refusal it is."""
     body: Json | list[Json] | None = None
-    """What it refuses with instead."""
+    """What it refuses with instead, or says that it has heard."""
 
 
 @dataclass(frozen=True)
@@ -328,7 +330,10 @@ class _Handler(BaseHTTPRequestHandler):
         file.close()
         self._begin(200, {"Content-Type": "application/json"})
         text = "".join(answer.words()) if answer.words else "What was said"
-        self.wfile.write(json.dumps({"text": text}).encode())
+        usage = {"type": "tokens", "input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS}
+        usage["total_tokens"] = INPUT_TOKENS + OUTPUT_TOKENS
+        heard = answer.body or {"text": text, "usage": usage}
+        self.wfile.write(json.dumps(heard).encode())
 
     def _say(self, request: Request, parts: Sequence[Part]) -> None:
         spell = responses if request.api == "responses" else chat_completions

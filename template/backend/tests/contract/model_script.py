@@ -136,7 +136,7 @@ def chat_completions(parts: Sequence[Part], request: Json) -> Iterator[Json | st
     if reason is None:
         return
     yield chunk({}, reason)
-    if (request.get("stream_options") or {}).get("include_usage"):
+    if not request.get("stream") or (request.get("stream_options") or {}).get("include_usage"):
         usage = {"prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS}
         yield frame | {
             "choices": [],

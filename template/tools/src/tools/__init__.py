@@ -1,4 +1,4 @@
-"""What is typed while one works on the project: dev, check, doctor, copy-database."""
+"""What is typed while one works on the project: dev, check, doctor, copy-database, usage."""
 
 import sys
 from io import TextIOWrapper

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, cast
 
 from agents import (
     Agent,
+    Model,
     RawResponsesStreamEvent,
     RunConfig,
     RunHooks,
@@ -25,6 +26,7 @@ from agents.exceptions import (
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailTripwireTriggered,
 )
+from agents.models import get_default_model
 from agents.run import DEFAULT_MAX_TURNS
 from chatkit.agents import (
     AgentContext,
@@ -236,6 +238,8 @@ class _Run:
         self._notices: list[str] = []
         self._has_shown = False
         self._is_resumed = False
+        self._counted = (0, 0)
+        self._model: str | Model | None = None
         if turn.message:
             self.memory.client_tools = []
             # The person may send the refused message again, with Retry.
@@ -296,13 +300,21 @@ class _Run:
             changes["model"] = _allowed(options.model)
         return agent, running.clone(**changes) if changes else running
 
-    def start(self, agent: Agent[Any], start: Any, **options: Any) -> RunResultStreaming:
+    def start(
+        self, agent: Agent[Any], start: Any, run_config: RunConfig, **options: Any
+    ) -> RunResultStreaming:
         """Start the run, with an input or the state of an interrupted run."""
+        self._model = run_config.model
         token = current_ending.set(self.ending)  # the task of the run gets a copy of this context
         try:
-            result = Runner.run_streamed(agent, start, context=self.context, **options)
+            result = Runner.run_streamed(
+                agent, start, context=self.context, run_config=run_config, **options
+            )
         finally:
             current_ending.reset(token)
+        # A resumed run has the usage of the turn before, which is counted already.
+        usage = result.context_wrapper.usage
+        self._counted = (usage.input_tokens, usage.output_tokens)
         self._outputs.skip(result.new_items)
         self._is_resumed = isinstance(start, RunState)
         return result
@@ -323,10 +335,21 @@ class _Run:
                 self._note(event)
                 yield event
         finally:
+            self._count(result)
             await self._keep_outputs(result)
         for item_id in self._images:  # the model has begun them only
             self._notices.append(NO_IMAGE)
             yield ThreadItemRemovedEvent(item_id=item_id)
+
+    def _count(self, result: RunResultStreaming) -> None:
+        """Count what the models of the run have used. Of a stopped answer servers do not tell."""
+        usage = result.context_wrapper.usage
+        tokens_in, tokens_out = self._counted
+        self._turn.count_usage(
+            _name_of(self._model or result.last_agent.model),
+            usage.input_tokens - tokens_in,
+            usage.output_tokens - tokens_out,
+        )
 
     async def _keep_outputs(self, result: RunResultStreaming) -> None:
         """Store what tools have done. It stays done, though the answer fails or is stopped."""
@@ -446,6 +469,13 @@ def _options(turn: Turn, history: Sequence[ThreadItem]) -> InferenceOptions | No
     messages = (item for item in reversed(history) if isinstance(item, UserMessageItem))
     last = next(messages, None)
     return last.inference_options if last else None
+
+
+def _name_of(model: str | Model | None) -> str:
+    """Return the name of a model as openai-agents resolves it."""
+    if isinstance(model, Model):
+        model = getattr(model, "model", None) or type(model).__name__
+    return str(model or get_default_model())
 
 
 def _allowed(model: str) -> str:

@@ -11,6 +11,7 @@ in `current_ending`.
 
 import copy
 import json
+import logging
 import re
 import secrets
 import string
@@ -27,6 +28,8 @@ import httpx2
 import openai
 
 from kit.disclosure import DIRECT
+
+logger = logging.getLogger("app.model")
 
 Json = dict[str, Any]
 
@@ -64,6 +67,13 @@ FILTERED = ("safety", "recitation", "blocklist", "prohibited_content", "spii")
 UNSIGNED = re.compile(r"gemini-[12]\b")
 """The models of Gemini that need no signature."""
 
+REFUSED = (400, 422)
+"""How servers answer that do not know a field of a request."""
+
+NO_USAGE = "The model's server does not report its usage, so its tokens are not counted."
+
+_OPTIONS = b"stream_options"
+
 MAX_REASONING = 1000
 """For how many answers the client remembers what OpenRouter wants to have back."""
 
@@ -100,6 +110,8 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
         """Create the client."""
         super().__init__(mounts=DIRECT)
         self._reasoning = Reasoning()
+        self._reports_usage: bool | None = None
+        """Whether the server takes `stream_options`; None if it has not been asked yet."""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request. It is mended if it asks one of OpenAI's two APIs, as is the answer."""
@@ -107,7 +119,7 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
         if mending_type is None:
             return await super().send(request, **options)
         request = _mended_request(request, self._reasoning)
-        response = await super().send(request, **options)
+        response = await self._send_asking_for_usage(request, options)
         if response.status_code != 200:
             return response
         ending = current_ending.get() or Ending()
@@ -116,6 +128,30 @@ class ModelHttpClient(openai.DefaultAsyncHttpxClient):
         if response.is_stream_consumed:
             return _mended_body(response, mending)
         return _with_body(response, stream=_MendedStream(response, mending))
+
+    async def _send_asking_for_usage(
+        self, request: httpx2.Request, options: Json
+    ) -> httpx2.Response:
+        """Send a request, without `stream_options` if the server refuses it because of them.
+
+        Not every server names the field that it refuses. So a new server is asked again in any
+        case, and one that has taken the field before only if it names it.
+        """
+        is_asked = _OPTIONS in request.content  # long bodies are not parsed for that
+        if is_asked and self._reports_usage is False:
+            return await super().send(_without_options(request), **options)
+        response = await super().send(request, **options)
+        if is_asked and response.status_code == 200:
+            self._reports_usage = True
+        elif is_asked and response.status_code in REFUSED:
+            words = await response.aread()
+            if self._reports_usage and _OPTIONS not in words:
+                return response
+            response = await super().send(_without_options(request), **options)
+            if response.status_code == 200 and self._reports_usage is None:
+                self._reports_usage = False
+                logger.warning(NO_USAGE)
+        return response
 
 
 class Reasoning:
@@ -162,6 +198,17 @@ def _mended_request(request: httpx2.Request, reasoning: Reasoning) -> httpx2.Req
         item["arguments"] = _as_object(item.get("arguments"))
     if (messages, items) == before:
         return request  # a body with images is long
+    return _with_json(request, body)
+
+
+def _without_options(request: httpx2.Request) -> httpx2.Request:
+    """Return a request that does not ask the server for its usage."""
+    body: Json = json.loads(request.content)
+    body.pop("stream_options", None)
+    return _with_json(request, body)
+
+
+def _with_json(request: httpx2.Request, body: Json) -> httpx2.Request:
     return httpx2.Request(
         request.method,
         request.url,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import openai
 from agents import (
     ModelProvider,
+    ModelSettings,
     OpenAIProvider,
     RunConfig,
     set_default_openai_api,
@@ -14,7 +15,9 @@ from agents import (
     set_tracing_export_api_key,
 )
 from chatkit.types import AudioInput, TranscriptionResult
+from openai.types.audio.transcription import UsageTokens
 
+from kit.database.turn_records import Usage
 from kit.errors import RefusedError
 from kit.llm.compatibility import ModelHttpClient
 from kit.llm.model_errors import explain_model_error, log_tool_error
@@ -25,6 +28,9 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 NO_KEY = "none"
 """The key for servers that need none, because the client requires one."""
+
+ASK_FOR_USAGE = ModelSettings(include_usage=True)
+"""Without it, only OpenAI's own server is asked for the usage over Chat Completions."""
 
 
 @cache
@@ -47,9 +53,11 @@ def get_model_provider() -> ModelProvider:
 def get_run_config(**changes: Any) -> RunConfig:
     """Return how the kit runs agents, with the given fields of `RunConfig` changed.
 
-    The agents use the model's server of the settings. A tool that does not exist is reported to the
-    model, and a tool that fails also to the log.
+    The agents use the model's server of the settings, which is asked for the usage. A tool that
+    does not exist is reported to the model, and a tool that fails also to the log.
     """
+    # Only what is set here replaces the settings of the agents.
+    changes["model_settings"] = ASK_FOR_USAGE.resolve(changes.get("model_settings"))
     usual: dict[str, Any] = {
         "model_provider": get_model_provider(),
         "tracing_disabled": not traces(),
@@ -88,13 +96,16 @@ def traces() -> bool:
     return settings.openai_api_key is not None and settings.openai_base_url is None
 
 
-async def transcribe(audio: AudioInput) -> TranscriptionResult:
-    """Return the text of a recording, transcribed by the model.
+async def transcribe(audio: AudioInput) -> tuple[TranscriptionResult, Usage]:
+    """Return the text of a recording, transcribed by the model, and what the model has used.
+
+    Models that are paid by the minute report no tokens.
 
     Raises:
         RefusedError: no key is set (400), or the model's server failed (502).
     """
     settings = get_settings()
+    model = settings.openai_transcription_model
     if not settings.has_openai or settings.is_demo:
         raise RefusedError(
             400,
@@ -104,9 +115,12 @@ async def transcribe(audio: AudioInput) -> TranscriptionResult:
     name = f"speech.{audio.media_type.removeprefix('audio/')}"
     try:
         heard = await get_client().audio.transcriptions.create(
-            model=settings.openai_transcription_model, file=(name, audio.data, audio.media_type)
+            model=model, file=(name, audio.data, audio.media_type)
         )
     except openai.OpenAIError as error:
         message = explain_model_error(error, "openai_transcription_model")
         raise RefusedError(502, message) from None
-    return TranscriptionResult(text=heard.text)
+    usage = Usage(model)
+    if isinstance(heard.usage, UsageTokens):
+        usage = Usage(model, heard.usage.input_tokens, heard.usage.output_tokens)
+    return TranscriptionResult(text=heard.text), usage
