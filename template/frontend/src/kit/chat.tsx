@@ -6,6 +6,7 @@ import { CAUSES, type Cause, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { type Advice, Panel } from "@/kit/panel";
 import { ASSISTANT, CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS, PAGE_CONTEXT } from "@/kit/settings";
+import { type Notice, Turns } from "@/kit/turns";
 
 /**
  * The object that ChatKit Studio exports. Its `api` is only a placeholder, because the kit knows
@@ -38,7 +39,7 @@ export type PageProps = {
 type Advices = Partial<Record<Slug, Advice>>;
 
 /** What the page's server passes to the browser. */
-export type ServerProps = { domainKey: string; advice: Advices };
+export type ServerProps = { domainKey: string; answersGoOn?: boolean; advice: Advices };
 
 type Props = ServerProps & OwnerProps & PageProps;
 
@@ -115,14 +116,27 @@ function WithoutScripts({ advice }: { advice: Advices }) {
 type ElementProps = OwnerProps & {
   assistant?: string;
   domainKey: string;
+  answersGoOn?: boolean;
   onReady: () => void;
   onError: (error: Error) => void;
   /** Called when ChatKit has removed its frame. It does so on a domain where it may not be used. */
   onGone: () => void;
 };
 
-function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handlers }: ElementProps) {
+function ChatKitElement({
+  config,
+  domainKey,
+  answersGoOn,
+  onReady,
+  onError,
+  onGone,
+  ...handlers
+}: ElementProps) {
   const element = useRef<OpenAIChatKit>(null);
+  const ask = fetchWith(config.locale, handlers.pageContext, handlers.assistant);
+  // An element may say of itself that it does its part.
+  const goOn = () => answersGoOn || (element.current !== null && "answersGoOn" in element.current);
+  const { turns, notice } = useTurns(goOn, ask, () => chat.fetchUpdates());
   const [initialThread] = useState(threadOfAddress);
   const theme = useTheme(config.theme);
   const watchFrame = useFrameWatch(element, onGone);
@@ -134,13 +148,17 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
     api: {
       url: "/api/chatkit",
       domainKey,
-      fetch: fetchWith(config.locale, handlers.pageContext, handlers.assistant),
+      fetch: turns.fetch,
       uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
     },
     onClientTool: handlers.runClientTool,
     widgets: { onAction: (action, item) => handlers.runWidgetAction(action, item, chat) },
     onEffect: handlers.runEffect,
-    onThreadChange: ({ threadId }) => rememberThread(threadId),
+    onThreadChange: ({ threadId }) => {
+      rememberThread(threadId);
+      turns.opened(threadId);
+    },
+    onThreadLoadEnd: () => turns.look(),
     onReady: () => {
       watchFrame();
       onReady();
@@ -154,7 +172,39 @@ function ChatKitElement({ config, domainKey, onReady, onError, onGone, ...handle
       onError(error);
     },
   });
-  return <ChatKit ref={element} control={chat.control} className={styles.element} />;
+  return (
+    <>
+      {notice && (
+        <p role="status" className={styles.notice}>
+          {notice.message}
+          {notice.isRunning && (
+            <button type="button" onClick={() => turns.stop().catch(console.error)}>
+              Stop the answer
+            </button>
+          )}
+        </p>
+      )}
+      <ChatKit ref={element} control={chat.control} className={styles.element} />
+    </>
+  );
+}
+
+/** Follows the turns of the open conversation, and says what is to be shown of them. */
+function useTurns(goOn: () => boolean, ask: typeof fetch, refresh: () => Promise<void>) {
+  const [notice, setNotice] = useState<Notice | null>(null);
+  const latest = useRef({ goOn, ask, refresh });
+  latest.current = { goOn, ask, refresh };
+  const [turns] = useState(
+    () =>
+      new Turns(
+        () => latest.current.goOn(),
+        (...request) => latest.current.ask(...request),
+        setNotice,
+        () => latest.current.refresh(),
+      ),
+  );
+  useEffect(() => turns.start(), [turns]);
+  return { turns, notice };
 }
 
 /** A `fetch` that tells the server the chat's language, its assistant, and what the owner says about the page. */

@@ -44,6 +44,28 @@ export const PAGE_CONTEXT = "x-page-context";
 /** The header with the name of the assistant that the page asks, unless that is the first one. */
 export const ASSISTANT = "x-assistant";
 
+/** The header by which the page announces that it says Stop, so that a closed connection is none. */
+export const SAYS_STOP = "x-says-stop";
+
+/** The types of ChatKit's requests that ask for a turn, and are answered with a stream of events. */
+export const STREAMED: unknown[] = [
+  "threads.create",
+  "threads.add_user_message",
+  "threads.add_client_tool_output",
+  "threads.add_structured_input",
+  "threads.retry_after_item",
+  "threads.custom_action",
+];
+
+/**
+ * Whether answers go on when their page is reloaded or loses its connection.
+ *
+ * docs/settings.md says how to try whether OpenAI's element does its part.
+ */
+export function answersGoOn(): boolean {
+  return setting("ANSWERS_GO_ON").trim() === "true";
+}
+
 /** OpenAI's placeholder. ChatKit accepts it only on localhost. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 

@@ -78,7 +78,7 @@ export class Person {
   cdn: "up" | "blocked" | "silent" = "up";
   /** The errors of the console and the network. A test fails if any are left here at its end. */
   problems: string[] = [];
-  /** The types of the ChatKit requests, in order. */
+  /** The types of the ChatKit requests, in order, without the kit's own, such as `kit.turn`. */
   readonly asked: string[] = [];
 
   private constructor(
@@ -96,7 +96,9 @@ export class Person {
       if (said.type() === "error") person.problems.push(said.text());
     });
     person.page.on("request", (request) => {
-      if (request.url().endsWith("/api/chatkit")) person.asked.push(request.postDataJSON().type);
+      if (!request.url().endsWith("/api/chatkit")) return;
+      const { type } = request.postDataJSON();
+      if (!type.startsWith("kit.")) person.asked.push(type);
     });
     return person;
   }

@@ -1,6 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
 import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT } from "jose";
 import type { NextRequest } from "next/server";
 import { isDevelopment, withoutSecrets } from "@/kit/causes";
@@ -85,7 +86,8 @@ const agentsOfUploads = {
  * model may think for longer. The option that changes this needs a copy of undici that fits the one
  * inside Node.
  *
- * @throws {Failure} No answer came, or the signal was aborted.
+ * @throws {Failure} No answer came, or the signal was aborted. It says when to try again if the
+ * backend has not even got the request.
  */
 export function askBackend(
   { url, source }: BackendAddress,
@@ -103,6 +105,9 @@ export function askBackend(
   });
 }
 
+// No connection was made. In containers also the backend's name may be gone during a restart.
+const UNREACHED = ["ECONNREFUSED", "EHOSTUNREACH", "ENOTFOUND", "EAI_AGAIN"];
+
 function noAnswer({ code, message }: NodeJS.ErrnoException, { url, source }: BackendAddress): Failure {
   const place = `the backend at ${withoutSecrets(url)}`;
   const from = `The address comes from ${source}.`;
@@ -114,7 +119,7 @@ function noAnswer({ code, message }: NodeJS.ErrnoException, { url, source }: Bac
     return new Failure(words, 502, slug);
   }
   const words = `No answer from ${place} (${code ?? message}). ${from} ${howToStart()}`;
-  return new Failure(words, 502, "backend-down");
+  return new Failure(words, 502, "backend-down", UNREACHED.includes(code ?? "") ? 1 : null);
 }
 
 function howToStart(): string {
@@ -130,6 +135,39 @@ function upload(source: Readable, asked: ClientRequest): void {
       if (!asked.writableEnded) asked.destroy();
     });
   });
+}
+
+// How long a restart of the backend may take without anybody noticing it.
+const RESTART_SECONDS = 10;
+const PAUSE_MS = 250;
+
+/**
+ * Sends a request to the backend, again and again while the backend is being restarted.
+ *
+ * It does so only while the backend has begun nothing: it cannot be reached, or says with 503 and
+ * `Retry-After` that it takes the request soon. An upload is sent once, because it cannot be read
+ * again.
+ *
+ * @throws {Failure} No answer came, or the signal was aborted.
+ */
+async function askPatiently(address: BackendAddress, asked: BackendRequest): Promise<IncomingMessage> {
+  let patience: AbortSignal | undefined;
+  for (;;) {
+    const answer = await askBackend(address, asked).catch((error: Failure) => error);
+    if (asked.body instanceof Readable || patience?.aborted || !isRestarting(answer)) {
+      if (answer instanceof Failure) throw answer;
+      return answer;
+    }
+    patience ??= AbortSignal.timeout(RESTART_SECONDS * 1000);
+    // A new connection may lead to another replica.
+    if (!(answer instanceof Failure)) answer.destroy();
+    await sleep(PAUSE_MS, undefined, { signal: asked.signal }).catch(() => {});
+  }
+}
+
+function isRestarting(answer: IncomingMessage | Failure): boolean {
+  if (answer instanceof Failure) return answer.retryAfter !== null;
+  return answer.statusCode === 503 && Number(answer.headers["retry-after"]) <= RESTART_SECONDS;
 }
 
 /**
@@ -169,7 +207,7 @@ export async function handOn(
   if (body === null) delete headers["content-type"];
   const share = counted.take(sender);
   try {
-    const answer = await askBackend(address, { method, headers, body, signal });
+    const answer = await askPatiently(address, { method, headers, body, signal });
     answer.on("close", share.giveBack).on("error", () => {
       if (!signal.aborted) logFailure(request, "The backend broke off in the middle of its answer.");
     });

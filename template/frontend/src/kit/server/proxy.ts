@@ -23,20 +23,11 @@ import {
   uploads,
 } from "@/kit/server/limits";
 import { type Access, senderOf } from "@/kit/server/sender";
-import { ASSISTANT, PAGE_CONTEXT } from "@/kit/settings";
+import { ASSISTANT, PAGE_CONTEXT, SAYS_STOP, STREAMED } from "@/kit/settings";
 
 // Above this size the backend accepts only speech, and parsing 10 MB of brackets would delay
 // everybody.
 const STREAMING_BYTES = 512 * 1024;
-
-const STREAMING_REQUESTS = new Set([
-  "threads.create",
-  "threads.add_user_message",
-  "threads.add_client_tool_output",
-  "threads.add_structured_input",
-  "threads.retry_after_item",
-  "threads.custom_action",
-]);
 
 const NOBODY: Sender = { owner: "nobody", address: null };
 
@@ -60,13 +51,15 @@ export function handleChatKit(
       request,
       async () => {
         if (sender instanceof Failure) throw sender;
+        const saysStop = request.headers.get(SAYS_STOP) === "1";
         const headers = {
           ...passedOn(request),
           ...assistant(request),
+          ...(saysStop && { [SAYS_STOP]: "1" }),
           ...pageContext(request, pageNames),
         };
         const backend = await handOn(request, sender, "/chatkit", { body, headers });
-        return chatKitResponse(backend, body, requestId(request));
+        return chatKitResponse(backend, body, requestId(request), saysStop);
       },
       (message, slug) => failureResponse(body, message, slug),
     ).finally(held.giveBack);
@@ -104,12 +97,19 @@ function pageContext(request: NextRequest, names: readonly string[]): Record<str
   return listed ? { [PAGE_CONTEXT]: listed } : {};
 }
 
-async function chatKitResponse(backend: BackendResponse, body: Buffer, id: string): Promise<Response> {
+async function chatKitResponse(
+  backend: BackendResponse,
+  body: Buffer,
+  id: string,
+  saysStop: boolean,
+): Promise<Response> {
   const { answer } = backend;
   const { statusCode: status = 0 } = answer;
   const headers = unbuffered(responseHeaders(answer));
   if (status === 200 && /^text\/event-stream\b/.test(headers.get("content-type") ?? "")) {
-    return new Response(webStream(Readable.from(eventsUntilTheEnd(answer, id))), { headers });
+    // A page that says Stop also reads on if the backend breaks off, because the answer may go on.
+    const events = saysStop ? answer : Readable.from(eventsUntilTheEnd(answer, id));
+    return new Response(webStream(events), { headers });
   }
   expectJson(backend, "an event stream");
   const final = status >= 400 && status < 500;
@@ -169,7 +169,7 @@ function failureResponse(requestBody: Buffer, message: string, slug: Slug | null
 export function isStreamingRequest(body: Buffer): boolean {
   if (body.length > STREAMING_BYTES) return false;
   try {
-    return STREAMING_REQUESTS.has(JSON.parse(body.toString()).type);
+    return STREAMED.includes(JSON.parse(body.toString()).type);
   } catch {
     return false;
   }

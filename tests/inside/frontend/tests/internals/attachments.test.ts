@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GET, POST as postTo } from "@/app/api/attachments/[id]/route";
 import { POST } from "@/app/api/attachments/route";
-import { answerJson, fakeBackend, rawBackend, unusedUrl } from "./fake-backend";
+import { answerJson, fakeBackend, noBackend, rawBackend } from "./fake-backend";
 import {
   CHUNK,
   claimsOf,
@@ -145,7 +145,7 @@ describe("an upload", () => {
   });
 
   test.each([
-    ["is down", async () => vi.stubEnv("BACKEND_URL", await unusedUrl())],
+    ["is down", noBackend],
     [
       "breaks off",
       async () => void (await rawBackend((request) => void request.once("data", () => request.destroy()))),

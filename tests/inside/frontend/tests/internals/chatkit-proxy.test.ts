@@ -1,18 +1,28 @@
 import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { POST } from "@/app/api/chatkit/route";
 import { backendAddress } from "@/kit/server/backend";
 import { guestCookie } from "@/kit/server/guest";
 import { BODY_LIMIT } from "@/kit/server/limits";
 import { handleChatKit } from "@/kit/server/proxy";
-import { ASSISTANT, PAGE_CONTEXT } from "@/kit/settings";
+import { ASSISTANT, PAGE_CONTEXT, SAYS_STOP } from "@/kit/settings";
 import * as access from "@/lib/identity";
-import { answerJson, fakeBackend, listenInspected, startEvents, unusedUrl } from "./fake-backend";
+import {
+  answerJson,
+  fakeBackend,
+  listen,
+  listenInspected,
+  noBackend,
+  startEvents,
+  unusedUrl,
+} from "./fake-backend";
 import {
   claimsOf,
   eventsOf,
   file,
   GUEST,
+  hurry,
   messageOf,
   PATIENCE,
   pageRequest,
@@ -116,6 +126,16 @@ describe("proxy-forwards-everything", () => {
     expect(backend.received).toHaveLength(1);
   });
 
+  test("that the page says Stop by itself reaches the backend, and nothing else in its place", async () => {
+    const backend = await fakeBackend();
+    for (const said of ["1", "true", ""]) await post(CREATE, { headers: { [SAYS_STOP]: said } });
+    expect(backend.received.map(({ request }) => request.headers[SAYS_STOP])).toEqual([
+      "1",
+      undefined,
+      undefined,
+    ]);
+  });
+
   test("only listed response headers reach the browser", async () => {
     await fakeBackend((response) => {
       response
@@ -189,10 +209,75 @@ describe("stop-does-not-stop-the-bill", () => {
   });
 });
 
-describe("proxy-hides-the-cause", () => {
-  test("a backend that is down: which address, who says so, what to start", async () => {
+describe("a restart of the backend", () => {
+  const restarting = { message: "The server is being restarted. Send it again in a moment." };
+
+  test("is waited for while nobody listens", async () => {
     const url = await unusedUrl();
     vi.stubEnv("BACKEND_URL", url);
+    const answer = post(CREATE);
+    const bodies: string[] = [];
+    await vi.waitFor(() => expect(fetch(url)).rejects.toThrow(), PATIENCE);
+    await listen(
+      async (request, response) => {
+        bodies.push(await text(request));
+        startEvents(response);
+        response.end("data: 1\n\n");
+      },
+      Number(new URL(url).port),
+    );
+    expect(await (await answer).text()).toBe("data: 1\n\n");
+    expect(bodies).toEqual([JSON.stringify(CREATE)]);
+  });
+
+  test("is waited for while it takes no new turns, and another replica may take them", async () => {
+    const connections = new Set();
+    const backend = await fakeBackend((response, { request }) => {
+      connections.add(request.socket);
+      if (backend.received.length < 3) answerJson(response.setHeader("retry-after", "1"), restarting, 503);
+      else answerJson(response, { message: "Taken." }, 404);
+    });
+    expect(await messageOf(await post(CREATE))).toBe("Taken.");
+    expect(backend.received.map(({ body }) => JSON.parse(body))).toEqual([CREATE, CREATE, CREATE]);
+    expect(new Set(backend.received.map(({ request }) => request.headers["x-request-id"])).size).toBe(1);
+    expect(connections.size).toBe(3);
+  });
+
+  test("that takes too long is told in the backend's words", async () => {
+    await fakeBackend((response) => answerJson(response.setHeader("retry-after", "1"), restarting, 503));
+    hurry();
+    const [event] = await eventsOf(await post(CREATE));
+    expect(event?.message).toContain(restarting.message);
+  });
+
+  test("is not waited for by a person who has left", async () => {
+    const backend = await fakeBackend((response) => {
+      answerJson(response.setHeader("retry-after", "1"), restarting, 503);
+    });
+    const client = new AbortController();
+    const answer = post(CREATE, { signal: client.signal });
+    await vi.waitFor(() => expect(backend.received).toHaveLength(1), PATIENCE);
+    client.abort();
+    expect((await answer).status).toBe(499);
+    expect(backend.received).toHaveLength(1);
+  });
+
+  test.each([
+    ["without a time", undefined],
+    ["in an hour", "3600"],
+  ])("is something else than a backend that fails %s", async (_, time) => {
+    const backend = await fakeBackend((response) => {
+      if (time) response.setHeader("retry-after", time);
+      answerJson(response, { message: "The database is gone." }, 503);
+    });
+    expect((await post(LIST)).status).toBe(503);
+    expect(backend.received).toHaveLength(1);
+  });
+});
+
+describe("proxy-hides-the-cause", () => {
+  test("a backend that is down: which address, who says so, what to start", async () => {
+    const url = await noBackend();
     const response = await post(LIST);
     expect(response.status).toBe(502);
     expect(await messageOf(response)).toContain(
@@ -284,7 +369,7 @@ describe("errors-multiply-threads", () => {
   }
 
   test.each(streaming)("%s gets an error event when the backend is down", async (type) => {
-    vi.stubEnv("BACKEND_URL", await unusedUrl());
+    await noBackend();
     await expectErrorEvent(await post({ type }), "ECONNREFUSED");
   });
 

@@ -6,7 +6,7 @@ import { GET } from "@/app/api/status/route";
 import Page from "@/app/page";
 import Pitfalls from "@/app/pitfalls/page";
 import { withoutSecrets } from "@/kit/causes";
-import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
+import { answerJson, fakeBackend, noBackend, startEvents } from "./fake-backend";
 import { eventsOf, messageOf, pageRequest, post, stubSecret } from "./page-request";
 
 const LIST = { type: "threads.list", params: {} };
@@ -40,7 +40,7 @@ async function told(): Promise<string[]> {
 
 describe("visitors-see-the-inside", () => {
   test("nobody listens at an address with a password and a key: only the log knows the host", async () => {
-    const { host } = new URL(await unusedUrl());
+    const { host } = new URL(await noBackend());
     vi.stubEnv("BACKEND_URL", `http://svc:secret@${host}/?key=k3y`);
     expect(await told()).toEqual([NOT_NOW, NOT_NOW, NOT_NOW]);
     expect(logged()).toContain(`No answer from the backend at http://${host}/chatkit (ECONNREFUSED)`);

@@ -6,14 +6,15 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished, vi } from "vitest";
+import { hurry } from "./page-request";
 
 /** A request as the backend got it. */
 export type Received = { request: IncomingMessage; body: string };
 
 /** Starts an HTTP server for one test and returns its address. */
-export async function listen(listener: RequestListener): Promise<string> {
+export async function listen(listener: RequestListener, port = 0): Promise<string> {
   const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
@@ -44,6 +45,14 @@ export async function listenInspected(isExpired = false): Promise<string> {
     server.close();
   });
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Points the proxy at an address at which nobody listens, not even after a while, and returns it. */
+export async function noBackend(): Promise<string> {
+  const url = await unusedUrl();
+  vi.stubEnv("BACKEND_URL", url);
+  hurry(100);
+  return url;
 }
 
 /** An address at which nobody listens. */

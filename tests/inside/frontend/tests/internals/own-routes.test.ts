@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import * as route from "@/app/api/backend/[...path]/route";
 import { handleRoute } from "@/kit/server/proxy";
 import * as access from "@/lib/identity";
-import { answerJson, fakeBackend, rawBackend, unusedUrl } from "./fake-backend";
+import { answerJson, fakeBackend, noBackend, rawBackend } from "./fake-backend";
 import { claimsOf, GUEST, messageOf, pageRequest, stubSecret } from "./page-request";
 
 const LISTED = ["GET /orders", "POST /orders", "GET /orders/{id}", "DELETE /orders/{id}", "GET /a.b/c"];
@@ -101,7 +101,7 @@ describe("a route that is listed", () => {
   });
 
   test("of a backend that is down says so, without its query", async () => {
-    vi.stubEnv("BACKEND_URL", await unusedUrl());
+    await noBackend();
     const response = await ask("/orders?token=rhubarb");
     expect(response.status).toBe(502);
     expect(await messageOf(response)).toMatch(/^No answer from the backend at .*\/orders \(E/);

@@ -1,7 +1,8 @@
 import { NextRequest } from "next/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { SAYS_STOP } from "@/kit/settings";
 import { proxy } from "@/proxy";
-import { answerJson, fakeBackend, startEvents, unusedUrl } from "./fake-backend";
+import { answerJson, fakeBackend, noBackend, startEvents } from "./fake-backend";
 import { eventsOf, messageOf, post, stubSecret } from "./page-request";
 
 const LIST = { type: "threads.list", params: {} };
@@ -76,7 +77,7 @@ describe("every answer carries it", () => {
 
 describe("a failure on our side is tied to the log", () => {
   test("in an answer", async () => {
-    vi.stubEnv("BACKEND_URL", await unusedUrl());
+    await noBackend();
     const response = await post(LIST);
     expect(await messageOf(response)).toMatch(new RegExp(` \\(request ${idOf(response)}\\)$`));
     expect(logged()).toEqual([
@@ -85,7 +86,7 @@ describe("a failure on our side is tied to the log", () => {
   });
 
   test("in an error event", async () => {
-    vi.stubEnv("BACKEND_URL", await unusedUrl());
+    await noBackend();
     const response = await post(CREATE, { headers: { "x-request-id": "e1" } });
     const [event] = await eventsOf(response);
     expect(event?.message).toMatch(/ \(request e1\)$/);
@@ -102,6 +103,16 @@ describe("a failure on our side is tied to the log", () => {
     expect(logged()).toEqual([
       "/api/chatkit (request e2): The backend broke off in the middle of its answer.",
     ]);
+  });
+
+  test("and nothing is said to a page that reads on by itself", async () => {
+    await fakeBackend((response) => {
+      startEvents(response);
+      response.write("data: 1\n\n", () => response.destroy());
+    });
+    const response = await post(CREATE, { headers: { [SAYS_STOP]: "1" } });
+    await expect(response.text()).rejects.toThrow();
+    expect(logged()).toEqual([expect.stringContaining("The backend broke off")]);
   });
 
   test("in one line, where somebody else has answered", async () => {

@@ -74,6 +74,18 @@ test("the document has the domain's key of the server that runs, and not of the 
   expect((await document.toArray()).join("")).toContain("domain_pk_of_the_server");
 });
 
+test("the page's server says that it runs, to everybody and without asking the backend", async () => {
+  const asked = vi.fn();
+  answer = asked;
+  const { answered } = await ask("/api/health", { cookie: "" });
+  const [health] = await answered;
+  expect(health.statusCode).toBe(200);
+  expect(health.headers["cache-control"]).toBe("no-store");
+  expect(health.headers["set-cookie"]).toBeUndefined();
+  expect((await health.toArray()).join("")).toBe('{"status":"ok"}');
+  expect(asked).not.toHaveBeenCalled();
+});
+
 describe("a stream", () => {
   test("comes delta by delta to a browser that takes gzip, as all do", async () => {
     const gzip = { "accept-encoding": "gzip, deflate, br" };

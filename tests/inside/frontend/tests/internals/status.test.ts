@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GET } from "@/app/api/status/route";
 import { answerJson, fakeBackend, listen, unusedUrl } from "./fake-backend";
-import { claimsOf, GUEST, pageRequest, stubSecret } from "./page-request";
+import { claimsOf, GUEST, hurry, pageRequest, stubSecret } from "./page-request";
 
 beforeEach(() => {
   stubSecret();
@@ -15,12 +15,6 @@ afterEach(() => {
 async function ask(cookie?: string | null) {
   const response = await GET(await pageRequest("/api/status", cookie === undefined ? {} : { cookie }));
   return { status: response.status, said: await response.json() };
-}
-
-/** Lets time-outs pass twenty times as fast. */
-function hurry(): void {
-  const timeout = AbortSignal.timeout.bind(AbortSignal);
-  vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => timeout(ms / 20));
 }
 
 /** A backend that answers each of its endpoints as told, and what is not told with 200. */
