@@ -36,7 +36,7 @@ LONGEST = (
     "test_what_projects_are_made_of_works",
     "test_what_the_page_is_made_of_works",
 )
-SHARING = ("test_model", "test_s3", "test_sabotage_page", "test_samples")
+SHARING = ("test_model", "test_replicas", "test_s3", "test_sabotage_page", "test_samples")
 """Modules whose tests share servers, or a project."""
 
 FOUND_OUT = {
