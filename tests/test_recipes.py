@@ -19,9 +19,17 @@ VERSIONS = {
 """What the recipes are tested with. The project itself pins openai."""
 
 
+def libraries() -> list[str]:
+    """Return the names of the recipes that are about libraries."""
+    listed = (RECIPES / "README.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"(?ms)^## Other libraries(.*?)(?:^## |\Z)", listed)
+    return re.findall(r"\]\((.*)\.md\)", section)
+
+
 def test_every_recipe_converses_and_is_stopped(tmp_path: Path) -> None:
     """All in one project, into which their packages are installed once."""
-    added = re.findall(r"(?m)^uv add (.*)$", "".join(map(Path.read_text, RECIPES.glob("*.md"))))
+    texts = [(RECIPES / f"{name}.md").read_text(encoding="utf-8") for name in libraries()]
+    added = re.findall(r"(?m)^uv add (.*)$", "".join(texts))
     names = {name.strip('"').split(">")[0] for line in added for name in line.split()}
     assert names == {*VERSIONS, "openai"}
     packages = [f"{name}=={version}" for name, version in VERSIONS.items()]
@@ -36,7 +44,8 @@ def test_every_recipe_converses_and_is_stopped(tmp_path: Path) -> None:
     project.run("uv", "sync", "--quiet")
     shutil.copy(PROJECT_PYTHON / "recipes.py", project.path / "backend/tests/test_recipes.py")
     command = ("uv", "run", "--no-sync", "pytest", "-q", "-n0", "tests/test_recipes.py")
-    project.run(*command, cwd="backend", env={"RECIPES": str(RECIPES)})
+    env = {"RECIPES": str(RECIPES), "NAMES": " ".join(libraries())}
+    project.run(*command, cwd="backend", env=env)
 
 
 def test_the_list_has_every_recipe() -> None:

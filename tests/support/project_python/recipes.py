@@ -22,14 +22,13 @@ from typing import Any
 import pytest
 from contract.chat import PATIENCE, Json, is_delta, text_of, wait_until
 from contract.fake_model import Answer, FakeModel
+from contract.model_script import INPUT_TOKENS, OUTPUT_TOKENS
 from contract.serving import ASSISTANT, DEMO, run_server
 from kit.settings import BACKEND, ENV_FILE
 from sqlalchemy.engine import URL
 
 RECIPES = Path(os.environ["RECIPES"])
-NAMES = sorted(
-    file.stem for file in RECIPES.glob("*.md") if "\nuv add " in file.read_text(encoding="utf-8")
-)
+NAMES = os.environ["NAMES"].split()
 TOOL = "get_server_time"
 WORD = "on and "
 
@@ -128,6 +127,11 @@ class Provider:
         """The conversation of the last request."""
         return self.claude.said[-1] if self.is_claude else self.model.requests[-1].said
 
+    @property
+    def usage(self) -> tuple[int, int]:
+        """The tokens that each answer is said to have used."""
+        return (1, 2) if self.is_claude else (INPUT_TOKENS, OUTPUT_TOKENS)
+
     @contextmanager
     def answering_endlessly(self) -> Iterator[threading.Event]:
         """Never end an answer, and return what is set when somebody hangs up."""
@@ -169,6 +173,10 @@ def test_a_recipe(
         assert answers == ["Question 1", "Answer 1", "Question 2", "Answer 2"]
         expected = list(zip(["user", "assistant", "user"], answers, strict=False))
         assert provider.heard == expected
+        used = server.sql(
+            f"SELECT tokens_in, tokens_out FROM turns WHERE conversation_id = '{thread_id}'"
+        )
+        assert used == [provider.usage, provider.usage]
 
         action = {"type": "order.cancel", "payload": {}}
         with person.stream("threads.custom_action", thread_id=thread_id, action=action) as events:

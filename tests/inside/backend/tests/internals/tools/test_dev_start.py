@@ -50,7 +50,12 @@ def fake_programs(folder: Path, **scripts: str) -> dict[str, str]:
 def dev(env: dict[str, str], behind: Sequence[str] = ()) -> tuple[int, str]:
     """Return the exit status of a start that fails, and all that it says."""
     ended = subprocess.run(
-        [*behind, *DEV], env=env, capture_output=True, encoding="utf-8", timeout=60, check=False
+        [*behind, *DEV],
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
     )
     said = ended.stdout + ended.stderr
     assert "Traceback" not in said

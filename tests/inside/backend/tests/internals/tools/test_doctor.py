@@ -178,9 +178,7 @@ def test_what_is_mended_is_said_and_mended_once(broken: Patient, its_database: U
 def test_two_heads_are_joined(broken: Patient, its_database: URL) -> None:
     """They are joined where `alembic upgrade head` takes but one. Slug: two-alembic-heads."""
     broken.mend("database.migrations")
-    broken.change(
-        "backend/alembic/env.py", 'arguments.revision == "head"', 'arguments.revision == "none"'
-    )
+    broken.change("backend/alembic/env.py", '("head", "heads")', '("heads",)')
     examination = broken.examine("database.alembic")
     fails(examination, "database.alembic", "two-alembic-heads")
     first = broken.mend("database.alembic")
