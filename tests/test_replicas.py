@@ -153,7 +153,8 @@ def test_a_network_that_loses_connections_loses_no_turn(
     """The database answers no longer on the connections that are open, and nobody closes them."""
     assert deployment.relay
     with (
-        deployment.replica(tmp_path / "log") as server,
+        # Each lost connection costs some seconds once, so there are few.
+        deployment.replica(tmp_path / "log", DATABASE_POOL_SIZE="2") as server,
         asking([server.chat("eve")], "1000 0.1") as [eve],
     ):
         wait_until(have_words([eve], 10))
@@ -163,6 +164,8 @@ def test_a_network_that_loses_connections_loses_no_turn(
             wait_until(lambda: "are not renewed" in server.log.read_text(encoding="utf-8"))
             words = len(eve.words)
             wait_until(lambda: len(eve.stored(eve_there)[-1]) > words)
+            turn = {"thread_id": eve.thread_id}
+            wait_until(lambda: eve_there.ask("kit.turn", **turn)["outcome"] == "running")
             asked = {"thread_id": eve.thread_id, "input": message("1 0")}
             assert eve_there.post("threads.add_user_message", **asked).status_code == 409
             assert eve_there.ask("kit.stop", thread_id=eve.thread_id) == {"stopped": True}
