@@ -14,7 +14,6 @@ from chatkit.types import (
     AttachmentsCreateReq,
     InputTranscribeReq,
     ThreadsSyncCustomActionReq,
-    is_streaming_req,
 )
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,10 +26,9 @@ from kit.chat.chatkit_server import ChatKitServer, TitleOf
 from kit.chat.request_checks import (
     MAX_TEXT_BYTES,
     AnyReq,
-    StopReq,
-    TurnReq,
     check_json,
     check_length,
+    is_streaming,
     parse_request,
     too_much_text,
 )
@@ -216,9 +214,7 @@ async def answer(
 
 def _is_turn(request: AnyReq) -> bool:
     """Whether the request may call a model. Such requests take long and have their own limits."""
-    if isinstance(request, TurnReq | StopReq):
-        return False
-    return is_streaming_req(request) or isinstance(
+    return is_streaming(request) or isinstance(
         request, InputTranscribeReq | ThreadsSyncCustomActionReq
     )
 
@@ -234,7 +230,7 @@ async def _answer(
         # ChatKit raises a plain ValueError for a request that does not fit the conversation.
         if type(error) is ValueError:
             return refusal(400, f"{error}.")
-        if not isinstance(request, TurnReq | StopReq) and is_streaming_req(request):
+        if is_streaming(request):
             _, message = explain_failure(error, context.request_id)
             return failed_stream(message)
         raise
@@ -243,8 +239,7 @@ async def _answer(
 async def _answer_within_limits(
     server: ChatKitServer, request: AnyReq, context: RequestContext, outlives: bool
 ) -> Reply:
-    if not isinstance(request, TurnReq | StopReq):
-        check_length(request)
+    check_length(request)
     if isinstance(request, AttachmentsCreateReq):
         await count_upload(context)
     result = await server.handle(request, context)

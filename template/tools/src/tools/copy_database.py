@@ -33,6 +33,7 @@ from kit.database.engine import (
     parse_database_url,
 )
 from kit.database.tables import Base, Lock
+from kit.database.turn_records import aware
 from kit.errors import StartupError
 from kit.settings import BACKEND
 from tools import print_any_sign
@@ -210,8 +211,7 @@ def _with_time_zones(table: Table, row: RowMapping) -> dict[str, Any]:
     for column in table.columns:
         moment = values[column.name]
         if moment and isinstance(column.type, DateTime) and column.type.timezone:
-            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            values[column.name] = aware.astimezone(UTC)
+            values[column.name] = aware(moment).astimezone(UTC)
     return values
 
 

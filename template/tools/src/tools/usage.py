@@ -21,6 +21,7 @@ from kit.database.engine import (
     unusable,
 )
 from kit.database.tables import TurnRecord
+from kit.database.turn_records import aware
 from kit.disclosure import MIGRATE, NOT_MIGRATED
 from kit.errors import StartupError
 from tools import print_any_sign
@@ -112,10 +113,8 @@ async def _usage(days: int) -> list[Line]:
         first = await session.scalar(select(func.min(TurnRecord.started_at)))
     if first is None:
         return []
-    if not first.tzinfo:  # SQLite and MySQL return times in UTC without saying so
-        first = first.replace(tzinfo=UTC)
     # Databases differ in how they make a day of a time, so each day is asked for.
-    days = min(days, (midnight.date() - first.astimezone(UTC).date()).days + 1)
+    days = min(days, (midnight.date() - aware(first).astimezone(UTC).date()).days + 1)
     return [
         line
         for ago in range(days - 1, -1, -1)

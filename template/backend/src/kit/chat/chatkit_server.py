@@ -56,13 +56,19 @@ from kit.attachments.attachment_store import AttachmentStore
 from kit.attachments.retention import remove_conversation
 from kit.chat.request_checks import (
     AnyReq,
-    StopReq,
     TurnReq,
     audio_of,
     check_request,
     parse_request,
 )
-from kit.chat.running_turns import INTERRUPTED, RunningTurn, here, to_its_end, until_taken
+from kit.chat.running_turns import (
+    INTERRUPTED,
+    Begin,
+    RunningTurn,
+    here,
+    to_its_end,
+    until_taken,
+)
 from kit.chat.turns import (
     APPROVAL,
     Assistant,
@@ -76,10 +82,10 @@ from kit.chat.turns import (
 )
 from kit.database import turn_records
 from kit.database.chatkit_store import ChatKitStore
-from kit.database.turn_records import NewTurn, Usage, begin_alone
+from kit.database.turn_records import NewTurn, Usage
 from kit.disclosure import explain_database_error, went_wrong
 from kit.errors import RefusedError
-from kit.http.request_handling import explain_failure, naming_request
+from kit.http.request_handling import event_chunk, explain_failure, naming_request
 from kit.http.request_log import note_outcome
 from kit.http.streaming import tell
 from kit.people.identity import RequestContext
@@ -268,9 +274,8 @@ async def _kept(context: RequestContext, save: Callable[[], Awaitable[Result]]) 
     async def work() -> Result:
         try:
             async with turn.saving:
-                return await until_taken(
-                    save, lambda: tell(_line(ProgressUpdateEvent(text=WAITING)))
-                )
+                waiting = event_chunk(ProgressUpdateEvent(text=WAITING))
+                return await until_taken(save, lambda: tell(waiting))
         except (SQLAlchemyError, OSError) as error:
             turn.is_unsaved = True
             logger.error("An answer could not be saved. %s", explain_database_error(error))
@@ -280,7 +285,7 @@ async def _kept(context: RequestContext, save: Callable[[], Awaitable[Result]]) 
 
 
 @asynccontextmanager
-async def _run_whole(turn: RunningTurn) -> AsyncIterator[None]:
+async def _run_whole(turn: RunningTurn, begin: Begin) -> AsyncIterator[None]:
     """Run a turn whose reply is sent as a whole. If it is ended early, the reply says so.
 
     Raises:
@@ -289,13 +294,11 @@ async def _run_whole(turn: RunningTurn) -> AsyncIterator[None]:
             begin: see `RunningTurns.run`.
     """
     try:
-        async with here.run(turn, lambda: begin_alone(turn.new)):
+        async with here.run(turn, begin):
             yield
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if turn.early is None or task is None:
+        if turn.caught() is None:
             raise
-        task.uncancel()
         raise RefusedError(502, turn.why) from None
 
 
@@ -352,8 +355,9 @@ class ChatKitServer(BaseServer[RequestContext]):
             kit.errors.RefusedError: the request is refused; the message says why.
             ValueError: the request does not fit the state of the conversation.
         """
-        if isinstance(request, TurnReq | StopReq):
-            return NonStreamingResult(await self._answer_about_turn(request, context))
+        if isinstance(request, TurnReq):
+            about = await self._about_turn(request, context)
+            return NonStreamingResult(about.model_dump_json().encode())
         if thread := await check_request(request, self.store, context):
             self.store.loaded(context).checked[thread.id] = thread
         if is_streaming_req(request):
@@ -363,7 +367,7 @@ class ChatKitServer(BaseServer[RequestContext]):
         if isinstance(request, InputTranscribeReq):
             audio = await audio_of(request)
             turn = RunningTurn(NewTurn(context, None))
-            async with _run_whole(turn):
+            async with _run_whole(turn, lambda: self.store.begin_turn(turn.new)):
                 heard, usage = await self._transcribe(audio)
                 turn.usages.append(usage)
             return NonStreamingResult(self._serialize(heard))
@@ -455,7 +459,7 @@ class ChatKitServer(BaseServer[RequestContext]):
 
         replaced: dict[str, ThreadItem] = {}
         running = RunningTurn(NewTurn(context, None))
-        async with _run_whole(running):
+        async with _run_whole(running, lambda: self.store.begin_turn(running.new)):
             async for event in self._process_events(thread, context, answer):
                 match event:
                     case ThreadItemReplacedEvent(item=item) if not _is_hidden(event):
@@ -505,17 +509,15 @@ class ChatKitServer(BaseServer[RequestContext]):
         await here.stop(request.params.thread_id, context.owner)
         return b"{}"
 
-    async def _answer_about_turn(
-        self, request: TurnReq | StopReq, context: RequestContext
-    ) -> bytes:
+    async def _about_turn(self, request: TurnReq, context: RequestContext) -> BaseModel:
         thread_id = request.params.thread_id
-        if isinstance(request, StopReq):
-            return StopResponse(stopped=await here.stop(thread_id, context.owner)).dump()
+        if request.type == "kit.stop":
+            return StopResponse(stopped=await here.stop(thread_id, context.owner))
         latest = await here.latest(thread_id, context.owner)
         if latest is None:
-            return TurnResponse().dump()
+            return TurnResponse()
         message = INTERRUPTED if latest.outcome == "interrupted" else None
-        return TurnResponse(id=latest.id, outcome=latest.outcome, message=message).dump()
+        return TurnResponse(id=latest.id, outcome=latest.outcome, message=message)
 
     async def _stream(
         self, request: StreamingReq, context: RequestContext
@@ -553,12 +555,11 @@ class ChatKitServer(BaseServer[RequestContext]):
                         held = b""
         except asyncio.CancelledError:
             # Somebody may still read a turn that is stopped in another tab, or interrupted.
-            task = asyncio.current_task()
-            if turn.early is None or task is None:
+            early = turn.caught()
+            if early is None:
                 raise
-            task.uncancel()
-            note_outcome(turn.early)
-            if turn.early == "interrupted":
+            note_outcome(early)
+            if early == "interrupted":
                 message = naming_request(turn.why, context.request_id)
                 held += self._chunk(ErrorEvent(message=message, allow_retry=True))
             elif thread_id and await self._is_deleted(thread_id, context):
@@ -642,7 +643,7 @@ class ChatKitServer(BaseServer[RequestContext]):
     ) -> AsyncGenerator[ThreadStreamEvent]:
         new, context = turn.new, turn.new.context
         if not isinstance(request, ThreadsAddUserMessageReq):
-            async with here.run(turn, lambda: begin_alone(new)):
+            async with here.run(turn, lambda: self.store.begin_turn(new)):
                 async for event in self._process_streaming_impl(request, context):
                     yield event
             return
@@ -698,10 +699,6 @@ class ChatKitServer(BaseServer[RequestContext]):
         return super()._serialize(with_offsets(obj))
 
 
-def _line(event: ThreadStreamEvent) -> bytes:
-    return f"data: {event.model_dump_json()}\n\n".encode()
-
-
 class TurnResponse(BaseModel):
     """The answer to `kit.turn`: the newest turn of a conversation, if it has one."""
 
@@ -710,19 +707,11 @@ class TurnResponse(BaseModel):
     message: str | None = None
     """What the person reads about the outcome, if that needs words."""
 
-    def dump(self) -> bytes:
-        """Return the JSON."""
-        return self.model_dump_json().encode()
-
 
 class StopResponse(BaseModel):
     """The answer to `kit.stop`: whether a turn was running."""
 
     stopped: bool
-
-    def dump(self) -> bytes:
-        """Return the JSON."""
-        return self.model_dump_json().encode()
 
 
 def _is_hidden(event: ThreadStreamEvent) -> bool:

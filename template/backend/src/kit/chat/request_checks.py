@@ -52,7 +52,7 @@ SLICE = 1024 * 1024
 """How many characters of Base64 are decoded at a time. It is a multiple of four."""
 
 
-def check_length(request: ChatKitReq) -> None:
+def check_length(request: "AnyReq") -> None:
     """Check the length of what a person or their page sends to the model.
 
     Raises:
@@ -248,21 +248,20 @@ class TurnParams(BaseModel):
 
 
 class TurnReq(BaseModel):
-    """The page asks how the newest turn of a conversation is. ChatKit has no such request."""
+    """The page asks how the newest turn of a conversation is, or stops it. ChatKit has neither."""
 
-    type: Literal["kit.turn"]
+    type: Literal["kit.turn", "kit.stop"]
     params: TurnParams
 
 
-class StopReq(BaseModel):
-    """The page says that the person stops the turn of a conversation. ChatKit has no such one."""
-
-    type: Literal["kit.stop"]
-    params: TurnParams
-
-
-AnyReq = StreamingReq | NonStreamingReq | TurnReq | StopReq
+AnyReq = StreamingReq | NonStreamingReq | TurnReq
 """A request of ChatKit's, or of the kit's own."""
+
+
+def is_streaming(request: AnyReq) -> bool:
+    """Whether the answer to a request is a stream."""
+    return not isinstance(request, TurnReq) and is_streaming_req(request)
+
 
 # Built once, because building it takes longer than most requests.
 _REQUEST: TypeAdapter[AnyReq] = TypeAdapter(Annotated[AnyReq, Field(discriminator="type")])

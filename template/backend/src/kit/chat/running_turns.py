@@ -26,6 +26,7 @@ from kit.database.turn_records import (
 from kit.disclosure import NO_TABLE, explain_database_error
 from kit.errors import RefusedError
 from kit.http.request_log import note_usage
+from kit.http.streaming import cancel_once
 from kit.people.identity import RequestContext
 
 logger = logging.getLogger("app.chat")
@@ -117,9 +118,18 @@ class RunningTurn:
             return
         if self.early is None:
             self.early, self.why = how, why
-        # A second cancellation would interrupt the turn while it stores its answer.
-        if self.task is not None and not self.task.done() and not self.task.cancelling():
-            self.task.cancel()
+        if self.task is not None:
+            cancel_once(self.task)
+
+    def caught(self) -> Early | None:
+        """Return how the turn is ended early, where its cancellation arrives, which then is over.
+
+        Returns:
+            None if something else cancels the task. That goes on.
+        """
+        if self.early is not None and self.task is not None:
+            self.task.uncancel()
+        return self.early
 
 
 class RunningTurns:
@@ -169,7 +179,7 @@ class RunningTurns:
             yield
             outcome = "failed" if turn.has_failed else "answered"
         except asyncio.CancelledError:
-            outcome = turn.early or "stopped"
+            outcome = "stopped"
             raise
         finally:
             outcome = turn.early or outcome
@@ -194,9 +204,9 @@ class RunningTurns:
                     await self._wait_for(other)
         except asyncio.CancelledError:  # perhaps after it was recorded
             self._in_background(turn_records.end(turn.new.id, turn.early or "stopped", Usage()))
-            if turn.early != "interrupted" or turn.task is None:
+            if turn.early != "interrupted":
                 raise
-            turn.task.uncancel()
+            turn.caught()
             raise RefusedError(503, RESTARTING, retry_after=1) from None
         finally:
             self._beginning.discard(turn)
@@ -211,10 +221,10 @@ class RunningTurns:
         """
         begun = monotonic()
         while (run := await turn_records.run_of(other.turn_id)) is not None:
-            here = self._turns.get(other.turn_id)
-            is_ending = run.is_told_to_stop or (here is not None and here.early is not None)
+            own = self._turns.get(other.turn_id)
+            is_ending = run.is_told_to_stop or (own is not None and own.early is not None)
             patience = LEASE_SECONDS if is_ending else GRACE_SECONDS
-            lives = here is not None or run.beat_at != other.beat_at
+            lives = own is not None or run.beat_at != other.beat_at
             waited = monotonic() - begun
             if lives and waited > patience:
                 raise RefusedError(409, ANSWERING)

@@ -173,6 +173,17 @@ class ChatKitStore(Store[RequestContext]):
         """
         await self._store_item(thread_id, message, turn.context, turn=turn)
 
+    async def begin_turn(self, turn: NewTurn) -> None:
+        """Record a turn that begins without a new message.
+
+        Raises:
+            kit.database.turn_records.AnsweringError: another turn of the conversation runs.
+            RefusedError: a limit is reached (429).
+        """
+        async with write() as session:
+            await _lock_thread(session, turn.thread_id, turn.context)
+            await turn_records.begin(session, turn)
+
     async def save_thread(self, thread: ThreadMetadata, context: RequestContext) -> None:
         """Store a new or changed thread, without its items.
 

@@ -137,7 +137,7 @@ async def begin(session: AsyncSession, turn: NewTurn, is_first: bool = False) ->
     if turn.thread_id is not None and not is_first:
         running = (await session.execute(_RUNNING_IN, {"thread_id": turn.thread_id})).first()
         if running is not None:
-            raise AnsweringError(running.id, _aware(running.beat_at))
+            raise AnsweringError(running.id, aware(running.beat_at))
     network = network_of(turn.context)
     await _check_limits(session, turn.context.owner, network, now)
     await session.execute(
@@ -153,23 +153,6 @@ async def begin(session: AsyncSession, turn: NewTurn, is_first: bool = False) ->
             "outcome": "running",
         },
     )
-
-
-async def begin_alone(turn: NewTurn) -> None:
-    """Record a turn that begins, in a transaction of its own.
-
-    Raises:
-        AnsweringError: another turn of the conversation runs.
-        RefusedError: a limit is reached (429); the message says when to continue.
-    """
-    async with write() as session:
-        if turn.thread_id is not None:
-            # Of two that begin at the same time, the second then sees the first.
-            table = tables.Conversation
-            await session.execute(
-                select(table.id).where(table.id == turn.thread_id).with_for_update()
-            )
-        await begin(session, turn)
 
 
 def network_of(context: RequestContext) -> str | None:
@@ -216,7 +199,7 @@ async def _check_limits(
             oldest = await session.scalar(
                 select(func.min(_TURNS.c.started_at)).where(limit.counted), values
             )
-            seconds = _seconds(_aware(oldest) + MINUTE - now)
+            seconds = _seconds(aware(oldest) + MINUTE - now)
         elif limit.kind == "day":
             seconds = _seconds(midnight + timedelta(days=1) - now)
         words = limit.words.format(limit.most)
@@ -328,8 +311,8 @@ def _seconds(time: timedelta) -> int:
     return max(1, math.ceil(time.total_seconds()))
 
 
-def _aware(moment: datetime) -> datetime:
-    # SQLite and MySQL return times in UTC without saying so.
+def aware(moment: datetime) -> datetime:
+    """Return a time as a database returns it. SQLite and MySQL do not say that it is in UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -367,7 +350,7 @@ async def run_of(turn_id: str) -> Run | None:
     query = select(_TURNS.c.beat_at, _TURNS.c.outcome).where(_TURNS.c.id == turn_id, _RUNS)
     async with read() as session:
         row = (await session.execute(query)).first()
-    return row and Run(_aware(row.beat_at), is_told_to_stop=row.outcome != "running")
+    return row and Run(aware(row.beat_at), is_told_to_stop=row.outcome != "running")
 
 
 async def end_dead(turn_id: str, beat_at: datetime) -> None:
@@ -406,7 +389,7 @@ async def latest(thread_id: str, owner: str) -> LatestTurn | None:
     if row is None:
         return None
     outcome: Outcome = "running" if row.ended_at is None else row.outcome
-    return LatestTurn(row.id, outcome, _aware(row.beat_at))
+    return LatestTurn(row.id, outcome, aware(row.beat_at))
 
 
 async def sweep(since: datetime) -> None:

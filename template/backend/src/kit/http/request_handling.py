@@ -13,7 +13,7 @@ from io import BytesIO
 from urllib.parse import parse_qsl
 
 from chatkit.store import NotFoundError
-from chatkit.types import ErrorEvent
+from chatkit.types import ErrorEvent, ThreadStreamEvent
 from sqlalchemy.exc import SQLAlchemyError
 
 from kit.disclosure import disclosed, explain_database_error, went_wrong
@@ -97,6 +97,11 @@ def stream_reply(chunks: AsyncIterator[bytes]) -> Reply:
     return Reply(200, "text/event-stream", chunks, dict(STREAM_HEADERS))
 
 
+def event_chunk(event: ThreadStreamEvent) -> bytes:
+    """Return an event that has no times, as a stream sends it."""
+    return f"data: {event.model_dump_json()}\n\n".encode()
+
+
 def failed_stream(message: str) -> Reply:
     """Return a stream with status 200 that contains only an error event.
 
@@ -105,8 +110,7 @@ def failed_stream(message: str) -> Reply:
     """
 
     async def events() -> AsyncIterator[bytes]:
-        event = ErrorEvent(message=message, allow_retry=True)
-        yield f"data: {event.model_dump_json()}\n\n".encode()
+        yield event_chunk(ErrorEvent(message=message, allow_retry=True))
 
     return stream_reply(events())
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
-from typing import ClassVar
+from typing import Any, ClassVar
 
 HEARTBEAT = b": ping\n"
 """A comment, which ChatKit's page ignores. A blank line after it would be an empty event."""
@@ -111,7 +111,7 @@ class TurnStream:
         At shutdown all readers are gone, but not every framework cancels their streams.
         """
         for task in cls._running:
-            _cancel_once(task)
+            cancel_once(task)
         if cls._running:
             await asyncio.wait(cls._running, timeout=seconds)
 
@@ -174,11 +174,14 @@ def _leave(task: asyncio.Task[None], chunks: _Chunks, left: Callable[[], bool]) 
         return
     chunks.drop()
     if not left():
-        _cancel_once(task)
+        cancel_once(task)
 
 
-def _cancel_once(task: asyncio.Task[None]) -> None:
-    # A second cancellation would interrupt the turn while it stores its answer after the first.
+def cancel_once(task: asyncio.Task[Any]) -> None:
+    """Cancel the task of a turn, unless it is cancelled already.
+
+    A second cancellation would interrupt the turn while it stores its answer after the first.
+    """
     if not task.cancelling():
         task.cancel()
 

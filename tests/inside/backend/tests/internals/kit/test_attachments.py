@@ -21,8 +21,6 @@ from chatkit.types import (
     AttachmentCreateParams,
     FileAttachment,
     HiddenContextItem,
-    Page,
-    ThreadItem,
     ThreadMetadata,
 )
 from contract.chat import HTTP, PATIENCE, Chat, message, wait_until
@@ -703,6 +701,20 @@ def test_a_file_that_could_not_be_stored_may_be_sent_again(
     run(work())
 
 
+def delete_before(
+    server: ChatKitServer, owner: RequestContext, method: str, patch: pytest.MonkeyPatch
+) -> None:
+    """Let a method of the store find that its thread was just deleted."""
+    do = getattr(server.store, method)
+
+    async def do_too_late(thread_id: str, *others: Any, **named: Any) -> Any:
+        delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
+        await server.handle(parse_request(json.dumps(delete)), owner)
+        return await do(thread_id, *others, **named)
+
+    patch.setattr(server.store, method, do_too_late)
+
+
 def test_a_message_to_a_thread_that_is_deleted_meanwhile(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -713,25 +725,15 @@ def test_a_message_to_a_thread_that_is_deleted_meanwhile(
         said = {"thread_id": thread_id, "input": message("Hello", attachments=[file.id])}
         return await events_of(server, owner, "threads.add_user_message", **said)
 
-    def delete_before(method: str, patch: pytest.MonkeyPatch) -> None:
-        add = getattr(server.store, method)
-
-        async def add_too_late(thread_id: str, *others: Any, **named: Any) -> None:
-            delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
-            await server.handle(parse_request(json.dumps(delete)), owner)
-            await add(thread_id, *others, **named)
-
-        patch.setattr(server.store, method, add_too_late)
-
     async def work() -> None:
         first, second = [await begun_thread(server, owner) for _ in range(2)]
         unsent, sent = [await sent_file(server, owner) for _ in range(2)]
         with monkeypatch.context() as patch:
-            delete_before("add_message", patch)
+            delete_before(server, owner, "add_message", patch)
             with pytest.raises(NotFoundError, match=f"Thread {first} not found"):
                 await say(first, unsent)
         assert bytes_of(unsent.id).exists(), "it can be sent in another conversation"
-        delete_before("add_thread_item", monkeypatch)
+        delete_before(server, owner, "add_thread_item", monkeypatch)
         error = (await say(second, sent))[-1]
         assert "was deleted while" in error["message"]
         assert not error["allow_retry"]
@@ -746,18 +748,12 @@ def test_a_turn_that_has_said_nothing_when_its_thread_is_deleted_is_refused(
 ) -> None:
     """The status can still say so."""
     owner, server = RequestContext("somebody-quick"), new_server()
-    load = server.store.load_thread_items
 
     async def work() -> None:
         thread_id = await begun_thread(server, owner)
-        question = (await load(thread_id, None, 1, "asc", owner)).data[0].id
-        delete = {"type": "threads.delete", "params": {"thread_id": thread_id}}
-
-        async def load_too_late(*arguments: Any, **named: Any) -> Page[ThreadItem]:
-            await server.handle(parse_request(json.dumps(delete)), owner)
-            return await load(*arguments, **named)
-
-        monkeypatch.setattr(server.store, "load_thread_items", load_too_late)
+        page = await server.store.load_thread_items(thread_id, None, 1, "asc", owner)
+        question = page.data[0].id
+        delete_before(server, owner, "load_thread_items", monkeypatch)
         asked = {"thread_id": thread_id, "item_id": question}
         with pytest.raises(NotFoundError, match=f"Thread {thread_id} not found"):
             await events_of(server, owner, "threads.retry_after_item", **asked)
