@@ -4,21 +4,19 @@ Hypothesis makes up what they do: the same each time, or with PROPERTY_EXAMPLES=
 environment that many other stories. What fails is shown as the shortest story that fails.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import Installed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties.examples import examples
 from properties.person import Person
 from properties.stories import INTRUDERS_STORY, STRANGERS_STORY, Step, Story, stories
 from properties.town import Town, run_town
 from properties.world import Effect, World
 from support.variants import BY_DATABASE
-
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 
 
 @pytest.fixture(scope="module", params=BY_DATABASE, ids=str)
@@ -39,15 +37,7 @@ def test_what_is_a_strangers_is_nowhere(town: Town) -> None:
     town.check([intruder])
 
 
-@settings(
-    max_examples=EXAMPLES or 40,
-    derandomize=not EXAMPLES,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@examples(40)
 @given(stories=st.lists(stories, min_size=1, max_size=3))
 def test_everybody_has_what_is_theirs(town: Town, stories: list[Story]) -> None:
     people = [town.newcomer() for _ in stories]

@@ -1,6 +1,5 @@
 """No answer is lost: replicas of a project's backend die, deploy and lose their database."""
 
-import os
 import shutil
 import signal
 import time
@@ -17,17 +16,17 @@ from uuid import uuid4
 import httpx2
 import pytest
 from conftest import Install, Installed
-from contract.chat import HTTP, Chat, Json, message, visit, wait_until
-from hypothesis import HealthCheck, given, settings
+from contract.chat import HTTP, Chat, Json, message, wait_until
+from hypothesis import given
 from properties import fleet as properties
+from properties.examples import examples
 from properties.fleet import Step, steps
 from support.backend import Start, forked_backends
-from support.deployed import commands, migrate, production_database, serving
+from support.deployed import migrate, production_database, served_page, visitor
 from support.forked import PROJECT_PYTHON
-from support.ports import free_port
 from support.projects import Project, render_committed
 from support.relay import Relay, relay
-from support.replicas import SECRET, Fleet, Replica, Seen, fleet, nginx, pgbouncer, replica
+from support.replicas import SECRET, Fleet, Replica, Seen, fleet, front, pgbouncer, replica
 from support.variants import DEFAULT, Variant
 
 ASSISTANT = PROJECT_PYTHON / "counting_assistant.py"
@@ -36,7 +35,6 @@ POSTGRESQL = Variant("fastapi", "postgresql", wsl=False)
 MYSQL = Variant("fastapi", "mysql", wsl=False)
 
 AWAY_SECONDS = 20
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 PEOPLE = 3
 
 
@@ -191,11 +189,11 @@ def test_deploy_cuts_turns(deployment: Deployment, built: Installed, tmp_path: P
     """
     with (
         deployment.fleet(tmp_path, DRAIN_SECONDS="15") as servers,
-        page(built(DEFAULT), servers.address, tmp_path / "page.log") as front,
+        page(built(DEFAULT), servers.address, tmp_path / "page.log") as address,
     ):
         short = [servers.chat(f"short-{number}") for number in range(25)]
         long = [servers.chat(f"long-{number}") for number in range(25)]
-        late = [visitor(front, f"10.0.0.{number}") for number in range(20)]
+        late = [visitor(address, f"10.0.0.{number}") for number in range(20)]
         first, _ = servers.replicas
         with asking(short, "25 0.2") as of_short, asking(long, "3000 0.2") as of_long:
             wait_until(have_words([*of_short, *of_long], 3))
@@ -249,8 +247,8 @@ def test_many_answers_at_once_are_whole(
             stack.enter_context(page(built(DEFAULT), servers.address, tmp_path / f"page-{number}"))
             for number in range(2)
         ]
-        front = stack.enter_context(nginx(pages, tmp_path / "front"))
-        chats = [visitor(front, f"10.0.{number // 100}.{number % 100}") for number in range(300)]
+        address = stack.enter_context(front(pages, tmp_path / "front"))
+        chats = [visitor(address, f"10.0.{number // 100}.{number % 100}") for number in range(300)]
         with asking(chats, "10 0.5") as everybody:
             pass
         with ThreadPoolExecutor(8) as threads:
@@ -259,27 +257,9 @@ def test_many_answers_at_once_are_whole(
     assert stored == [["10 0.5", one.words] for one in everybody]
 
 
-@contextmanager
-def page(project: Project, backend: str, log: Path) -> Iterator[str]:
-    """Run a page's server in front of backends, and return its address."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    env = {
-        "APP_ENV": "production",
-        "CHATKIT_SECRET": SECRET,
-        "BACKEND_URL": backend,
-        "PORT": str(port),
-        "TRUSTED_PROXIES": "127.0.0.1",
-    }
-    _, command = commands(project)
-    with serving(project, command, "frontend", env, address, log):
-        yield address
-
-
-def visitor(page: str, address: str) -> Chat:
-    """Open the page from a network address."""
-    chat = visit(page)
-    return Chat(chat.url, {**chat.headers, "X-Forwarded-For": address})
+def page(project: Project, backend: str, log: Path) -> AbstractContextManager[str]:
+    """Run a page's server in front of backends."""
+    return served_page(project, backend, SECRET, log)
 
 
 REVISION = """
@@ -342,15 +322,7 @@ def town(
 
 
 @on(SQLITE, POSTGRESQL, MYSQL)
-@settings(
-    max_examples=EXAMPLES or 6,
-    derandomize=not EXAMPLES,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@examples(6)
 @given(story=steps(PEOPLE, 2))
 def test_what_people_saw_is_kept_whatever_ends(town: properties.Fleet, story: list[Step]) -> None:
     """Replicas die and are deployed while several people ask, stop, leave and come back.

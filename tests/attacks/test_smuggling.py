@@ -6,10 +6,8 @@ The attackers write to sockets of their own, as no browser does, and a bystander
 import random
 import socket
 import struct
-import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from threading import Event
@@ -17,11 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from contract.chat import PATIENCE, TLS, Chat, wait_until
-from support.ports import free_port
-from support.processes import is_up
-from support.programs import require
-from support.projects import clean_environment
+from contract.chat import TLS, Chat
+from support.proxies import nginx
 from support.variants import BY_FRAMEWORK, DEFAULT, Variant
 
 from attacks.conftest import DeployedOf
@@ -41,32 +36,12 @@ FORM = "Content-Type: multipart/form-data; boundary=b"
 JSON = "Content-Type: application/json"
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
 
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/bodies;
-  proxy_temp_path {folder}/answers;
-  fastcgi_temp_path {folder}/fastcgi;
-  scgi_temp_path {folder}/scgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  upstream page {{ server {page}; keepalive 16; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://page;
-      proxy_http_version 1.1;
-      proxy_request_buffering off;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-    }}
-  }}
-}}
+KEPT = """
+proxy_request_buffering off;
+proxy_set_header Connection "";
+proxy_set_header Host $host;
 """
+"""Connections to the page's server are used again."""
 
 
 @pytest.mark.parametrize("variant", BY_FRAMEWORK, ids=str)
@@ -81,26 +56,8 @@ def test_no_byte_of_a_request_is_taken_for_anothers(
 def test_no_byte_is_behind_nginx(deployed_of: DeployedOf, tmp_path: Path) -> None:
     """Slug: request-smuggled. Its own connections to the page's server are used again, too."""
     site = deployed_of(DEFAULT)
-    with nginx(site.page, tmp_path) as front:
+    with nginx([site.page], tmp_path, KEPT, "keepalive 16;") as front:
         nobody_else_notices(front, site.visit(), site.visit())
-
-
-@contextmanager
-def nginx(page: str, folder: Path) -> Iterator[str]:
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(
-        NGINX.format(folder=folder, page=urlsplit(page).netloc, port=port), encoding="utf-8"
-    )
-    command = [require("nginx"), "-c", str(config), "-e", f"{folder}/error.log"]
-    process = subprocess.Popen(command, env=clean_environment())
-    front = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: is_up(process.pid, front))
-        yield front
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def nobody_else_notices(page: str, bystander: Chat, attacker: Chat) -> None:

@@ -1,5 +1,7 @@
-"""What test_properties.py knows of people: what they do, and what must come of it."""
+"""What tests of stories know of people: what they do, and what must come of it."""
 
 import pytest
 
-pytest.register_assert_rewrite("properties.actions", "properties.town", "properties.world")
+pytest.register_assert_rewrite(
+    "properties.actions", "properties.fleet", "properties.town", "properties.world"
+)

@@ -91,6 +91,12 @@ def migrate(project: Project, env: Mapping[str, str]) -> None:
         project.run("uv", "run", "manage.py", "migrate", cwd="backend", env=env)
 
 
+def visitor(page: str, address: str) -> Chat:
+    """Open a page from a network address."""
+    person = visit(page)
+    return Chat(person.url, {**person.headers, "X-Forwarded-For": address})
+
+
 @dataclass(frozen=True)
 class Deployed:
     """Both sides of a project that run as in production."""
@@ -109,10 +115,39 @@ class Deployed:
 
         With an address it is one of another network, which is limited by itself.
         """
-        person = visit(self.page)
-        if address is None:
-            return person
-        return Chat(person.url, {**person.headers, "X-Forwarded-For": address})
+        return visit(self.page) if address is None else visitor(self.page, address)
+
+
+@contextmanager
+def served_page(
+    project: Project,
+    backend: str,
+    secret: str,
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Run the page's server of a built project until the end of the block, and return its address.
+
+    Args:
+        project: whose page is built.
+        backend: the address of what the page's server asks.
+        secret: CHATKIT_SECRET of both sides.
+        log: the file for what it prints.
+        settings: more settings.
+    """
+    _, command = commands(project)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    env = {
+        "CHATKIT_SECRET": secret,
+        "APP_ENV": "production",
+        "BACKEND_URL": backend,
+        "PORT": str(port),
+        "TRUSTED_PROXIES": "127.0.0.1",
+        **(settings or {}),
+    }
+    with serving(project, command, "frontend", env, address, log):
+        yield address
 
 
 @contextmanager
@@ -130,40 +165,22 @@ def deployed(
         backend: more settings of the backend; its limits are those of a new project.
         page: more settings of the page's server.
     """
-    command_of_backend, command_of_page = commands(project)
-    backend_port, page_port = free_port(), free_port()
-    secret = secrets.token_urlsafe(32)
-    both = {"CHATKIT_SECRET": secret, "APP_ENV": "production"}
-    result = Deployed(
-        project,
-        f"http://127.0.0.1:{page_port}",
-        f"http://127.0.0.1:{backend_port}",
-        secret,
-        folder / "backend.log",
-        folder / "page.log",
-    )
+    command, _ = commands(project)
+    port, secret = free_port(), secrets.token_urlsafe(32)
+    address = f"http://127.0.0.1:{port}"
+    log, page_log = folder / "backend.log", folder / "page.log"
     with ExitStack() as stack:
         of_backend = {
-            **both,
-            "BACKEND_PORT": str(backend_port),
+            "CHATKIT_SECRET": secret,
+            "APP_ENV": "production",
+            "BACKEND_PORT": str(port),
             "DATABASE_URL": stack.enter_context(production_database(project)),
             "ATTACHMENTS_URL": str(folder / "attachments"),
             "ASSISTANT": "demo",
             **(backend or {}),
         }
-        of_page = {
-            **both,
-            "BACKEND_URL": result.backend,
-            "PORT": str(page_port),
-            "TRUSTED_PROXIES": "127.0.0.1",
-            **(page or {}),
-        }
         migrate(project, of_backend)
-        health = f"{result.backend}/health"
-        stack.enter_context(
-            serving(project, command_of_backend, "backend", of_backend, health, result.backend_log)
-        )
-        stack.enter_context(
-            serving(project, command_of_page, "frontend", of_page, result.page, result.page_log)
-        )
-        yield result
+        health = f"{address}/health"
+        stack.enter_context(serving(project, command, "backend", of_backend, health, log))
+        front = stack.enter_context(served_page(project, address, secret, page_log, page))
+        yield Deployed(project, front, address, secret, log, page_log)

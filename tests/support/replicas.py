@@ -3,10 +3,9 @@
 import getpass
 import json
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,48 +15,26 @@ import httpx2
 import psutil
 from contract.chat import (
     HTTP,
-    PATIENCE,
     Chat,
     Json,
     SignedHeaders,
     is_delta,
     message,
     text_of,
-    wait_until,
 )
 
 from support.backend import Start, run_backend
-from support.ports import free_port, listens
+from support.ports import free_port
 from support.programs import require
-from support.projects import Project, clean_environment
+from support.projects import Project
+from support.proxies import nginx, running
 
 SECRET = secrets.token_urlsafe(32)
 
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 2048; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/bodies;
-  proxy_temp_path {folder}/answers;
-  fastcgi_temp_path {folder}/fastcgi;
-  scgi_temp_path {folder}/scgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  upstream servers {{ {servers} }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://servers;
-      proxy_http_version 1.1;
-      proxy_buffering off;
-      proxy_read_timeout 300;
-      proxy_set_header Host $http_host;
-    }}
-  }}
-}}
+UNBUFFERED = """
+proxy_buffering off;
+proxy_read_timeout 300;
+proxy_set_header Host $http_host;
 """
 
 PGBOUNCER = """
@@ -114,17 +91,9 @@ def replica(
         yield Replica(backend.chat.url.removesuffix("/chatkit"), backend.process, log)
 
 
-@contextmanager
-def nginx(addresses: Sequence[str], folder: Path) -> Iterator[str]:
+def front(addresses: Sequence[str], folder: Path) -> AbstractContextManager[str]:
     """Run nginx in front of servers, as the README of a project says, and return its address."""
-    folder.mkdir(exist_ok=True)
-    port = free_port()
-    servers = " ".join(f"server {urlsplit(one).netloc} max_fails=0;" for one in addresses)
-    config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, servers=servers, port=port), encoding="utf-8")
-    command = [require("nginx"), "-c", str(config), "-e", f"{folder}/error.log"]
-    with running(command, port):
-        yield f"http://127.0.0.1:{port}"
+    return nginx(addresses, folder, UNBUFFERED)
 
 
 @contextmanager
@@ -144,19 +113,6 @@ def pgbouncer(database: str, folder: Path) -> Iterator[str]:
         command += ["-u", Path(host or "", f".s.PGSQL.{url.port or 5432}").owner()]
     with running(command, port):
         yield f"postgresql://{url.username or 'postgres'}@127.0.0.1:{port}{url.path}"
-
-
-@contextmanager
-def running(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the end of the block, from when it listens."""
-    process = subprocess.Popen(command, env=clean_environment())
-    try:
-        wait_until(lambda: process.poll() is not None or listens(port))
-        assert process.poll() is None, f"{command[0]} ended"
-        yield process
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -189,8 +145,8 @@ def fleet(
             for number in range(count)
         ]
         addresses = [one.address for one in replicas]
-        front = stack.enter_context(nginx(addresses, folder / f"nginx-{secrets.token_hex(4)}"))
-        yield Fleet(front, replicas)
+        address = stack.enter_context(front(addresses, folder / f"nginx-{secrets.token_hex(4)}"))
+        yield Fleet(address, replicas)
 
 
 @dataclass
