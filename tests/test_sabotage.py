@@ -18,7 +18,7 @@ from conftest import Install
 from support.forked import AS_TEST, EXAMINATION, Forked, forked_from
 from support.inside import INSIDE, lay
 from support.pitfall_tests import TEMPLATE, Verdict, run_vitest
-from support.projects import Project, render_committed
+from support.projects import Project, render, render_committed
 from support.sabotage_list import FOLDER, Sabotage, known_slugs, read_table
 from support.variants import ROOT, Variant
 
@@ -50,12 +50,22 @@ def test_the_list_has_every_pitfall_and_every_patch() -> None:
     assert {one.patch.stem for one in PATCHED} == {file.stem for file in FOLDER.glob("*.patch")}
 
 
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Variant], Project]:
+    return cache(lambda variant: render(tmp_path_factory.mktemp("rendered") / "my-chat", variant))
+
+
 @by_slug(PATCHED)
-def test_a_patch_finds_its_place_when_lines_around_it_change(sabotage: Sabotage) -> None:
-    """By the lines that it takes away: without any, and without context, only a number tells."""
-    assert not re.search(
-        r"^@@ -[1-9]\d*,0 ", sabotage.patch.read_text(encoding="utf-8"), re.MULTILINE
-    )
+def test_a_patch_finds_its_place_when_lines_around_it_change(
+    rendered: Callable[[Variant], Project], sabotage: Sabotage
+) -> None:
+    """By the lines that it takes away, which are in the file once. Else only a number tells."""
+    text = sabotage.patch.read_text(encoding="utf-8")
+    assert not re.search(r"^@@ -[1-9]\d*,0 ", text, re.MULTILINE)
+    project = rendered(sabotage.variant).path
+    for file, lines in sabotage.taken_away():
+        if lines:  # what stands at the beginning of a file takes nothing away
+            assert f"\n{(project / file).read_text(encoding='utf-8')}".count(f"\n{lines}") == 1
 
 
 @by_slug(TABLE)

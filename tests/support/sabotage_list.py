@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -43,6 +44,16 @@ class Sabotage:
     def patch(self) -> Path:
         """What puts it back."""
         return FOLDER / f"{self.slug}.patch"
+
+    def taken_away(self) -> Iterator[tuple[str, str]]:
+        """Return each block of lines that the patch takes away, after the name of its file."""
+        file = ""
+        text = self.patch.read_text(encoding="utf-8")
+        for hunk in re.split(r"^@@.*\n", text, flags=re.MULTILINE):
+            if file:
+                yield file, "".join(re.findall(r"^-(?!-- )(.*\n)", hunk, re.MULTILINE))
+            for name in re.findall(r"^--- a/(.*)", hunk, re.MULTILINE):
+                file = name
 
     @cached_property
     def tests(self) -> list[str]:
