@@ -75,6 +75,7 @@ from kit.chat.turns import (
     Events,
     HalfAnswers,
     Turn,
+    closing,
     has_words,
     keep_half_answers,
     shielded,
@@ -656,6 +657,18 @@ class ChatKitServer(BaseServer[RequestContext]):
             async for event in self._process_events(
                 thread, context, lambda: self.respond(thread, message, context)
             ):
+                yield event
+
+    async def _process_events(
+        self,
+        thread: ThreadMetadata,
+        context: RequestContext,
+        stream: Callable[[], AsyncIterator[ThreadStreamEvent]],
+    ) -> AsyncGenerator[ThreadStreamEvent]:
+        # ChatKit's own method leaves the answer open when saving one of its items is cancelled or
+        # fails.
+        async with closing(stream()) as answer:
+            async for event in super()._process_events(thread, context, lambda: answer):
                 yield event
 
     def _chunk(self, event: ThreadStreamEvent) -> bytes:

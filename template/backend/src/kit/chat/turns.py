@@ -3,10 +3,11 @@
 import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import dropwhile
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from chatkit.actions import Action
 from chatkit.errors import BaseStreamError, CustomStreamError
@@ -45,6 +46,7 @@ from kit.people.identity import RequestContext
 from kit.settings import get_settings
 
 Role = Literal["user", "assistant"]
+Value = TypeVar("Value")
 
 KIT = "kit."
 """How the kinds of hidden items begin that only the kit reads."""
@@ -183,6 +185,20 @@ class AssistantError(Exception):
     """The assistant failed. The original error is `__cause__`, which only the log shows."""
 
 
+@asynccontextmanager
+async def closing(values: AsyncIterator[Value]) -> AsyncIterator[AsyncIterator[Value]]:
+    """Close a generator at the end of the block. Other iterators stay as they are.
+
+    A generator that is left in the middle would be closed only when the garbage collector finds it.
+    Until then the model would go on.
+    """
+    try:
+        yield values
+    finally:
+        if isinstance(values, AsyncGenerator):
+            await values.aclose()
+
+
 async def shielded(answer: Callable[[], Events]) -> Events:
     """Return the events of the assistant, and hide its internal errors from the person.
 
@@ -196,8 +212,9 @@ async def shielded(answer: Callable[[], Events]) -> Events:
         AssistantError: the assistant failed otherwise.
     """
     try:
-        async for event in answer():
-            yield event
+        async with closing(answer()) as events:
+            async for event in events:
+                yield event
     except (BaseStreamError, RefusedError, SQLAlchemyError):
         raise
     except Exception as error:
@@ -214,8 +231,9 @@ async def shielded_in_stream(answer: Callable[[], Events]) -> Events:
         AssistantError: the assistant failed otherwise.
     """
     try:
-        async for event in shielded(answer):
-            yield event
+        async with closing(shielded(answer)) as events:
+            async for event in events:
+                yield event
     except RefusedError as error:
         message = disclosed(str(error), error.inside)
         raise CustomStreamError(message, allow_retry=error.retry_after is not None) from error
@@ -242,7 +260,7 @@ async def stream_text(
     def updated(update: ThreadItemUpdate) -> ThreadItemUpdatedEvent:
         return ThreadItemUpdatedEvent(item_id=item.id, update=update)
 
-    try:
+    async with closing(pieces):
         async for piece in pieces:
             unsaid += piece
             if not unsaid or not (said or unsaid.strip()):
@@ -254,9 +272,6 @@ async def stream_text(
             said += unsaid
             yield updated(AssistantMessageContentPartTextDelta(content_index=0, delta=unsaid))
             unsaid = ""
-    finally:
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
     if not said:
         return
     for index, annotation in enumerate(annotations):
@@ -293,9 +308,10 @@ async def keep_half_answers(
         Exception: whatever the turn raised.
     """
     try:
-        async for event in stream():
-            half_answers.follow(event)
-            yield event
+        async with closing(stream()) as events:
+            async for event in events:
+                half_answers.follow(event)
+                yield event
     except Exception:
         for event in half_answers.completed():
             yield event

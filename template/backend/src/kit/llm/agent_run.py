@@ -56,7 +56,7 @@ from chatkit.types import (
 )
 from pydantic import Field
 
-from kit.chat.turns import APPROVAL, Turn, with_fresh_ids
+from kit.chat.turns import APPROVAL, Turn, closing, with_fresh_ids
 from kit.database.chatkit_store import generate_id
 from kit.errors import RefusedError
 from kit.llm import approvals
@@ -191,8 +191,10 @@ async def run_agent(
             hooks=hooks,
             max_turns=max_turns,
         )
-        async for event in run.events(result, stream_converter or ResponseStreamConverter()):
-            yield event
+        stream = run.events(result, stream_converter or ResponseStreamConverter())
+        async with closing(stream):
+            async for event in stream:
+                yield event
         run.memory.agents.pop(first.name, None)
         if result.last_agent.name != first.name:
             run.memory.agents[first.name] = result.last_agent.name
@@ -323,17 +325,17 @@ class _Run:
         self, result: RunResultStreaming, converter: ResponseStreamConverter
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Return the events of the run for the page."""
-        stream = _read(self.context, result, converter)
         try:
-            async for event in with_fresh_ids(stream):
-                await self._keep_outputs(result)
-                if isinstance(event, ThreadItemDoneEvent):
-                    done = await self._done(event, result)
-                    if done is None:
-                        continue
-                    event = done
-                self._note(event)
-                yield event
+            async with closing(_read(self.context, result, converter)) as stream:
+                async for event in with_fresh_ids(stream):
+                    await self._keep_outputs(result)
+                    if isinstance(event, ThreadItemDoneEvent):
+                        done = await self._done(event, result)
+                        if done is None:
+                            continue
+                        event = done
+                    self._note(event)
+                    yield event
         finally:
             self._count(result)
             await self._keep_outputs(result)

@@ -1,6 +1,7 @@
 """A turn is a row: what two processes on one database know of each other's turns."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -13,10 +14,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
+from agents import Agent, OpenAIProvider, RunConfig, function_tool
 from chatkit.actions import Action
 from chatkit.server import StreamingResult
 from chatkit.types import (
@@ -30,19 +33,23 @@ from chatkit.types import (
     ThreadStreamEvent,
     WidgetItem,
 )
-from contract.chat import HTTP, Chat, Json, is_delta, message, text_of, wait_until
+from contract.chat import HTTP, PATIENCE, Chat, Json, is_delta, message, text_of, wait_until
+from contract.fake_model import KEY, FakeModel
+from contract.model_script import ToolCall, Words
 from contract.serving import Server, migrated_database, run_server, run_sql
 from contract.test_people import assert_refused
+from openai import AsyncOpenAI
 from sqlalchemy import insert, update
 from sqlalchemy.engine import URL
 
 from internals.conftest import Run
 from kit.attachments.attachment_store import AttachmentStore
-from kit.chat.chatkit_server import ChatKitServer
+from kit.chat.chatkit_server import ChatKitServer, ServedStore
 from kit.chat.running_turns import RunningTurn
-from kit.chat.turns import Turn
+from kit.chat.turns import Assistant, Turn
 from kit.database import engine, tables, turn_records
 from kit.database.chatkit_store import ChatKitStore
+from kit.llm.agent_run import ChatContext, run_agent
 from kit.llm.model_client import transcribe
 from kit.people.identity import RequestContext
 
@@ -623,3 +630,68 @@ def test_an_assistant_may_remove_an_answer_that_is_being_saved_and_begin_it_agai
 
 def test_a_retry_may_store_an_answer_with_the_id_that_it_had(run: Run) -> None:
     assert answer_of(run, Talkative(AGAIN), retries=1) == ["again"]
+
+
+class SavingStore:
+    """Makes the store wait when it saves the first item that an assistant has made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._saving = asyncio.Event()
+        self._saved = asyncio.Event()
+        add = ServedStore.add_thread_item
+
+        async def add_later(*item: Any, **context: Any) -> None:
+            if not self._saving.is_set():
+                self._saving.set()
+                await self._saved.wait()
+            await add(*item, **context)
+
+        monkeypatch.setattr(ServedStore, "add_thread_item", add_later)
+
+    async def stopped(self, assistant: Assistant) -> asyncio.Task[list[bytes]]:
+        """Stop a turn of the assistant while it saves. Return its task, which has ended."""
+        files = AttachmentStore(ChatKitStore())
+        server = ChatKitServer(assistant, files, transcribe, lambda _message: "Title")
+        asked = {"type": "threads.create", "params": {"input": message("hello")}}
+        result = await server.process(json.dumps(asked), RequestContext(f"somebody-{uuid4()}"))
+        assert isinstance(result, StreamingResult)
+
+        async def read() -> list[bytes]:
+            return [chunk async for chunk in result]
+
+        turn = asyncio.create_task(read())
+        await self._saving.wait()
+        turn.cancel()
+        await asyncio.wait([turn])
+        self._saved.set()
+        assert turn.cancelled()
+        return turn
+
+
+@function_tool
+def get_weather() -> str:
+    """Return the weather."""
+    return "It rains."
+
+
+def test_the_model_stops_though_the_output_of_a_tool_is_being_saved(
+    run: Run, monkeypatch: pytest.MonkeyPatch, api: str, model: FakeModel
+) -> None:
+    """Slug: stop-does-not-stop-the-bill."""
+    client = AsyncOpenAI(base_url=f"{model.address}/v1", api_key=KEY)
+    provider = OpenAIProvider(openai_client=client, use_responses=api == "responses")
+    config = RunConfig(model_provider=provider, tracing_disabled=True)
+    agent = Agent[ChatContext](name="Weather", tools=[get_weather], model="some-model")
+
+    class Asking(Talkative):
+        def respond(self, turn: Turn) -> AsyncIterator[ThreadStreamEvent]:
+            return run_agent(agent, turn, run_config=config)
+
+    async def work() -> None:
+        # As long as the ended task is there, its traceback refers to the generators of the answer.
+        ended = await SavingStore(monkeypatch).stopped(Asking())
+        assert await asyncio.to_thread(model.hung_up.wait, PATIENCE)
+        assert ended.done()
+
+    with model.playing(ToolCall("get_weather"), Words(itertools.repeat("on and on "))):
+        run(work())
