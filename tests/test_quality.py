@@ -159,7 +159,7 @@ def test_its_own_checks_pass(
     lay(project, "backend")
     files = (f"tests/{name}" for name in sorted(tests))
     env = THROUGH_THE_PAGE if variant in WHOLE else {}
-    project.run("uv", "run", "pytest", *files, cwd="backend", env=env)
+    project.run("uv", "run", "pytest", *files, cwd="backend", env=env, timeout=1800)
     assert set(project.git_status()) <= {"?? uv.lock"}
 
 

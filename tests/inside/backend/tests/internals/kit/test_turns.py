@@ -678,20 +678,22 @@ def test_the_model_stops_though_the_output_of_a_tool_is_being_saved(
     run: Run, monkeypatch: pytest.MonkeyPatch, api: str, model: FakeModel
 ) -> None:
     """Slug: stop-does-not-stop-the-bill."""
-    client = AsyncOpenAI(base_url=f"{model.address}/v1", api_key=KEY)
-    provider = OpenAIProvider(openai_client=client, use_responses=api == "responses")
-    config = RunConfig(model_provider=provider, tracing_disabled=True)
     agent = Agent[ChatContext](name="Weather", tools=[get_weather], model="some-model")
 
     class Asking(Talkative):
+        def __init__(self, client: AsyncOpenAI) -> None:
+            provider = OpenAIProvider(openai_client=client, use_responses=api == "responses")
+            self._config = RunConfig(model_provider=provider, tracing_disabled=True)
+
         def respond(self, turn: Turn) -> AsyncIterator[ThreadStreamEvent]:
-            return run_agent(agent, turn, run_config=config)
+            return run_agent(agent, turn, run_config=self._config)
 
     async def work() -> None:
-        # As long as the ended task is there, its traceback refers to the generators of the answer.
-        ended = await SavingStore(monkeypatch).stopped(Asking())
-        assert await asyncio.to_thread(model.hung_up.wait, PATIENCE)
-        assert ended.done()
+        async with AsyncOpenAI(base_url=f"{model.address}/v1", api_key=KEY) as client:
+            # As long as the ended task is there, its traceback refers to the answer's generators.
+            ended = await SavingStore(monkeypatch).stopped(Asking(client))
+            assert await asyncio.to_thread(model.hung_up.wait, PATIENCE)
+            assert ended.done()
 
     with model.playing(ToolCall("get_weather"), Words(itertools.repeat("on and on "))):
         run(work())
