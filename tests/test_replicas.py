@@ -241,8 +241,14 @@ def test_half_answer_lost_in_a_crash(deployment: Deployment, tmp_path: Path) -> 
 def test_many_answers_at_once_are_whole(
     deployment: Deployment, built: Installed, tmp_path: Path
 ) -> None:
-    """300 people at two servers of the page, with two replicas behind them."""
-    with deployment.fleet(tmp_path) as servers, ExitStack() as stack:
+    """300 people at two servers of the page, with two replicas behind them.
+
+    On a slow machine they wait for longer than a pool does by default.
+    """
+    with (
+        deployment.fleet(tmp_path, DATABASE_POOL_SECONDS="60") as servers,
+        ExitStack() as stack,
+    ):
         pages = [
             stack.enter_context(page(built(DEFAULT), servers.address, tmp_path / f"page-{number}"))
             for number in range(2)
