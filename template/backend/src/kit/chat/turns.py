@@ -1,6 +1,7 @@
 """A turn of a conversation: the assistant that answers, and the items that it makes."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,8 @@ from kit.disclosure import disclosed
 from kit.errors import RefusedError
 from kit.people.identity import RequestContext
 from kit.settings import get_settings
+
+logger = logging.getLogger("app.chat")
 
 Role = Literal["user", "assistant"]
 Value = TypeVar("Value")
@@ -190,13 +193,16 @@ async def closing(values: AsyncIterator[Value]) -> AsyncIterator[AsyncIterator[V
     """Close a generator at the end of the block. Other iterators stay as they are.
 
     A generator that is left in the middle would be closed only when the garbage collector finds it.
-    Until then the model would go on.
+    Until then the model would go on. An error of its end is logged only, because the turn is over.
     """
     try:
         yield values
     finally:
         if isinstance(values, AsyncGenerator):
-            await values.aclose()
+            try:
+                await values.aclose()
+            except Exception:
+                logger.exception("The end of an answer has failed")
 
 
 async def shielded(answer: Callable[[], Events]) -> Events:

@@ -668,6 +668,26 @@ class SavingStore:
         return turn
 
 
+class Clinging(Talkative):
+    """An assistant that does not end when it is told to."""
+
+    async def respond(self, turn: Turn) -> AsyncIterator[ThreadStreamEvent]:
+        try:
+            yield AGAIN
+        finally:
+            yield AGAIN
+
+
+def test_an_assistant_that_fails_at_its_end_is_stopped(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        await SavingStore(monkeypatch).stopped(Clinging())
+
+    run(work())
+    assert "The end of an answer has failed" in caplog.text
+
+
 @function_tool
 def get_weather() -> str:
     """Return the weather."""
