@@ -447,12 +447,14 @@ class ChatKitServer(BaseServer[RequestContext]):
 
         async def answer() -> AsyncIterator[ThreadStreamEvent]:
             turn = self._turn(thread, context, action=action)
+            events = keep_half_answers(
+                lambda: shielded(lambda: self._act(turn, action, sender)), self._follow(turn)
+            )
             # A stream would report a failure as an event, which cannot say its status.
             try:
-                async for event in keep_half_answers(
-                    lambda: shielded(lambda: self._act(turn, action, sender)), self._follow(turn)
-                ):
-                    yield event
+                async with closing(events):
+                    async for event in events:
+                        yield event
             except CustomStreamError as error:
                 failures.append(RefusedError(502, error.message))
             except Exception as error:

@@ -191,9 +191,9 @@ async def run_agent(
             hooks=hooks,
             max_turns=max_turns,
         )
-        stream = run.events(result, stream_converter or ResponseStreamConverter())
-        async with closing(stream):
-            async for event in stream:
+        events = run.events(result, stream_converter or ResponseStreamConverter())
+        async with closing(events):
+            async for event in events:
                 yield event
         run.memory.agents.pop(first.name, None)
         if result.last_agent.name != first.name:

@@ -21,6 +21,7 @@ from app.thread_titles import title_of
 from kit.attachments import file_store as files
 from kit.attachments.attachment_store import AttachmentStore
 from kit.chat.chatkit_server import ChatKitServer
+from kit.chat.turns import Assistant
 from kit.database import engine as database_module
 from kit.database.chatkit_store import ChatKitStore
 from kit.database.engine import create_engine, loop_factory
@@ -52,9 +53,11 @@ def new_settings() -> Iterator[None]:
     get_settings.cache_clear()
 
 
-def new_server(kind: type[ChatKitServer] = ChatKitServer) -> ChatKitServer:
+def new_server(
+    kind: type[ChatKitServer] = ChatKitServer, answering: Assistant = assistant
+) -> ChatKitServer:
     """Make ChatKit's server, as the app has one, to be asked in this process."""
-    return kind(assistant, AttachmentStore(ChatKitStore()), transcribe, title_of)
+    return kind(answering, AttachmentStore(ChatKitStore()), transcribe, title_of)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A turn is a row: what two processes on one database know of each other's turns."""
 
 import asyncio
-import itertools
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,15 +41,13 @@ from openai import AsyncOpenAI
 from sqlalchemy import insert, update
 from sqlalchemy.engine import URL
 
-from internals.conftest import Run
-from kit.attachments.attachment_store import AttachmentStore
-from kit.chat.chatkit_server import ChatKitServer, ServedStore
+from internals.conftest import Run, new_server
+from kit.chat.chatkit_server import ServedStore
 from kit.chat.running_turns import RunningTurn
 from kit.chat.turns import Assistant, Turn
 from kit.database import engine, tables, turn_records
 from kit.database.chatkit_store import ChatKitStore
 from kit.llm.agent_run import ChatContext, run_agent
-from kit.llm.model_client import transcribe
 from kit.people.identity import RequestContext
 
 ANSWERING = "is being answered"
@@ -578,10 +575,9 @@ class Talkative:
 def answer_of(run: Run, assistant: Talkative, retries: int = 0) -> list[str]:
     """Return the texts of the answers that an assistant has left in a conversation."""
     owner, texts = RequestContext(f"somebody-{uuid4()}"), list[str]()
-    files = AttachmentStore(ChatKitStore())
 
     async def ask(kind: str, **params: object) -> list[Json]:
-        server = ChatKitServer(assistant, files, transcribe, lambda _message: "Title")
+        server = new_server(answering=assistant)
         result = await server.process(json.dumps({"type": kind, "params": params}), replace(owner))
         assert isinstance(result, StreamingResult)
         chunks = [chunk async for chunk in result]
@@ -650,8 +646,7 @@ class SavingStore:
 
     async def stopped(self, assistant: Assistant) -> asyncio.Task[list[bytes]]:
         """Stop a turn of the assistant while it saves. Return its task, which has ended."""
-        files = AttachmentStore(ChatKitStore())
-        server = ChatKitServer(assistant, files, transcribe, lambda _message: "Title")
+        server = new_server(answering=assistant)
         asked = {"type": "threads.create", "params": {"input": message("hello")}}
         result = await server.process(json.dumps(asked), RequestContext(f"somebody-{uuid4()}"))
         assert isinstance(result, StreamingResult)
@@ -715,5 +710,5 @@ def test_the_model_stops_though_the_output_of_a_tool_is_being_saved(
             assert await asyncio.to_thread(model.hung_up.wait, PATIENCE)
             assert ended.done()
 
-    with model.playing(ToolCall("get_weather"), Words(itertools.repeat("on and on "))):
+    with model.playing(ToolCall("get_weather"), Words(repeat("on and on "))):
         run(work())
