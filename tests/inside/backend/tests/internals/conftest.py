@@ -16,6 +16,7 @@ from contract.test_requests import careless_log as careless_log
 from contract.test_requests import own_server as own_server
 from obstore.store import LocalStore
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.thread_titles import title_of
 from kit.attachments import file_store as files
@@ -43,7 +44,17 @@ def run(database: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             await work
 
         yield lambda work: runner.run(awaited(work))
-        runner.run(engine.dispose())
+        runner.run(close(engine))
+
+
+async def close(engine: AsyncEngine) -> None:
+    """Close all connections, also those of tasks that go on, such as the one that renews turns."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        one = others.pop()
+        if not one.cancelling():  # a second time would keep it from closing its connection
+            one.cancel()
+        await asyncio.wait([one])
+    await engine.dispose()
 
 
 @pytest.fixture(autouse=True)
