@@ -1,0 +1,149 @@
+import type {
+  Attachment,
+  ComposerOption,
+  Entity,
+  ModelOption,
+  OpenAIChatKit,
+  UserMessageContent,
+} from "@openai/chatkit";
+import { fill, type Words } from "@/kit/words";
+
+/** What `sendUserMessage` takes. */
+export type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
+
+/** A file of the message that is being written. */
+export type DraftFile = {
+  /** Unique in this page, also before the server knows the file. */
+  key: string;
+  name: string;
+  /** The address of a picture of it in this page, or null. */
+  preview: string | null;
+  /** The file as the server knows it; null while it is being uploaded. */
+  attachment: Attachment | null;
+};
+
+/** The message that is being written. An entity stands in the text as `@title`. */
+export type Draft = {
+  text: string;
+  /** The entities that were chosen. Those are sent that still stand in the text. */
+  tags: readonly Entity[];
+  /** The words to which the message replies. */
+  quote: string | null;
+  files: readonly DraftFile[];
+  toolId: string | null;
+  /** Null for the model that the options begin with. */
+  modelId: string | null;
+};
+
+export const EMPTY: Draft = { text: "", tags: [], quote: null, files: [], toolId: null, modelId: null };
+
+/** Whether there is something to send, and all of it has been uploaded. */
+export function isReady({ text, files }: Draft): boolean {
+  if (files.some(({ attachment }) => attachment === null)) return false;
+  return text.trim() !== "" || files.length > 0;
+}
+
+/** Returns what a draft says, ready to be sent. */
+export function messageOf(draft: Draft, options: ComposerOption | undefined): Message {
+  const model = draft.modelId ?? defaultModel(options?.models)?.id;
+  return {
+    content: contentOf(draft),
+    attachments: draft.files.flatMap(({ attachment }) => attachment ?? []),
+    ...(draft.quote && { reply: draft.quote }),
+    ...(draft.toolId && { toolChoice: { id: draft.toolId } }),
+    ...(model && { model }),
+  };
+}
+
+/** Returns the model that is chosen before anybody chooses. */
+export function defaultModel(models: ModelOption[] = []): ModelOption | undefined {
+  return models.find((one) => one.default && !one.disabled) ?? models.find((one) => !one.disabled);
+}
+
+/** Returns what is left of a draft once it is sent. */
+export function afterSending(draft: Draft, options: ComposerOption | undefined): Draft {
+  const tool = options?.tools?.find(({ id }) => id === draft.toolId);
+  return { ...EMPTY, toolId: tool?.persistent ? tool.id : null, modelId: draft.modelId };
+}
+
+/** Returns a text in which entities stand as `@title`, and these entities. */
+export function textOf(content: UserMessageContent[]): Pick<Draft, "text" | "tags"> {
+  const text = content.map((part) => (part.type === "input_tag" ? `@${part.text}` : part.text)).join("");
+  const tags = content.flatMap((part) => (part.type === "input_tag" ? entityOf(part) : []));
+  return { text, tags };
+}
+
+/** Returns the entity that a part of a message names. */
+export function entityOf(part: Extract<UserMessageContent, { type: "input_tag" }>): Entity {
+  const { id, text, group, interactive, data } = part;
+  return {
+    id,
+    title: text,
+    ...(group !== undefined && { group }),
+    ...(interactive !== undefined && { interactive }),
+    ...(data && { data: data as Record<string, string> }),
+  };
+}
+
+function contentOf({ text, tags }: Draft): UserMessageContent[] {
+  const named = new Map(tags.map((entity) => [`@${entity.title}`, entity]));
+  if (named.size === 0) return [{ type: "input_text", text: text.trim() }];
+  // Longer names first: one may begin with another.
+  const names = [...named.keys()].sort((one, other) => other.length - one.length);
+  const pattern = new RegExp(
+    `(${names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`,
+  );
+  return text
+    .trim()
+    .split(pattern)
+    .filter(Boolean)
+    .map((part) => {
+      const entity = named.get(part);
+      if (!entity) return { type: "input_text", text: part };
+      const { id, title, group, data = {}, interactive = false } = entity;
+      return { type: "input_tag", id, text: title, data, interactive, ...(group !== undefined && { group }) };
+    });
+}
+
+type AttachmentOptions = NonNullable<ComposerOption["attachments"]>;
+
+const MAX_COUNT = 10;
+const MAX_BYTES = 100 * 1024 * 1024;
+
+/**
+ * Says why a file cannot be taken; null if it can.
+ *
+ * @param count How many files the message has already.
+ */
+export function refusalOf(
+  { name, type, size }: File,
+  count: number,
+  options: AttachmentOptions,
+  words: Words,
+): string | null {
+  const { maxCount = MAX_COUNT, accept } = options;
+  if (count >= maxCount) return fill(words.tooManyFiles, { count: maxCount });
+  if (accept && !isAccepted(name, type, accept)) return fill(words.fileNotTaken, { name });
+  const limit = limitOf(options.maxSize, type);
+  return size > limit
+    ? fill(words.fileTooLarge, { name, size: `${Math.floor(limit / 1024 ** 2)} MB` })
+    : null;
+}
+
+function isAccepted(name: string, type: string, accept: Record<string, string[]>): boolean {
+  const ending = /\.[^.]+$/.exec(name.toLowerCase())?.[0] ?? "";
+  return Object.entries(accept).some(
+    ([pattern, endings]) => matches(type, pattern) && (endings.length === 0 || endings.includes(ending)),
+  );
+}
+
+function limitOf(maxSize: AttachmentOptions["maxSize"] = MAX_BYTES, type: string): number {
+  if (typeof maxSize === "number") return maxSize;
+  const exact = Object.keys(maxSize).find((pattern) => pattern === type);
+  const pattern = exact ?? Object.keys(maxSize).find((one) => one.endsWith("/*") && matches(type, one));
+  return (pattern && maxSize[pattern]) || maxSize["*"] || maxSize[""] || MAX_BYTES;
+}
+
+function matches(type: string, pattern: string): boolean {
+  return pattern === type || (pattern.endsWith("/*") && type.startsWith(pattern.slice(0, -1)));
+}

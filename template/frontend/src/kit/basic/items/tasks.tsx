@@ -1,0 +1,135 @@
+import { type ReactNode, useState } from "react";
+import { useBasic, useChatState } from "@/kit/basic/context";
+import styles from "@/kit/basic/items/items.module.css";
+import { SourceList } from "@/kit/basic/items/sources";
+import { chatkitIcon, Icon, type IconName } from "@/kit/basic/parts/icons";
+import { Markdown } from "@/kit/basic/parts/markdown";
+import type { Task, Workflow } from "@/kit/basic/protocol";
+import { fill, type Words } from "@/kit/words";
+
+/** The steps of an assistant on the way to its answer. */
+export function WorkflowView({ workflow, isLast }: { workflow: Workflow; isLast: boolean }) {
+  const { words } = useBasic();
+  const isWorking = useChatState((state) => state.isRunning) && isLast;
+  // What the person has chosen stays so, whatever the assistant does.
+  const [chosen, choose] = useState<boolean | null>(null);
+  const isOpen = chosen ?? (workflow.expanded || isWorking);
+  const { tasks, summary } = workflow;
+  const icon = summary && "icon" in summary ? summary.icon : null;
+  const heading = (
+    <>
+      {icon && <Icon name={chatkitIcon(icon)} />}
+      <h2 dir="auto">{titleOf(workflow, isWorking, words)}</h2>
+    </>
+  );
+  if (!tasks.length) return <div className={styles.summary}>{heading}</div>;
+  return (
+    <details
+      className={styles.workflow}
+      open={isOpen}
+      onToggle={({ currentTarget: { open } }) => open !== isOpen && choose(open)}
+    >
+      <summary className={styles.summary}>
+        {heading}
+        <Icon name="chevron-down" />
+      </summary>
+      <ul className={styles.tasks}>
+        {tasks.map((task, index) => {
+          const key = `${index}`;
+          return (
+            <li key={key}>
+              <TaskView task={task} />
+            </li>
+          );
+        })}
+      </ul>
+    </details>
+  );
+}
+
+function titleOf({ type, summary }: Workflow, isWorking: boolean, words: Words): string {
+  if (summary && "title" in summary) return summary.title;
+  if (summary) return fill(words.thoughtFor, { seconds: summary.duration });
+  if (type !== "reasoning") return words.workflow;
+  return isWorking ? words.thinking : words.thought;
+}
+
+/** One step of an assistant. */
+export function TaskView({ task }: { task: Task }) {
+  const { words } = useBasic();
+  const isRunning = useChatState((state) => state.isRunning);
+  const { title, icon, content } = partsOf(task, words);
+  // A turn that was stopped leaves steps that nobody goes on with.
+  const isLoading = task.status_indicator === "loading" && isRunning;
+  const isComplete = task.status_indicator === "complete";
+  const hasOwnIcon = task.type === "custom" && task.icon && (isLoading || isComplete);
+  return (
+    <div className={styles.task}>
+      <span className={styles.status}>
+        {isLoading && <span className={styles.spinner} aria-hidden="true" />}
+        {!isLoading && <Icon name={isComplete ? "check" : icon} />}
+        {(isLoading || isComplete) && (
+          <span className={styles.hidden}>{isLoading ? words.inProgress : words.done}</span>
+        )}
+      </span>
+      <div className={styles.taskBody}>
+        {title && (
+          <p className={styles.taskTitle} dir="auto">
+            {hasOwnIcon && <Icon name={icon} />} {title}
+          </p>
+        )}
+        {content}
+      </div>
+    </div>
+  );
+}
+
+type Parts = { title: string; icon: IconName; content?: ReactNode };
+
+function partsOf(task: Task, words: Words): Parts {
+  switch (task.type) {
+    case "custom":
+      return {
+        title: task.title ?? "",
+        icon: task.icon ? chatkitIcon(task.icon) : "dot",
+        content: task.content && <Markdown text={task.content} />,
+      };
+    case "web_search":
+      return {
+        title: task.title || words.searched,
+        icon: "search",
+        content: (
+          <>
+            <Queries queries={[task.title_query ?? "", ...(task.queries ?? [])]} />
+            <SourceList sources={task.sources ?? []} />
+          </>
+        ),
+      };
+    case "thought":
+      return { title: task.title ?? "", icon: "lightbulb", content: <Markdown text={task.content} /> };
+    case "file":
+      return {
+        title: task.title || words.readFiles,
+        icon: "document",
+        content: <SourceList sources={task.sources ?? []} />,
+      };
+    case "image":
+      return { title: task.title || words.madeImage, icon: "image" };
+    default: // a newer server may send more
+      return { title: (task as Task).title ?? "", icon: "dot" };
+  }
+}
+
+function Queries({ queries }: { queries: readonly string[] }) {
+  const unique = [...new Set(queries)].filter(Boolean);
+  if (!unique.length) return null;
+  return (
+    <ul className={styles.queries}>
+      {unique.map((query) => (
+        <li key={query} dir="auto">
+          {query}
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,128 @@
+import type { Attachment, FileUploadStrategy } from "@openai/chatkit";
+import type { StreamEvent } from "@/kit/basic/protocol";
+
+/** A request that the server has refused, with the server's words. */
+export class Refusal extends Error {
+  override name = "Refusal";
+
+  /**
+   * @param status The HTTP status of the answer.
+   */
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Sends ChatKit's requests. All go to one address, and differ in their type. */
+export class Wire {
+  /**
+   * @param fetch Sends all requests, including uploads.
+   * @param log Called with the type of each request.
+   */
+  constructor(
+    private readonly url: string,
+    private readonly fetch: typeof globalThis.fetch,
+    private readonly log: (type: string) => void,
+  ) {}
+
+  /**
+   * Sends a request that is answered with JSON.
+   *
+   * @throws {Refusal} The server refuses the request.
+   * @throws {TypeError} The network is away.
+   */
+  async ask<T>(type: string, params: object): Promise<T> {
+    const response = await this.post(type, params, null);
+    if (!response.ok) throw await refusalIn(response);
+    return response.json();
+  }
+
+  /**
+   * Sends a request that is answered with a stream, and yields the events as they arrive.
+   *
+   * @throws {Refusal} The server refuses the request.
+   * @throws {TypeError} The network is lost.
+   */
+  async *stream(type: string, params: object, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+    const response = await this.post(type, params, signal);
+    const isStream = (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
+    if (!response.ok || !isStream) throw await refusalIn(response);
+    yield* eventsOf(response);
+  }
+
+  /**
+   * Uploads a file in one request, or in two: then the answer to the first says where to send it.
+   *
+   * @throws {Refusal} The server refuses the file.
+   * @throws {TypeError} The network is away.
+   */
+  async upload(strategy: FileUploadStrategy, file: File): Promise<Attachment> {
+    if (strategy.type === "direct") {
+      const response = await this.send(strategy.uploadUrl, { method: "POST" }, file);
+      return response.json();
+    }
+    const about = { name: file.name, size: file.size, mime_type: file.type };
+    const { upload_descriptor, ...attachment } = await this.ask<Announced>("attachments.create", about);
+    const { url, method, headers = {} } = upload_descriptor;
+    await this.send(url, { method, headers }, file);
+    return attachment;
+  }
+
+  private post(type: string, params: object, signal: AbortSignal | null): Promise<Response> {
+    this.log(type);
+    return this.fetch(this.url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ type, params }),
+      signal,
+    });
+  }
+
+  private async send(url: string, request: RequestInit, file: File): Promise<Response> {
+    const response = await this.fetch(url, { ...request, body: bodyOf(request, file) });
+    if (!response.ok) throw await refusalIn(response);
+    return response;
+  }
+}
+
+type Announced = Attachment & {
+  upload_descriptor: { url: string; method: string; headers?: Record<string, string> };
+};
+
+/** A form takes a file with POST. PUT has the bytes alone. */
+function bodyOf({ method }: RequestInit, file: File): BodyInit {
+  if (method === "PUT") return file;
+  const form = new FormData();
+  form.append("file", file);
+  return form;
+}
+
+async function refusalIn(response: Response): Promise<Refusal> {
+  const said: { message?: unknown } | null = await response.json().catch(() => null);
+  const message = typeof said?.message === "string" ? said.message : null;
+  return new Refusal(response.status, message ?? `The server answered ${response.status}.`);
+}
+
+/** A blank line ends an event. Lines that begin with a colon keep the connection alive. */
+async function* eventsOf({ body }: Response): AsyncGenerator<StreamEvent> {
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let data: string[] = [];
+  try {
+    for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) {
+      const lines = (rest + read.value).split(/\r?\n/);
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        if (line.startsWith("data:")) data.push(line.slice("data:".length).trimStart());
+        if (line !== "" || data.length === 0) continue;
+        yield JSON.parse(data.join("\n"));
+        data = [];
+      }
+    }
+  } finally {
+    await reader?.cancel().catch(() => {});
+  }
+}
