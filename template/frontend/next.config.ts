@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
 import { PHASE_PRODUCTION_BUILD } from "next/constants";
-import { developmentHosts, expectDomainKey } from "./src/kit/settings";
+import { chosenChat, developmentHosts, expectDomainKey } from "./src/kit/settings";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
 const development = process.env.NODE_ENV === "development";
@@ -55,6 +55,7 @@ const config: NextConfig = {
 
 /** The settings of Next.js, for the command that reads them. */
 export default function nextConfig(phase: string): NextConfig {
+  chosenChat();
   // `next typegen` says that it is a build.
   if (phase === PHASE_PRODUCTION_BUILD && process.argv[2] !== "typegen") expectDomainKey();
   return config;

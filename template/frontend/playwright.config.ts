@@ -1,13 +1,14 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "@playwright/test";
 import { FLAGS, findBrowser } from "./tests/page/browser";
+import type { Options } from "./tests/page/person";
 import { RESULTS } from "./tests/page/servers";
 
 const executablePath = findBrowser();
 
 // All tests share one backend and one page's server, because each person is a new guest. No test is
 // retried: what works only sometimes is broken.
-export default defineConfig({
+export default defineConfig<Options>({
   testDir: "tests",
   testMatch: "**/*.spec.ts",
   outputDir: RESULTS,
@@ -19,6 +20,10 @@ export default defineConfig({
   timeout: 120_000,
   expect: { timeout: 30_000 },
   reporter: "list",
+  projects: [
+    { name: "chatkit" },
+    { name: "basic", testMatch: "page/conversation.spec.ts", use: { chat: "basic" } },
+  ],
   use: {
     screenshot: "only-on-failure",
     launchOptions: { args: FLAGS, ...(executablePath && { executablePath }) },

@@ -13,6 +13,7 @@ export const chatkitConfig: StudioExport = {
     typography: { baseSize: 16, fontFamily: "system-ui, sans-serif" },
   },
   history: { enabled: true, showRename: true, showDelete: true },
+  thread: { autoScroll: true },
   startScreen: {
     greeting: "What can I help with today?",
     prompts: [

@@ -15,6 +15,7 @@ const SERVER = "phase-production-server";
 
 beforeEach(() => {
   vi.stubEnv("NODE_ENV", "development");
+  vi.stubEnv("NEXT_PUBLIC_CHAT", "");
   vi.stubEnv("CHATKIT_SECRET", "a secret for the tests, longer than 32 characters");
 });
 afterEach(() => vi.unstubAllEnvs());
@@ -39,6 +40,13 @@ describe("csp-blocks-chatkit", () => {
     expect(sources.get("script-src")).not.toContain("unsafe-eval");
     expect(sources.get("default-src")).toBe("'self'");
     expect(sources.get("object-src")).toBe("'none'");
+  });
+
+  test("the basic chat is allowed nothing of OpenAI", async () => {
+    vi.stubEnv("NEXT_PUBLIC_CHAT", "basic");
+    const sources = await policy();
+    expect([...sources.values()].join(" ")).not.toContain("openai.com");
+    expect(sources.get("frame-src")).toBe("'none'");
   });
 
   test("no other site shows the page in a frame, where people would click what they do not see", async () => {
@@ -74,6 +82,15 @@ describe("domain-key", () => {
     expect(() => nextConfig(SERVER)).not.toThrow();
     vi.stubEnv("ALLOW_PLACEHOLDER_DOMAIN_KEY", "1");
     expect(() => nextConfig(BUILD)).not.toThrow();
+  });
+
+  test("the basic chat needs no key, and a chat that does not exist is refused in words", () => {
+    vi.stubEnv("NEXT_PUBLIC_CHATKIT_DOMAIN_KEY", "");
+    vi.stubEnv("ALLOW_PLACEHOLDER_DOMAIN_KEY", "");
+    vi.stubEnv("NEXT_PUBLIC_CHAT", "basic");
+    expect(() => nextConfig(BUILD)).not.toThrow();
+    vi.stubEnv("NEXT_PUBLIC_CHAT", "simple");
+    expect(() => nextConfig(SERVER)).toThrow('NEXT_PUBLIC_CHAT is "simple". Set it to chatkit or basic');
   });
 
   test("a key of one's own is taken, and read when the page is asked for", () => {

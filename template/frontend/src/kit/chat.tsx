@@ -1,11 +1,27 @@
 import type { ChatKitOptions, ColorScheme, OpenAIChatKit, ThemeOption, WidgetsOption } from "@openai/chatkit";
 import { ChatKit, type UseChatKitReturn, useChatKit } from "@openai/chatkit-react";
-import { type RefObject, useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import {
+  lazy,
+  type RefObject,
+  Suspense,
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { preload } from "react-dom";
 import { CAUSES, type Cause, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { type Advice, Panel } from "@/kit/panel";
-import { ASSISTANT, CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS, PAGE_CONTEXT } from "@/kit/settings";
+import {
+  ASSISTANT,
+  CHATKIT_ORIGIN,
+  CHATKIT_SCRIPT,
+  type ChatKind,
+  DOMAIN_KEYS,
+  PAGE_CONTEXT,
+} from "@/kit/settings";
 import { type Notice, Turns } from "@/kit/turns";
 
 /**
@@ -39,7 +55,7 @@ export type PageProps = {
 type Advices = Partial<Record<Slug, Advice>>;
 
 /** What the page's server passes to the browser. */
-export type ServerProps = { domainKey: string; answersGoOn?: boolean; advice: Advices };
+export type ServerProps = { chat?: ChatKind; domainKey: string; answersGoOn?: boolean; advice: Advices };
 
 type Props = ServerProps & OwnerProps & PageProps;
 
@@ -50,13 +66,13 @@ const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its
 /** Holds ChatKit's element, and covers it while it loads or when something is wrong. */
 export function ChatFrame(props: Props) {
   const [attempt, setAttempt] = useState(1);
-  preload(CHATKIT_SCRIPT, { as: "script" });
+  if (props.chat !== "basic") preload(CHATKIT_SCRIPT, { as: "script" });
   return <Attempt key={attempt} {...props} attempt={attempt} onRetry={() => setAttempt(attempt + 1)} />;
 }
 
 function Attempt({ advice, attempt, onRetry, ...rest }: Props & { attempt: number; onRetry: () => void }) {
   const [ready, setReady] = useState(false);
-  const { cause, report } = useCause(attempt, ready);
+  const { cause, report } = useCause(attempt, ready, rest.chat !== "basic");
   const onError = (error: Error) => {
     console.error("ChatKit:", error);
     if (!ready || isFatal(error)) report(causeOf(error));
@@ -114,6 +130,7 @@ function WithoutScripts({ advice }: { advice: Advices }) {
 }
 
 type ElementProps = OwnerProps & {
+  chat?: ChatKind;
   assistant?: string;
   domainKey: string;
   answersGoOn?: boolean;
@@ -123,7 +140,11 @@ type ElementProps = OwnerProps & {
   onGone: () => void;
 };
 
+// A page with ChatKit's element loads nothing of it.
+const BasicChat = lazy(async () => ({ default: (await import("@/kit/basic/chat")).BasicChat }));
+
 function ChatKitElement({
+  chat: kind,
   config,
   domainKey,
   answersGoOn,
@@ -184,7 +205,13 @@ function ChatKitElement({
           )}
         </p>
       )}
-      <ChatKit ref={element} control={chat.control} className={styles.element} />
+      {kind === "basic" ? (
+        <Suspense>
+          <BasicChat ref={element} control={chat.control} className={styles.element} />
+        </Suspense>
+      ) : (
+        <ChatKit ref={element} control={chat.control} className={styles.element} />
+      )}
     </>
   );
 }
@@ -317,13 +344,16 @@ const TOO_LATE = seen(
  * load, the content security policy blocks it, the page's server or the backend fails, or the time
  * is up.
  *
+ * @param isChatKit Whether the page shows ChatKit's element, and not the basic chat.
  * @returns The first cause that was found, or null, and a function that reports a cause.
  */
-function useCause(attempt: number, ready: boolean) {
+function useCause(attempt: number, ready: boolean, isChatKit: boolean) {
   const [cause, setCause] = useState<Cause | null>(null);
   const report = useCallback((found: Cause) => setCause((known) => known ?? found), []);
 
-  useEffect(() => loadChatKitScript(attempt, report), [attempt, report]);
+  useEffect(() => {
+    if (isChatKit) return loadChatKitScript(attempt, report);
+  }, [attempt, isChatKit, report]);
 
   useEffect(() => {
     const leaving = new AbortController();
@@ -332,10 +362,10 @@ function useCause(attempt: number, ready: boolean) {
   }, [report]);
 
   useEffect(() => {
-    if (ready) return;
+    if (ready || !isChatKit) return;
     const late = setTimeout(() => report(TOO_LATE), PATIENCE_MS);
     return () => clearTimeout(late);
-  }, [ready, report]);
+  }, [ready, isChatKit, report]);
 
   useEffect(() => {
     // This also listens when ChatKit is ready, because ChatKit says so even if its frame stayed

@@ -66,6 +66,20 @@ export function answersGoOn(): boolean {
   return setting("ANSWERS_GO_ON").trim() === "true";
 }
 
+/** The chat of a page: OpenAI's element, or the basic chat, which asks nobody but the page's server. */
+export type ChatKind = "chatkit" | "basic";
+
+/**
+ * Which chat the page shows.
+ *
+ * @throws {Error} The setting is something else.
+ */
+export function chosenChat(): ChatKind {
+  const chosen = setting("NEXT_PUBLIC_CHAT").trim() || "chatkit";
+  if (chosen === "chatkit" || chosen === "basic") return chosen;
+  throw new Error(`NEXT_PUBLIC_CHAT is "${chosen}". Set it to chatkit or basic, or leave it out.`);
+}
+
 /** OpenAI's placeholder. ChatKit accepts it only on localhost. */
 export const PLACEHOLDER_DOMAIN_KEY = "domain_pk_localhost_dev";
 
@@ -83,7 +97,12 @@ export function domainKey(): string {
  * @throws {Error} The key is only the placeholder, and ALLOW_PLACEHOLDER_DOMAIN_KEY is not 1.
  */
 export function expectDomainKey(): void {
-  if (domainKey() !== PLACEHOLDER_DOMAIN_KEY || setting("ALLOW_PLACEHOLDER_DOMAIN_KEY") === "1") return;
+  if (
+    chosenChat() === "basic" ||
+    domainKey() !== PLACEHOLDER_DOMAIN_KEY ||
+    setting("ALLOW_PLACEHOLDER_DOMAIN_KEY") === "1"
+  )
+    return;
   throw new Error(
     "NEXT_PUBLIC_CHATKIT_DOMAIN_KEY is only the placeholder. With it, ChatKit stays blank everywhere but on " +
       `localhost. Register your domain at ${DOMAIN_KEYS} and put its key into frontend/.env.local or into the ` +

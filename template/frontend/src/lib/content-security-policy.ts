@@ -1,25 +1,31 @@
 import { isDevelopment } from "@/kit/causes";
-import { CHATKIT_ORIGIN } from "@/kit/settings";
+import { CHATKIT_ORIGIN, chosenChat } from "@/kit/settings";
 
 /**
- * What the document may load, and from where: our own files, and what ChatKit needs. Whatever else you add to the page
+ * What the document may load, and from where: our own files, and what ChatKit needs if the page shows it. Whatever else you add to the page
  * from elsewhere needs its own entry here.
  *
  * @param nonce Of this document alone: inline scripts run only with it.
  */
 export function contentSecurityPolicy(nonce: string): string {
   const development = isDevelopment();
+  const isChatKit = chosenChat() === "chatkit";
+  const chatkit = isChatKit ? [CHATKIT_ORIGIN] : [];
   const policy: Record<string, string[]> = {
     "default-src": ["'self'"],
     // React's development build evaluates code.
-    "script-src": ["'self'", `'nonce-${nonce}'`, CHATKIT_ORIGIN, ...(development ? ["'unsafe-eval'"] : [])],
+    "script-src": ["'self'", `'nonce-${nonce}'`, ...chatkit, ...(development ? ["'unsafe-eval'"] : [])],
     // ChatKit's element styles itself, without a nonce.
     "style-src": ["'self'", "'unsafe-inline'"],
     // Images that you show around the chat; those in it are ChatKit's frame's own affair.
     "img-src": ["'self'", "data:", "blob:", "https:"],
     "font-src": ["'self'", "data:"],
-    "connect-src": ["'self'", CHATKIT_ORIGIN, "https://api.openai.com", ...(development ? ["ws:"] : [])],
-    "frame-src": [CHATKIT_ORIGIN],
+    "connect-src": [
+      "'self'",
+      ...(isChatKit ? [CHATKIT_ORIGIN, "https://api.openai.com"] : []),
+      ...(development ? ["ws:"] : []),
+    ],
+    "frame-src": isChatKit ? chatkit : ["'none'"],
     "object-src": ["'none'"],
     "base-uri": ["'self'"],
     "form-action": ["'self'"],

@@ -12,11 +12,18 @@ import {
 } from "@playwright/test";
 import { build } from "esbuild";
 import { chatkitConfig } from "@/chatkit.config";
+import type { ChatKind } from "@/kit/settings";
 import type { Failures } from "../stand-in/frame";
 import { findBrowser, whyNoBrowser } from "./browser";
 import { FRONTEND, RESULTS, sharedServers } from "./servers";
 
 export { expect };
+
+/** What playwright.config.ts sets. */
+export type Options = {
+  /** Which chat the page shows. */
+  chat: ChatKind;
+};
 
 type Fixtures = {
   withBrowser: undefined;
@@ -32,9 +39,10 @@ type Fixtures = {
 };
 
 /**
- * A test of the real page in a browser, with the real backend and a stand-in for OpenAI's element.
+ * A test of the real page in a browser, with the real backend. The page has the basic chat, or a
+ * stand-in for OpenAI's element.
  */
-export const test = base.extend<Fixtures>({
+export const test = base.extend<Options & Fixtures>({
   withBrowser: [
     async ({ browserName }, use) => {
       test.skip(browserName === "chromium" && !findBrowser(), whyNoBrowser());
@@ -43,13 +51,15 @@ export const test = base.extend<Fixtures>({
     { auto: true },
   ],
 
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads from the pattern what a fixture needs.
-  address: ({}, use) => use(sharedServers().address),
+  chat: ["chatkit", { option: true }],
 
-  newPerson: async ({ browser }, use) => {
+  address: ({ chat }, use) => use(chat === "basic" ? sharedServers().basic : sharedServers().address),
+
+  newPerson: async ({ browser, chat }, use) => {
     const people: Person[] = [];
     await use(async (options) => {
       const person = await Person.enter(browser, options);
+      if (chat === "basic") person.cdn = "unwanted";
       people.push(person);
       return person;
     });
@@ -74,8 +84,8 @@ export type PickedFile = { name: string; mimeType: string; buffer: Buffer };
 
 /** A person in front of the page, with their own browser and all the problems that it reports. */
 export class Person {
-  /** Whether OpenAI's CDN works, cannot be reached, or never answers. */
-  cdn: "up" | "blocked" | "silent" = "up";
+  /** Whether OpenAI's CDN works, cannot be reached, never answers, or may not be asked. */
+  cdn: "up" | "blocked" | "silent" | "unwanted" = "up";
   /** The errors of the console and the network. A test fails if any are left here at its end. */
   problems: string[] = [];
   /** The types of the ChatKit requests, in order, without the kit's own, such as `kit.turn`. */
@@ -106,7 +116,7 @@ export class Person {
   private async playTheWorld(route: Route): Promise<void> {
     const url = route.request().url();
     // From the second attempt on, the page adds a query to the address.
-    const isScript = url.split("?")[0] === CDN;
+    const isScript = url.split("?")[0] === CDN && this.cdn !== "unwanted";
     if (!isScript) this.problems.push(`asked for ${url}`);
     if (isScript && this.cdn === "silent") return;
     if (!isScript || this.cdn === "blocked") return route.abort();
@@ -129,7 +139,7 @@ export class Person {
   }
 
   get element(): Locator {
-    return this.page.locator("openai-chatkit");
+    return this.page.locator("openai-chatkit, [data-chat]");
   }
 
   /** The panel over the chat that says why it could not start. */
@@ -233,6 +243,12 @@ export class Person {
   async openHistory(): Promise<void> {
     await this.press("Open history");
     await expect(this.history).toBeVisible();
+  }
+
+  /** Deletes the newest conversation of the list, which asks first. */
+  async deleteNewest(): Promise<void> {
+    await this.history.getByRole("button", { name: "Delete " }).first().click();
+    await this.press("Delete");
   }
 
   /** Opens the newest conversation from the list. */

@@ -59,15 +59,16 @@ export default async function startServers(): Promise<() => Promise<void>> {
   expectBuild();
   const backend = await startBackend();
   const page = await startPage(backend.at);
-  process.env[STARTED] = JSON.stringify({ address: page.at, backend: backend.at });
+  const basic = await startPage(backend.at, { NEXT_PUBLIC_CHAT: "basic" });
+  process.env[STARTED] = JSON.stringify({ address: page.at, basic: basic.at, backend: backend.at });
   return async () => {
-    await page.stop();
+    await Promise.all([page.stop(), basic.stop()]);
     await backend.stop();
   };
 }
 
-/** The addresses of the servers that all tests share: the page, and the backend behind it. */
-export function sharedServers(): { address: string; backend: Backend } {
+/** The addresses of the servers that all tests share: the page, the page with the basic chat, and the backend. */
+export function sharedServers(): { address: string; basic: string; backend: Backend } {
   return JSON.parse(process.env[STARTED] ?? "{}");
 }
 
@@ -87,12 +88,12 @@ export async function startBackend(env: Environment = {}): Promise<Running<Backe
   return { at: JSON.parse(line), stop: () => program.closeInput() };
 }
 
-// The tests use guests, whatever login the owner has set up.
-const GUESTS = { OIDC_ISSUER: "", BACKEND_COOKIES: "" };
+// The tests use guests and ChatKit's element, whatever login and chat the owner has set up.
+const DEFAULTS = { OIDC_ISSUER: "", BACKEND_COOKIES: "", NEXT_PUBLIC_CHAT: "" };
 
 /** The settings of a page's server in front of this backend. */
 export function settingsFor({ address, secret }: Backend): Environment {
-  return { ...GUESTS, BACKEND_URL: address, CHATKIT_SECRET: secret, NEXT_TELEMETRY_DISABLED: "1" };
+  return { ...DEFAULTS, BACKEND_URL: address, CHATKIT_SECRET: secret, NEXT_TELEMETRY_DISABLED: "1" };
 }
 
 /**

@@ -53,6 +53,7 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
     stop: () => this.#running?.abort(),
     act: (action, item) => {
       if (action.handler === "client") this.#options?.widgets?.onAction?.(action, item);
+      else if (action.streaming === false) this.#switch(action, item.id);
       else this.sendCustomAction(action, item.id);
     },
     answer: ({ id, thread_id }, status, answers) =>
@@ -197,6 +198,13 @@ class StandInChatKit extends HTMLElement implements Omit<OpenAIChatKit, keyof HT
       this.#fail(wording ? errorNamed(wording.name, wording.words + message) : (error as Error));
       return null;
     }
+  }
+
+  /** Asks for a new version of a widget, without a turn. */
+  async #switch({ type, payload }: Action, itemId: string): Promise<void> {
+    const params = { thread_id: this.#thread?.id, item_id: itemId, action: { type, payload } };
+    const answer = await this.#ask<{ updated_item?: Item | null }>("threads.sync_custom_action", params);
+    if (answer?.updated_item) this.#put(answer.updated_item);
   }
 
   /**

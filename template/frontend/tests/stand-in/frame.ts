@@ -170,7 +170,12 @@ export class Frame {
   }
 }
 
-export type Action = { type: string; payload?: Record<string, unknown>; handler?: string };
+export type Action = {
+  type: string;
+  payload?: Record<string, unknown>;
+  handler?: string;
+  streaming?: boolean;
+};
 type Answers = Record<string, { values: string[]; skipped: boolean }>;
 
 /** Called for what a person does in widgets and forms. */
@@ -304,7 +309,7 @@ function drawActions(item: Item, options: ThreadItemActionsOption, hands: Action
     thumb("+", "Good response", () => judge("positive")),
     thumb("−", "Bad response", () => judge("negative")),
   ];
-  const retry = quietButton("↻", () => hands.retry(item), { ariaLabel: "Retry" });
+  const retry = quietButton("↻", () => hands.retry(item), { ariaLabel: "Answer again" });
   const buttons = [...(options.feedback ? thumbs : []), ...(options.retry ? [retry] : [])];
   return buttons.length ? [make("div", { className: "actions" }, ...buttons)] : [];
 }
@@ -359,8 +364,11 @@ class History {
       nodes.push(rename);
     }
     if (this.options.showDelete) {
-      const ariaLabel = `Delete ${title}`;
-      nodes.push(quietButton("✕", () => this.hands.deleteThread(thread), { ariaLabel }));
+      const confirm = quietButton("Delete", () => this.hands.deleteThread(thread));
+      const ask: HTMLButtonElement = quietButton("✕", () => ask.replaceWith(confirm), {
+        ariaLabel: `Delete ${title}`,
+      });
+      nodes.push(ask);
     }
     return nodes;
   }

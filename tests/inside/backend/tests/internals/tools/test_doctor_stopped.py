@@ -288,6 +288,14 @@ def test_a_placeholder_for_the_domain_key_is_named(patient: Patient) -> None:
     assert patient.examine("page")["page.domain-key"]["outcome"] == "PASS"
 
 
+def test_the_basic_chat_needs_nothing_of_openai(patient: Patient) -> None:
+    patient.set("frontend", "NEXT_PUBLIC_CHAT", "basic")
+    examination = patient.examine("page")
+    for check in ("page.domain-key", "page.script"):
+        assert examination[check]["outcome"] == "PASS"
+        assert "basic chat" in examination[check]["words"]
+
+
 def test_studio_config_not_applied_is_named(patient: Patient) -> None:
     element = "frontend/src/components/chat/chat-client.tsx"
     patient.change(element, 'import { chatkitConfig } from "@/chatkit.config";\n', "")
