@@ -1,4 +1,4 @@
-import { type Cause, isDevelopment } from "@/kit/causes";
+import { type Cause, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 
 /** What a panel tells the owner, in addition to the message of the cause. */
@@ -8,12 +8,16 @@ type Props = {
   cause: Cause;
   /** Only the owner gets advice, so production has none. */
   advice: Advice | undefined;
+  /** Whether Retry takes the focus, because the person has just pressed it. */
+  takesFocus?: boolean;
   /** Missing when our scripts do not run. Then the person has to load the page again. */
   onRetry?: () => void;
+  /** Shows the basic chat. Missing where that could not answer either. */
+  onBasic?: () => void;
 };
 
 /** Says why there is no chat and what to do, and lets the person try again. */
-export function Panel({ cause, advice, onRetry }: Props) {
+export function Panel({ cause, advice, takesFocus = false, onRetry, onBasic }: Props) {
   return (
     <section role="alert" className={styles.panel} data-cause={cause.slug}>
       <h2>The chat could not start{advice && `: ${advice.title}`}</h2>
@@ -27,20 +31,31 @@ export function Panel({ cause, advice, onRetry }: Props) {
       )}
       <p className={styles.actions}>
         {onRetry ? (
-          <button type="button" onClick={onRetry}>
+          // biome-ignore lint/a11y/noAutofocus: it had the focus in the panel before
+          <button type="button" autoFocus={takesFocus} onClick={onRetry}>
             Retry
           </button>
         ) : (
           // biome-ignore lint/a11y/useValidAnchor: the link reloads this page without any script
           <a href="">Load the page again</a>
         )}
-        {advice && (
-          <a href={`/pitfalls#${cause.slug}`} target="_blank" rel="noopener">
-            More about this
-          </a>
+        {onBasic && (
+          <button type="button" onClick={onBasic}>
+            Use the basic chat
+          </button>
         )}
+        {advice && <More slug={cause.slug} />}
       </p>
     </section>
+  );
+}
+
+/** A link to what the owner can do about a pitfall. */
+export function More({ slug }: { slug: Slug }) {
+  return (
+    <a href={`/pitfalls#${slug}`} target="_blank" rel="noopener">
+      More about this
+    </a>
   );
 }
 

@@ -79,13 +79,18 @@ export const CDN = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.
 
 const OUTSIDE = /^https?:\/\/(?!(?:127\.0\.0\.1|localhost)[:/])/;
 
+/** How OpenAI's CDN answers a browser. A company's firewall may send a page of its own. */
+export type Cdn = "up" | "unwanted" | Cut;
+export const CUTS = ["blocked", "refused", "reset", "silent", "forbidden", "another page"] as const;
+type Cut = (typeof CUTS)[number];
+
 /** A file that a person picks in the browser. */
 export type PickedFile = { name: string; mimeType: string; buffer: Buffer };
 
 /** A person in front of the page, with their own browser and all the problems that it reports. */
 export class Person {
-  /** Whether OpenAI's CDN works, cannot be reached, never answers, or may not be asked. */
-  cdn: "up" | "blocked" | "silent" | "unwanted" = "up";
+  /** How OpenAI's CDN is, or that it may not be asked. */
+  cdn: Cdn = "up";
   /** The errors of the console and the network. A test fails if any are left here at its end. */
   problems: string[] = [];
   /** The types of the ChatKit requests, in order, without the kit's own, such as `kit.turn`. */
@@ -118,9 +123,23 @@ export class Person {
     // From the second attempt on, the page adds a query to the address.
     const isScript = url.split("?")[0] === CDN && this.cdn !== "unwanted";
     if (!isScript) this.problems.push(`asked for ${url}`);
-    if (isScript && this.cdn === "silent") return;
-    if (!isScript || this.cdn === "blocked") return route.abort();
-    await route.fulfill({ contentType: "text/javascript", body: await standInScript() });
+    if (!isScript) return route.abort();
+    switch (this.cdn) {
+      case "up":
+        return route.fulfill({ contentType: "text/javascript", body: await standInScript() });
+      case "silent":
+        return;
+      case "forbidden":
+        return route.fulfill({ status: 403, body: "Forbidden" });
+      case "another page":
+        return route.fulfill({ contentType: "text/html", body: "<h1>Blocked by your company</h1>" });
+      case "refused":
+        return route.abort("connectionrefused");
+      case "reset":
+        return route.abort("connectionreset");
+      default:
+        return route.abort();
+    }
   }
 
   /**

@@ -56,7 +56,7 @@ ALIASES = {
 }
 """Other names of the types, which browsers get from their systems.
 
-`frontend/src/kit/chat.tsx` has the same names.
+`frontend/src/kit/options.ts` has the same names.
 """
 
 UNKNOWN_TYPES = ("", "application/octet-stream", "binary/octet-stream")

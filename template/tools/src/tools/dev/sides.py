@@ -176,9 +176,16 @@ def _start_compiling(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
 
 
 def _ready(page: str) -> str:
+    from tools.settings import value_of  # slow to import
+
     lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
     if get_settings().is_demo:
         lines.append("  The demo assistant answers. ASSISTANT in backend/.env.local changes that.")
+    if value_of("frontend", "NEXT_PUBLIC_CHAT").text.strip() != "basic":
+        lines += [
+            "  The chat's script comes from cdn.platform.openai.com and may tell OpenAI what it sees.",
+            "  NEXT_PUBLIC_CHAT=basic in frontend/.env.local shows a chat that asks nobody else.",
+        ]
     if words := without_uv():
         lines += ["", f"  {words}", f"  To install it: {get_uv()}"]
     return "\n".join([*lines, ""])

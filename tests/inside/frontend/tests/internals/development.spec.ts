@@ -60,7 +60,15 @@ test.describe("the owner is told everything", () => {
     const person = await newPerson();
     person.cdn = "blocked";
     await person.page.goto(developmentAddress);
-    await expectPanel(person, "script-blocked", CDN);
+    await expect(person.page.locator("[data-chat=basic]")).toBeVisible();
+    await expect(
+      person.page.getByText(`This is the basic chat. ChatKit's script could not be loaded from`),
+    ).toBeVisible();
+    await expect(person.page.getByRole("link", { name: CDN })).toBeVisible();
+    const more = person.page.getByRole("link", { name: "More about this" });
+    await expect(more).toHaveAttribute("href", "/pitfalls#script-blocked");
+    await person.say("Hello all the same");
+    await person.waitForEnd();
     await person.expectProblem("ERR_FAILED");
   });
 
@@ -83,6 +91,9 @@ test.describe("the owner is told everything", () => {
     await person.letFail({ refusesOptions: true });
     await person.page.goto(developmentAddress);
     await expectPanel(person, "options-refused", "ChatKit says: ChatKit.create()");
+    await person.panel.getByRole("button", { name: "Use the basic chat" }).click();
+    await expect(person.page.locator("[data-chat=basic]")).toBeVisible();
+    await person.expectChat();
     await person.expectProblem("ChatKit.create()");
   });
 

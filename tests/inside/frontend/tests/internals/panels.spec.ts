@@ -1,14 +1,12 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { Locator } from "@playwright/test";
 import type { Slug } from "@/kit/causes";
-import { expectNoBarriers, type Person } from "../page/person";
+import { CUTS, expectNoBarriers, type Person } from "../page/person";
 import { expect, type Orphan, test } from "./other-pages";
 
 // The page is built, so that whoever sees it is a visitor.
-const NOT_NOW = "The chat is not available at the moment. Try again in a minute.";
 const NOT_NOW_WITH_ID = /not available at the moment\. Try again in a minute\. \(request [0-9a-f-]{36}\)$/;
-const ALLOW_SCRIPTS = "Check your connection, and allow scripts on this page";
-const NOT_STARTED = "The chat did not start. Check your connection, then try again in a minute.";
+const IN_PLACE = "This is a basic chat, because the usual one could not be loaded.";
 
 /** Sees the panel with words for a visitor and nothing else, by eye and by axe, and keeps a picture of it. */
 async function expectPanel(person: Person, slug: Slug, words: string | RegExp): Promise<Locator> {
@@ -21,6 +19,16 @@ async function expectPanel(person: Person, slug: Slug, words: string | RegExp): 
   await expectNoBarriers(person.page);
   await person.keepPicture(`panel ${test.info().title}`);
   return panel;
+}
+
+/** Sees the basic chat in the place of ChatKit, with a line that says so, by eye and by axe. */
+async function expectBasic(person: Person): Promise<void> {
+  await expect(person.page.locator("[data-chat=basic]")).toBeVisible();
+  await expect(person.page.getByText(IN_PLACE)).toBeVisible();
+  await expect(person.panel).toBeHidden();
+  await person.expectChat();
+  await expectNoBarriers(person.page);
+  await person.keepPicture(`basic ${test.info().title}`);
 }
 
 /** Puts a server in the place of the backend that a page looks for, for one test. */
@@ -36,46 +44,43 @@ function leave(server: Server): void {
 }
 
 test.describe("blank-screen", () => {
-  test("script-blocked: OpenAI's script does not come, and Retry brings the chat", async ({
-    newPerson,
-    address,
-  }) => {
+  for (const cut of CUTS) {
+    test(`script-blocked: OpenAI's script is ${cut}, and there is a chat within ten seconds`, async ({
+      newPerson,
+      address,
+    }) => {
+      const person = await newPerson();
+      person.cdn = cut;
+      await person.page.goto(address, { waitUntil: "commit" });
+      await expect(person.composer).toBeEnabled({ timeout: 10_000 });
+      await expectBasic(person);
+      await person.say("In spite of all");
+      await expect(person.answers).toContainText("You said: “In spite of all”");
+      await person.waitForEnd();
+      person.problems = [];
+    });
+  }
+
+  test("script-blocked: Retry brings ChatKit, in the same conversation", async ({ newPerson, address }) => {
     const person = await newPerson();
     person.cdn = "blocked";
     await person.page.goto(address);
-    const panel = await expectPanel(person, "script-blocked", new RegExp(ALLOW_SCRIPTS));
-    await panel.getByRole("button", { name: "Retry" }).click();
-    await expect(panel).toContainText(ALLOW_SCRIPTS);
-
-    person.cdn = "up";
-    await panel.getByRole("button", { name: "Retry" }).click();
-    await person.expectChat();
-    await person.say("There you are");
+    await expectBasic(person);
+    await person.say("Remember me");
     await person.waitForEnd();
-    await person.expectProblem("ERR_FAILED");
-  });
-
-  test("a script that is slow is spoken of after ten seconds, and Retry reloads nothing else", async ({
-    newPerson,
-    address,
-  }) => {
-    const person = await newPerson();
-    person.cdn = "silent";
-    await person.page.clock.install();
-    await person.page.goto(address, { waitUntil: "commit" });
-    await expect(person.page.locator("script[src^='https://cdn']")).toBeAttached();
-    await person.page.locator("main").evaluate((main) => {
-      main.append(Object.assign(document.createElement("input"), { ariaLabel: "Elsewhere" }));
-    });
-    const elsewhere = person.page.getByRole("textbox", { name: "Elsewhere" });
-    await elsewhere.fill("typed before Retry");
-    await person.page.clock.fastForward(10_000);
-    const panel = await expectPanel(person, "blank-screen", NOT_STARTED);
+    const retry = person.page.getByRole("button", { name: "Retry" });
+    await retry.click();
+    await expect(retry).toHaveAttribute("aria-disabled", "false");
+    await expect(retry).toBeFocused();
+    await expect(person.said).toHaveText("Remember me");
 
     person.cdn = "up";
-    await panel.getByRole("button", { name: "Retry" }).click();
+    await retry.click();
+    await expect(person.page.locator("openai-chatkit")).toBeVisible();
     await person.expectChat();
-    await expect(elsewhere).toHaveValue("typed before Retry");
+    await expect(person.said).toHaveText("Remember me");
+    await expect(retry).toBeHidden();
+    await person.expectProblem("ERR_FAILED");
   });
 
   test("backend-down: nobody listens", async ({ newPerson, orphan }) => {
@@ -143,7 +148,7 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.letFail({ refusesDomain: true });
     await person.page.goto(address);
-    await expectPanel(person, "domain-key", NOT_NOW);
+    await expectBasic(person);
     await person.expectProblem("Domain verification failed");
   });
 
@@ -151,14 +156,14 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.letFail({ removesItself: true });
     await person.page.goto(address);
-    await expectPanel(person, "domain-key", NOT_NOW);
+    await expectBasic(person);
   });
 
   test("options-refused: the console has ChatKit's words for the option", async ({ newPerson, address }) => {
     const person = await newPerson();
     await person.letFail({ refusesOptions: true });
     await person.page.goto(address);
-    await expectPanel(person, "options-refused", NOT_NOW);
+    await expectBasic(person);
     await person.expectProblem("ChatKit.create()");
   });
 
@@ -166,7 +171,7 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.letFail({ failsBeforeReady: true });
     await person.page.goto(address);
-    await expectPanel(person, "blank-screen", NOT_STARTED);
+    await expectBasic(person);
     await person.expectProblem("ChatKit:");
   });
 
@@ -177,7 +182,7 @@ test.describe("blank-screen", () => {
       const error = Object.assign(new Error("The frame is gone."), { name: "FatalAppError" });
       element.dispatchEvent(new CustomEvent("chatkit.error", { detail: { error } }));
     });
-    await expectPanel(person, "blank-screen", NOT_STARTED);
+    await expectBasic(person);
     await person.expectProblem("ChatKit:");
   });
 
@@ -188,7 +193,7 @@ test.describe("blank-screen", () => {
     await person.page.goto(address);
     await person.page.waitForFunction(() => customElements.get("openai-chatkit"));
     await person.page.clock.fastForward(10_000);
-    await expectPanel(person, "blank-screen", NOT_STARTED);
+    await expectBasic(person);
   });
 
   test("csp-blocks-chatkit: a policy of somebody else's keeps the script out", async ({
@@ -205,7 +210,7 @@ test.describe("blank-screen", () => {
       });
     });
     await person.page.goto(address);
-    await expectPanel(person, "csp-blocks-chatkit", NOT_NOW);
+    await expectBasic(person);
     person.problems = [];
   });
 
@@ -265,25 +270,51 @@ test.describe("blank-screen", () => {
   });
 });
 
-test("a panel is reached and used by the keyboard, on a telephone in the dark", async ({
+test("a panel is used by the keyboard, on a telephone in the dark, and Retry keeps the focus", async ({
   newPerson,
   address,
 }) => {
   const viewport = { width: 390, height: 844 };
   const person = await newPerson({ viewport, colorScheme: "dark" });
-  person.cdn = "blocked";
+  const status = { status: 502, json: { slug: "backend-down", message: "Nobody is there." } };
+  await person.page.route("**/api/status", (route) => route.fulfill(status), { times: 2 });
   await person.page.goto(address);
   const { panel } = person;
   await expect(panel).toBeVisible();
   await expectNoBarriers(person.page);
   await person.keepPicture("panel-telephone-dark");
-  person.cdn = "up";
   const retry = panel.getByRole("button", { name: "Retry" });
   await person.page.keyboard.press("Tab");
   await expect(retry).toBeFocused();
+  const again = person.page.waitForResponse("**/api/status");
+  await person.page.keyboard.press("Enter");
+  await again;
+  await expect(retry).toBeFocused();
   await person.page.keyboard.press("Enter");
   await person.expectChat();
-  await person.expectProblem("ERR_FAILED");
+  await expect(person.composer).toBeFocused();
+  await person.expectProblem("502");
+});
+
+test("after an outage Retry opens the conversation of the address again", async ({ person }) => {
+  await person.say("Remember me");
+  await person.waitForEnd();
+  const link = person.page.url();
+  const isLoad = (body: string | null) => body?.includes("threads.get_by_id") ?? false;
+  let isOut = true;
+  await person.page.route("**/api/chatkit", (route) =>
+    isOut && isLoad(route.request().postData())
+      ? route.fulfill({ status: 502, json: { message: "Nobody is there." } })
+      : route.fallback(),
+  );
+  await person.page.reload();
+  await expect(person.panel).toHaveAttribute("data-cause", "backend-down");
+  expect(person.page.url()).toBe(link);
+  isOut = false;
+  await person.panel.getByRole("button", { name: "Retry" }).click();
+  await expect(person.said).toHaveText("Remember me");
+  expect(person.page.url()).toBe(link);
+  person.problems = [];
 });
 
 test("visitors-see-the-inside: there are no pitfalls to read", async ({ address }) => {

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { chatkitConfig } from "@/chatkit.config";
-import { fetchWith, type StudioExport, TYPE_ALIASES, withAliases } from "@/kit/chat";
+import type { StudioExport } from "@/kit/chat";
+import { fetchWith, TYPE_ALIASES, withAliases } from "@/kit/options";
 
 // The form in which ChatKit Studio exports: what matters is that the compiler takes it.
 const exported: StudioExport = {
