@@ -70,11 +70,7 @@ export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: strin
           <button type="button" onClick={onRetry}>
             Retry
           </button>
-          {isDevelopment() && (
-            <a href="/pitfalls#blank-screen" target="_blank" rel="noopener">
-              More about this
-            </a>
-          )}
+          {isDevelopment() && <More slug="blank-screen" />}
         </p>
       </section>
     </main>

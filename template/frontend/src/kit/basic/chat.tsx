@@ -9,7 +9,7 @@ import { History } from "@/kit/basic/history";
 import { ItemView } from "@/kit/basic/items/items";
 import { chatkitIcon, Icon } from "@/kit/basic/parts/icons";
 import { Markdown } from "@/kit/basic/parts/markdown";
-import { IconButton } from "@/kit/basic/parts/parts";
+import { IconButton, unseen } from "@/kit/basic/parts/parts";
 import type { Item } from "@/kit/basic/protocol";
 import { type Methods, Session, type State } from "@/kit/basic/session";
 import { addFonts, themeStyle } from "@/kit/basic/theme";
@@ -122,7 +122,7 @@ function Header() {
     <header className={styles.header}>
       <HeaderAction action={leftAction} />
       <div className={styles.title} dir="auto">
-        {name ? <h1>{name}</h1> : !isStart && <h1 className={styles.unseen}>{words.conversation}</h1>}
+        {name ? <h1>{name}</h1> : !isStart && <h1 className={unseen}>{words.conversation}</h1>}
       </div>
       <IconButton label={words.newChat} icon="plus" onClick={() => session.setThreadId(null)} />
       {options.history?.enabled !== false && (
@@ -279,7 +279,7 @@ function Announcer() {
     wasRunning.current = isRunning;
   }, [isRunning, answer, words]);
   return (
-    <p role="status" className={styles.unseen}>
+    <p role="status" className={unseen}>
       {said}
     </p>
   );

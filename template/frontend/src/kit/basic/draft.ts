@@ -69,17 +69,17 @@ export function afterSending(draft: Draft, options: ComposerOption | undefined):
 /** Returns a text in which entities stand as `@title`, and these entities. */
 export function textOf(content: UserMessageContent[]): Pick<Draft, "text" | "tags"> {
   const text = content.map((part) => (part.type === "input_tag" ? `@${part.text}` : part.text)).join("");
-  const tags = content.flatMap((part) => (part.type === "input_tag" ? entityOf(part) : []));
+  const tags = content.flatMap((part) => (part.type === "input_tag" ? entityIn(part) : []));
   return { text, tags };
 }
 
 /** Returns the entity that a part of a message names. */
-export function entityOf(part: Extract<UserMessageContent, { type: "input_tag" }>): Entity {
+export function entityIn(part: Extract<UserMessageContent, { type: "input_tag" }>): Entity {
   const { id, text, group, interactive, data } = part;
   return {
     id,
     title: text,
-    ...(group !== undefined && { group }),
+    ...(group && { group }),
     ...(interactive !== undefined && { interactive }),
     ...(data && { data: data as Record<string, string> }),
   };

@@ -115,7 +115,8 @@ type Rgb = readonly [number, number, number];
 const WHITE: Rgb = [255, 255, 255];
 const BLACK: Rgb = [0, 0, 0];
 
-const HEX = /^#(?:[\da-f]{3,4}|[\da-f]{6}|[\da-f]{8})$/i;
+/** A colour as CSS writes it in hexadecimal digits. */
+export const HEX = /^#(?:[\da-f]{3,4}|[\da-f]{6}|[\da-f]{8})$/i;
 const NUMBERS = /^(rgb|hsl)a?\(([^()]+)\)$/i;
 
 /** Returns what is seen of a colour on another one; null if it is not a hex, rgb or hsl colour. */

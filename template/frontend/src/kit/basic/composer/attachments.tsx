@@ -12,7 +12,7 @@ import styles from "@/kit/basic/composer/composer.module.css";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import type { DraftFile } from "@/kit/basic/draft";
 import { Icon } from "@/kit/basic/parts/icons";
-import { Aloud, IconButton, Picture, withoutOverrides } from "@/kit/basic/parts/parts";
+import { Aloud, IconButton, Picture, unseen, withoutOverrides } from "@/kit/basic/parts/parts";
 import { fill } from "@/kit/words";
 
 /** The files of a message that was sent. */
@@ -98,13 +98,13 @@ export function FilePicker({ ref }: { ref?: Ref<HTMLInputElement> }) {
   return (
     <label className={styles.button} title={words.attachFiles}>
       <Icon name="paperclip" />
-      <span className={styles.hidden}>{words.attachFiles}</span>
+      <span className={unseen}>{words.attachFiles}</span>
       <input
         ref={ref}
         type="file"
         multiple
         accept={Object.entries(accept).flat(2).join(",")}
-        className={styles.hidden}
+        className={unseen}
         onChange={pick}
       />
     </label>

@@ -2,6 +2,7 @@ import type { UserMessageContent } from "@openai/chatkit";
 import { memo, type ReactNode, useMemo } from "react";
 import { AttachmentList } from "@/kit/basic/composer/attachments";
 import { useBasic, useChatState } from "@/kit/basic/context";
+import { entityIn } from "@/kit/basic/draft";
 import styles from "@/kit/basic/items/items.module.css";
 import { EntityButton, Sources } from "@/kit/basic/items/sources";
 import { StructuredInputView } from "@/kit/basic/items/structured-input";
@@ -102,24 +103,17 @@ function Question({ item }: { item: ItemOf<"user_message"> }) {
 
 function QuestionPart({ part }: { part: UserMessageContent }) {
   if (part.type !== "input_tag") return part.text;
-  const { id, text, group, data, interactive = false } = part;
-  const entity = {
-    id,
-    title: text,
-    interactive,
-    ...(group && { group }),
-    ...(data && { data: data as Record<string, string> }),
-  };
   return (
-    <EntityButton entity={entity} className={styles.tag}>
-      {text}
+    <EntityButton entity={entityIn(part)} className={styles.tag}>
+      {part.text}
     </EntityButton>
   );
 }
 
 function Answer({ item, isLast }: { item: ItemOf<"assistant_message">; isLast: boolean }) {
   const { words } = useBasic();
-  const isRunning = useChatState((state) => state.isRunning);
+  // Not the state itself, or each beginning and end of a turn would draw all answers anew.
+  const isGrowing = useChatState((state) => state.isRunning && isLast);
   const { text, annotations } = useMemo(() => joined(item.content), [item.content]);
   return (
     <div className={styles.item}>
@@ -127,7 +121,7 @@ function Answer({ item, isLast }: { item: ItemOf<"assistant_message">; isLast: b
         <Markdown text={text} annotations={annotations} />
       </article>
       <Sources annotations={annotations} />
-      {!(isRunning && isLast) && <Actions item={item} text={text} />}
+      {!isGrowing && <Actions item={item} text={text} />}
     </div>
   );
 }

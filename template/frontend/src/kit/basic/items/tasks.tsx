@@ -4,6 +4,7 @@ import styles from "@/kit/basic/items/items.module.css";
 import { SourceList } from "@/kit/basic/items/sources";
 import { chatkitIcon, Icon, type IconName } from "@/kit/basic/parts/icons";
 import { Markdown } from "@/kit/basic/parts/markdown";
+import { unseen } from "@/kit/basic/parts/parts";
 import type { Task, Workflow } from "@/kit/basic/protocol";
 import { fill, type Words } from "@/kit/words";
 
@@ -69,7 +70,7 @@ export function TaskView({ task }: { task: Task }) {
         {isLoading && <span className={styles.spinner} aria-hidden="true" />}
         {!isLoading && <Icon name={isComplete ? "check" : icon} />}
         {(isLoading || isComplete) && (
-          <span className={styles.hidden}>{isLoading ? words.inProgress : words.done}</span>
+          <span className={unseen}>{isLoading ? words.inProgress : words.done}</span>
         )}
       </span>
       <div className={styles.taskBody}>

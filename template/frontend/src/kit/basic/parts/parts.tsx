@@ -175,10 +175,13 @@ export function CopyButton({ text }: { text: string }) {
   );
 }
 
+/** The class of what only screen readers meet. */
+export const unseen = styles.hidden;
+
 /** Says something to screen readers alone, as soon as it changes. */
 export function Aloud({ children }: { children: ReactNode }) {
   return (
-    <span role="status" className={styles.hidden}>
+    <span role="status" className={unseen}>
       {children}
     </span>
   );

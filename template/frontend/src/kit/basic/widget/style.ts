@@ -1,4 +1,5 @@
 import type { CSSProperties } from "react";
+import { HEX } from "@/kit/basic/theme";
 
 /** A part of a widget as the server sends it. Any of its values may be of a wrong type. */
 export type Node = Readonly<Record<string, unknown>>;
@@ -89,7 +90,6 @@ const HUES: Record<string, number | null> = {
 };
 
 const PALETTE = /^([a-z]+)-(\d{1,4})$/;
-const HEX = /^#(?:[\da-f]{3,4}|[\da-f]{6}|[\da-f]{8})$/i;
 const FUNCTION = /^(?:rgba?|hsla?|oklch)\((?:[\d\s.,%/-]|deg){1,60}\)$/i;
 const NAME = /^[a-z]{3,30}$/i;
 
