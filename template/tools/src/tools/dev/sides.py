@@ -183,7 +183,7 @@ def _ready(page: str) -> str:
         lines.append("  The demo assistant answers. ASSISTANT in backend/.env.local changes that.")
     if value_of("frontend", "NEXT_PUBLIC_CHAT").text.strip() != "basic":
         lines += [
-            "  Its script comes from cdn.platform.openai.com and may tell OpenAI what it sees.",
+            "  ChatKit comes from cdn.platform.openai.com and may tell OpenAI what it sees.",
             "  NEXT_PUBLIC_CHAT=basic in frontend/.env.local shows a chat that asks nobody else.",
         ]
     if words := without_uv():
