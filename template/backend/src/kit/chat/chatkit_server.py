@@ -59,6 +59,7 @@ from kit.chat.request_checks import (
     TurnReq,
     audio_of,
     check_request,
+    check_status,
     parse_request,
 )
 from kit.chat.running_turns import (
@@ -650,11 +651,17 @@ class ChatKitServer(BaseServer[RequestContext]):
                 async for event in self._process_streaming_impl(request, context):
                     yield event
             return
-        # Like ChatKit's own method, but the message, its files and the turn are stored in one
-        # transaction.
-        thread = await self.store.load_thread(thread_id, context)
+        # Like ChatKit's own method, but one transaction reads and checks the thread, and stores the
+        # message, its files and the turn.
+        thread = ThreadMetadata(id=thread_id, created_at=datetime.now())
         message = await self._build_user_message_item(request.params.input, thread, context)
-        async with here.run(turn, lambda: self.store.add_message(thread_id, message, new)):
+
+        async def begin() -> None:
+            nonlocal thread
+            thread = await self.store.add_message(thread_id, message, new, check_status)
+
+        async with here.run(turn, begin):
+            self.store.loaded(context).threads[thread_id] = thread.model_copy(deep=True)
             yield ThreadItemDoneEvent(item=message)
             async for event in self._process_events(
                 thread, context, lambda: self.respond(thread, message, context)

@@ -114,13 +114,14 @@ async def check_request(
             raise RefusedError(400, f"A title has {MAX_TITLE} characters at most.")
     if isinstance(request, ThreadsCreateReq):
         await _check_input(request.params.input, None, store, context)
+    elif isinstance(request, ThreadsAddUserMessageReq):
+        # Its thread is checked by the transaction that stores the message.
+        await _check_input(request.params.input, request.params.thread_id, store, context)
     elif is_streaming_req(request) or isinstance(request, ThreadsSyncCustomActionReq):
         thread_id = request.params.thread_id
         thread = await store.load_thread(thread_id, context)
-        _check_status(thread)
+        check_status(thread)
         match request:
-            case ThreadsAddUserMessageReq(params=message):
-                await _check_input(message.input, thread_id, store, context)
             case ThreadsRetryAfterItemReq(params=retry):
                 item = await store.load_item(thread_id, retry.item_id, context)
                 if not isinstance(item, UserMessageItem):
@@ -134,7 +135,12 @@ async def check_request(
     return None
 
 
-def _check_status(thread: ThreadMetadata) -> None:
+def check_status(thread: ThreadMetadata) -> None:
+    """Check that a conversation goes on.
+
+    Raises:
+        RefusedError: it is locked or closed (403).
+    """
     status = thread.status
     if isinstance(status, ActiveStatus):
         return

@@ -7,7 +7,7 @@ those of its assistant. All others are treated exactly like records that do not 
 import json
 import secrets
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any, ClassVar, TypeVar, cast
@@ -163,15 +163,41 @@ class ChatKitStore(Store[RequestContext]):
             await _take_files(session, thread.id, message, context)
             await turn_records.begin(session, turn, is_first=True)
 
-    async def add_message(self, thread_id: str, message: UserMessageItem, turn: NewTurn) -> None:
+    async def add_message(
+        self,
+        thread_id: str,
+        message: UserMessageItem,
+        turn: NewTurn,
+        check: Callable[[ThreadMetadata], None],
+    ) -> ThreadMetadata:
         """Store a new message with its files and the turn that answers it: all or nothing.
+
+        Args:
+            thread_id: the thread.
+            message: the message. No item of the thread has its id.
+            turn: the turn.
+            check: raises an error if the thread takes no message.
+
+        Returns:
+            The thread.
 
         Raises:
             NotFoundError: the thread, or one of the files, does not exist.
             kit.database.turn_records.AnsweringError: another turn of the conversation runs.
             RefusedError: a limit is reached (429).
+            Exception: whatever `check` raised.
         """
-        await self._store_item(thread_id, message, turn.context, turn=turn)
+        context = turn.context
+        async with write() as session:
+            keys = {"thread_id": thread_id, **_whose(context)}
+            document = await session.scalar(LOCK_THREAD, keys)
+            thread = _to_thread(_found(document, f"Thread {thread_id} not found."))
+            check(thread)
+            last = (await session.execute(_LAST_POSITION, keys)).scalar_one()
+            await session.execute(ADD_ITEM, _new_item(thread_id, message, last + 1))
+            await _take_files(session, thread_id, message, context)
+            await turn_records.begin(session, turn)
+        return thread
 
     async def begin_turn(self, turn: NewTurn) -> None:
         """Record a turn that begins without a new message.
@@ -377,7 +403,6 @@ class ChatKitStore(Store[RequestContext]):
         item: ThreadItem,
         context: RequestContext,
         may_be_new: bool = True,
-        turn: NewTurn | None = None,
     ) -> None:
         async with write() as session:
             thread = await _lock_thread(session, thread_id, context)
@@ -392,8 +417,6 @@ class ChatKitStore(Store[RequestContext]):
                     await _take_files(session, thread_id, item, context)
             elif not _reopens(_ITEM.validate_json(stored), item):
                 await session.execute(CHANGE_ITEM, keys | _columns_of_item(item))
-            if turn is not None:
-                await turn_records.begin(session, turn)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
