@@ -115,8 +115,11 @@ async def check_request(
     if isinstance(request, ThreadsCreateReq):
         await _check_input(request.params.input, None, store, context)
     elif isinstance(request, ThreadsAddUserMessageReq):
-        # Its thread is checked by the transaction that stores the message.
-        await _check_input(request.params.input, request.params.thread_id, store, context)
+        thread_id = request.params.thread_id
+        if request.params.input.attachments:  # what is wrong with the thread is said first
+            check_status(await store.load_thread(thread_id, context))
+        # Otherwise the transaction that stores the message is soon enough to check its thread.
+        await _check_input(request.params.input, thread_id, store, context)
     elif is_streaming_req(request) or isinstance(request, ThreadsSyncCustomActionReq):
         thread_id = request.params.thread_id
         thread = await store.load_thread(thread_id, context)

@@ -21,6 +21,7 @@ from chatkit.types import (
     AttachmentCreateParams,
     FileAttachment,
     HiddenContextItem,
+    LockedStatus,
     ThreadMetadata,
 )
 from contract.chat import HTTP, PATIENCE, Chat, message, wait_until
@@ -601,6 +602,29 @@ def test_a_file_that_is_removed_while_it_is_sent_is_not_sent(
         assert bytes_of(kept.id).exists()
         await remove_file(server, kept.id, owner)
         assert not bytes_of(kept.id).exists()
+
+    run(work())
+
+
+def test_what_is_wrong_with_the_conversation_is_said_before_what_is_wrong_with_the_files(
+    run: Run,
+) -> None:
+    """Whoever gets the file right would only then hear that the message cannot be sent at all."""
+    owner, server = RequestContext("somebody-early"), new_server()
+
+    async def work() -> None:
+        unsent = await announced_file(server, owner)
+        written = message("Look", attachments=[unsent.id])
+        thread_id = await begun_thread(server, owner)
+        thread = await ChatKitStore().load_thread(thread_id, owner)
+        thread.status = LockedStatus(reason="We are moving")
+        await ChatKitStore().save_thread(thread, owner)
+        kind = "threads.add_user_message"
+        with pytest.raises(RefusedError, match="We are moving") as refusal:
+            await events_of(server, owner, kind, thread_id=thread_id, input=written)
+        assert refusal.value.status == 403
+        with pytest.raises(NotFoundError, match="Thread thr_gone"):
+            await events_of(server, owner, kind, thread_id="thr_gone", input=written)
 
     run(work())
 
