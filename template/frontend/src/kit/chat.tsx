@@ -233,6 +233,8 @@ function ChatKitElement({
       turns.opened(threadId);
     },
     onThreadLoadEnd: () => turns.look(),
+    onResponseStart: () => turns.receiving(true),
+    onResponseEnd: () => turns.receiving(false),
     onReady: () => {
       watchFrame();
       onReady();

@@ -37,6 +37,10 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Follows the turns of the conversation that the page shows. */
 export class Turns {
   #open: string | null = null;
+  /** How often the page has opened a conversation or left one. */
+  #opened = 0;
+  /** Whether the element is receiving an answer. */
+  #isReceiving = false;
   /** Whether the page is being left. Connections that close then are not closed by the person. */
   #isLeft = false;
   /** The loop that looks at the open conversation. Another loop replaces it. */
@@ -72,7 +76,7 @@ export class Turns {
     };
     const comeBack = () => {
       this.#isLeft = false;
-      if (document.visibilityState === "visible") this.look();
+      if (document.visibilityState === "visible") this.#lookAround();
     };
     window.addEventListener("pagehide", leave);
     window.addEventListener("pageshow", comeBack);
@@ -91,10 +95,23 @@ export class Turns {
 
   /** Says which conversation the page shows. */
   opened(threadId: string | null): void {
+    this.#opened += 1;
     if (threadId === this.#open) return;
     this.#open = threadId;
     this.#watch = null;
     this.show(null);
+  }
+
+  /** Says whether the element is receiving an answer. */
+  receiving(isReceiving: boolean): void {
+    this.#isReceiving = isReceiving;
+  }
+
+  /** Shows what other tabs and devices have written while nobody looked at this page. */
+  #lookAround(): void {
+    if (this.#open === null || this.#isReceiving) return;
+    if (this.isOn()) void this.look(true);
+    else this.refresh().catch(console.error);
   }
 
   /**
@@ -150,6 +167,7 @@ export class Turns {
     this.#answers.add(answer);
     return this.#stream(answer, options?.signal).catch((error) => {
       this.#answers.delete(answer);
+      void this.look();
       throw error;
     });
   };
@@ -166,7 +184,9 @@ export class Turns {
     });
     const response = await Promise.race([answer.response, aborted]);
     if (!/^text\/event-stream\b/.test(response.headers.get("content-type") ?? "")) {
+      // It is refused, perhaps because the conversation is being answered already.
       this.#answers.delete(answer);
+      void this.look();
       return response;
     }
     const stream = new ReadableStream<Uint8Array>({
@@ -190,9 +210,10 @@ export class Turns {
   async #leave(answer: Answer): Promise<void> {
     // Nobody presses Stop in a page that they leave or do not see.
     const mayBeStop = !this.#isLeft && document.visibilityState === "visible";
-    const open = this.#open;
+    const opened = this.#opened;
     if (mayBeStop) await settle();
-    const isOpen = this.#open === open || this.#open === answer.threadId;
+    // An answer whose conversation has just begun opens it.
+    const isOpen = this.#opened === opened || (this.#open !== null && this.#open === answer.threadId);
     if (mayBeStop && isOpen && this.#channel) {
       const threadId = answer.threadId ?? (await answer.named());
       if (threadId) await this.#stop(threadId).catch(console.error);

@@ -32,6 +32,24 @@ test("blank-screen, assistant-message-not-saved: a conversation survives a reloa
   ]);
 });
 
+test("what was written elsewhere is there when the page comes to the front", async ({ person }) => {
+  await person.say("Hello from here");
+  await person.waitForEnd();
+  const { origin, searchParams } = new URL(person.page.url());
+  const input = {
+    content: [{ type: "input_text", text: "Hello from elsewhere" }],
+    attachments: [],
+    inference_options: {},
+  };
+  const params = { thread_id: searchParams.get("thread"), input };
+  const data = { type: "threads.add_user_message", params };
+  await (await person.page.request.post(`${origin}/api/chatkit`, { data })).body();
+  await expect(person.said).toHaveCount(1);
+  await person.comeBack();
+  await expect(person.said).toHaveText(["Hello from here", "Hello from elsewhere"]);
+  await expect(person.answers.last()).toContainText("You said: “Hello from elsewhere”");
+});
+
 test("proxy-buffers, stop-loses-the-answer: an answer grows, and what was said before Stop is kept", async ({
   person,
 }) => {

@@ -230,6 +230,12 @@ export class Person {
     await this.expectChat();
   }
 
+  /** Comes back to the page from another tab. */
+  async comeBack(): Promise<void> {
+    // A headless browser shows all of its pages, so it sends no such event.
+    await this.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  }
+
   /** Waits until the chat is there and nothing covers it. */
   async expectChat(): Promise<void> {
     await expect(this.composer).toBeVisible();

@@ -72,7 +72,11 @@ function useSession({ options, handlers, setInstance }: ChatKitControl, words: W
   const [session] = useState(() => {
     const emit = <K extends keyof ChatKitEvents>(type: K, detail: ChatKitEvents[K]["detail"]) => {
       element.current?.dispatchEvent(new CustomEvent(type, { detail }));
-      (latest.current.handlers as Handlers)[handlerOf(type)]?.(detail);
+      try {
+        (latest.current.handlers as Handlers)[handlerOf(type)]?.(detail);
+      } catch (error) {
+        reportError(error); // as of a listener, which interrupts nobody either
+      }
     };
     return new Session(emit, () => latest.current.words);
   });

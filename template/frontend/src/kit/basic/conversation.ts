@@ -7,6 +7,15 @@ export function withItem(items: readonly Item[], item: Item): readonly Item[] {
   return index < 0 ? [...items, item] : items.with(index, item);
 }
 
+/** Returns items, each as it is in `known` if it is the same there. So nothing is drawn anew for it. */
+export function withSame(items: readonly Item[], known: readonly Item[]): readonly Item[] {
+  const byId = new Map(known.map((item) => [item.id, item]));
+  return items.map((item) => {
+    const same = byId.get(item.id);
+    return same && JSON.stringify(same) === JSON.stringify(item) ? same : item;
+  });
+}
+
 /** Returns the items, oldest first, in which one is updated. An unknown item changes nothing. */
 export function updated(items: readonly Item[], id: string, update: Update): readonly Item[] {
   const index = items.findIndex((item) => item.id === id);

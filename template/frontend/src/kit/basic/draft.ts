@@ -66,6 +66,18 @@ export function afterSending(draft: Draft, options: ComposerOption | undefined):
   return { ...EMPTY, toolId: tool?.persistent ? tool.id : null, modelId: draft.modelId };
 }
 
+/** Returns a draft that has come back, and what was written meanwhile. */
+export function joined(back: Draft, written: Draft): Draft {
+  return {
+    text: [back.text, written.text].filter(Boolean).join("\n"),
+    tags: [...back.tags, ...written.tags],
+    quote: back.quote ?? written.quote,
+    files: [...back.files, ...written.files],
+    toolId: written.toolId ?? back.toolId,
+    modelId: written.modelId,
+  };
+}
+
 /** Returns a text in which entities stand as `@title`, and these entities. */
 export function textOf(content: UserMessageContent[]): Pick<Draft, "text" | "tags"> {
   const text = content.map((part) => (part.type === "input_tag" ? `@${part.text}` : part.text)).join("");
@@ -86,23 +98,20 @@ export function entityIn(part: Extract<UserMessageContent, { type: "input_tag" }
 }
 
 function contentOf({ text, tags }: Draft): UserMessageContent[] {
-  const named = new Map(tags.map((entity) => [`@${entity.title}`, entity]));
-  if (named.size === 0) return [{ type: "input_text", text: text.trim() }];
   // Longer names first: one may begin with another.
-  const names = [...named.keys()].sort((one, other) => other.length - one.length);
-  const pattern = new RegExp(
-    `(${names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`,
-  );
-  return text
-    .trim()
-    .split(pattern)
-    .filter(Boolean)
-    .map((part) => {
-      const entity = named.get(part);
-      if (!entity) return { type: "input_text", text: part };
-      const { id, title, group, data = {}, interactive = false } = entity;
-      return { type: "input_tag", id, text: title, data, interactive, ...(group !== undefined && { group }) };
-    });
+  const names = [...new Set(tags.map(({ title }) => `@${title}`))].sort((a, b) => b.length - a.length);
+  const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  const parts = pattern ? text.trim().split(new RegExp(`(${pattern})`)) : [text.trim()];
+  // Two entities may have one title. Then they stand in the order in which they were chosen.
+  const left = [...tags];
+  return parts.filter(Boolean).map((part): UserMessageContent => {
+    const named = left.filter(({ title }) => `@${title}` === part);
+    const entity = named[0];
+    if (!entity) return { type: "input_text", text: part };
+    if (named.length > 1) left.splice(left.indexOf(entity), 1);
+    const { id, title, group, data = {}, interactive = false } = entity;
+    return { type: "input_tag", id, text: title, data, interactive, ...(group !== undefined && { group }) };
+  });
 }
 
 type AttachmentOptions = NonNullable<ComposerOption["attachments"]>;
@@ -110,30 +119,40 @@ type AttachmentOptions = NonNullable<ComposerOption["attachments"]>;
 const MAX_COUNT = 10;
 const MAX_BYTES = 100 * 1024 * 1024;
 
+/** Returns the type of a file. Systems do not know all of them. */
+export function typeOf({ type }: File): string {
+  return type || "application/octet-stream";
+}
+
 /**
  * Says why a file cannot be taken; null if it can.
  *
  * @param count How many files the message has already.
  */
 export function refusalOf(
-  { name, type, size }: File,
+  file: File,
   count: number,
-  options: AttachmentOptions,
+  { maxCount = MAX_COUNT, accept, maxSize }: AttachmentOptions,
   words: Words,
 ): string | null {
-  const { maxCount = MAX_COUNT, accept } = options;
+  const { name, size } = file;
   if (count >= maxCount) return fill(words.tooManyFiles, { count: maxCount });
-  if (accept && !isAccepted(name, type, accept)) return fill(words.fileNotTaken, { name });
-  const limit = limitOf(options.maxSize, type);
-  return size > limit
-    ? fill(words.fileTooLarge, { name, size: `${Math.floor(limit / 1024 ** 2)} MB` })
-    : null;
+  if (accept && !isAccepted(name, typeOf(file), accept)) return fill(words.fileNotTaken, { name });
+  const limit = limitOf(maxSize, typeOf(file));
+  return size > limit ? fill(words.fileTooLarge, { name, size: sizeIn(limit) }) : null;
+}
+
+function sizeIn(bytes: number): string {
+  const megabytes = bytes / 1024 ** 2;
+  return megabytes >= 1 ? `${Math.floor(megabytes)} MB` : `${Math.ceil(bytes / 1024)} KB`;
 }
 
 function isAccepted(name: string, type: string, accept: Record<string, string[]>): boolean {
-  const ending = /\.[^.]+$/.exec(name.toLowerCase())?.[0] ?? "";
+  const ending = /\.[^.]+$/.exec(name)?.[0].toLowerCase();
   return Object.entries(accept).some(
-    ([pattern, endings]) => matches(type, pattern) && (endings.length === 0 || endings.includes(ending)),
+    ([pattern, endings]) =>
+      matches(type, pattern) &&
+      (endings.length === 0 || endings.some((allowed) => allowed.toLowerCase() === ending)),
   );
 }
 
@@ -145,5 +164,6 @@ function limitOf(maxSize: AttachmentOptions["maxSize"] = MAX_BYTES, type: string
 }
 
 function matches(type: string, pattern: string): boolean {
+  if (pattern === "*/*") return true;
   return pattern === type || (pattern.endsWith("/*") && type.startsWith(pattern.slice(0, -1)));
 }

@@ -4,8 +4,10 @@ import type {
   ChatKitOptions,
   CustomApiConfig,
   OpenAIChatKit,
+  StartScreenPrompt,
+  Widgets,
 } from "@openai/chatkit";
-import { questionBefore, updated, withItem } from "@/kit/basic/conversation";
+import { questionBefore, updated, withItem, withSame } from "@/kit/basic/conversation";
 import * as drafts from "@/kit/basic/draft";
 import type {
   Action,
@@ -38,8 +40,7 @@ export type State = {
   error: { message: string; mayRetry: boolean } | null;
   notices: readonly Notice[];
   isHistoryOpen: boolean;
-  /** The conversations, newest first; null while they load. */
-  threads: readonly Thread[] | null;
+  list: ThreadList;
   /** What the person has said of answers, by the ids of their items. */
   feedback: Readonly<Record<string, Feedback>>;
   /** The widgets whose actions are being done. */
@@ -47,8 +48,19 @@ export type State = {
   draft: drafts.Draft;
 };
 
+/** The person's conversations, newest first. */
+export type ThreadList = {
+  threads: readonly Thread[];
+  /** Whether more of them are on their way. */
+  isLoading: boolean;
+  /** Whether they did not come. */
+  hasFailed: boolean;
+  hasMore: boolean;
+};
+
 type Emit = <K extends keyof ChatKitEvents>(type: K, detail: ChatKitEvents[K]["detail"]) => void;
 type Params = Record<string, unknown>;
+type Again = () => Promise<unknown>;
 
 /** The methods of ChatKit's element. */
 export type Methods = Omit<OpenAIChatKit, keyof HTMLElement | "setOptions">;
@@ -65,8 +77,8 @@ const NOTHING_OPEN = {
 // The element asks for so many at once, too.
 const LIMIT = 9999;
 
-/** The id of a message that the server has not taken yet. */
-const UNSENT = "unsent";
+/** How the ids of messages begin that the server has not taken yet. */
+const UNSENT = "unsent-";
 
 /** How ChatKit's element reports a conversation that it cannot load. */
 type Wording = { name: string; words: string };
@@ -82,14 +94,20 @@ export class Session implements Methods {
     isRunning: false,
     canStop: true,
     isHistoryOpen: false,
-    threads: null,
+    list: { threads: [], isLoading: false, hasFailed: false, hasMore: false },
     feedback: {},
     busyItems: [],
     draft: drafts.EMPTY,
   };
   #options: ChatKitOptions | null = null;
+  /** Stands for what is shown. Another one replaces it with each conversation that is opened. */
+  #view = {};
+  /** The conversation that is being opened. */
+  #loading: { threadId: string; done: Promise<void> } | null = null;
   #running: AbortController | null = null;
-  #files = 0;
+  /** Does again what has failed. */
+  #again: Again | null = null;
+  #keys = 0;
   readonly #listeners = new Set<() => void>();
 
   /**
@@ -117,7 +135,7 @@ export class Session implements Methods {
     this.#options = options;
     if (!isFirst) return;
     this.emit("chatkit.ready", undefined);
-    if (options.initialThread) this.#open(options.initialThread, INITIAL);
+    if (options.initialThread) void this.#open(options.initialThread, INITIAL);
   }
 
   /** Ends what is running. The page is being left, or shows another chat. */
@@ -158,7 +176,7 @@ export class Session implements Methods {
   async showHistory(): Promise<void> {
     this.#set({ isHistoryOpen: true });
     this.emit("chatkit.history.open", undefined);
-    await this.#list();
+    await this.listThreads();
   }
 
   async hideHistory(): Promise<void> {
@@ -169,6 +187,16 @@ export class Session implements Methods {
 
   async fetchUpdates(): Promise<void> {
     if (this.state.thread && !this.#running) await this.#load(this.state.thread.id, CHOSEN);
+  }
+
+  /** Loads the list of conversations from its beginning. */
+  async listThreads(): Promise<void> {
+    await this.#list([]);
+  }
+
+  /** Loads the conversations that follow those in the list. */
+  async listMore(): Promise<void> {
+    await this.#list(this.state.list.threads);
   }
 
   /** Changes the message that is being written. */
@@ -186,14 +214,20 @@ export class Session implements Methods {
   async submit(): Promise<void> {
     const { draft } = this.state;
     if (this.#running || !drafts.isReady(draft)) return;
-    const { composer } = this.#options ?? {};
-    const after = drafts.afterSending(draft, composer);
-    this.write(after);
-    const left = this.state.draft;
-    if (after.toolId !== draft.toolId) this.emit("chatkit.tool.change", { toolId: after.toolId });
-    const isTaken = await this.#send(drafts.messageOf(draft, composer));
+    this.#clear(draft);
+    const isTaken = await this.#send(drafts.messageOf(draft, this.#options?.composer), () => this.submit());
     if (isTaken) for (const { preview } of draft.files) preview && URL.revokeObjectURL(preview);
-    else if (this.state.draft === left) this.write(draft);
+    else this.write(drafts.joined(draft, this.state.draft));
+  }
+
+  /** Sends a prompt of the start screen, with the chosen tool and model. What is being written stays. */
+  async begin(prompt: StartScreenPrompt["prompt"]): Promise<void> {
+    if (this.#running) return;
+    const { draft } = this.state;
+    const content = typeof prompt === "string" ? [{ type: "input_text" as const, text: prompt }] : prompt;
+    const { toolChoice, model } = drafts.messageOf(draft, this.#options?.composer);
+    this.#clear(draft, draft);
+    await this.#send({ content, ...(toolChoice && { toolChoice }), ...(model && { model }) });
   }
 
   /** Uploads files, and adds them to the message that is being written. */
@@ -223,25 +257,30 @@ export class Session implements Methods {
 
   /** Asks for a new answer to the message that an item answers. */
   async retry(item: Pick<Item, "id">): Promise<void> {
-    const question = questionBefore(this.state.items, item);
-    if (!question || this.#running) return;
-    // The server removes what follows, and sends no events about it.
-    const index = this.state.items.indexOf(question);
-    this.#set({ items: this.state.items.slice(0, index + 1) });
+    const { items } = this.state;
+    const question = questionBefore(items, item);
+    if (!question) return;
     const { id, thread_id } = question;
-    await this.#run("threads.retry_after_item", { thread_id, item_id: id });
+    // The server removes what follows, and sends no events about it.
+    const kept = items.slice(0, items.indexOf(question) + 1);
+    await this.#run("threads.retry_after_item", { thread_id, item_id: id }, { shown: kept });
   }
 
-  /** Asks for a new answer to the last message. */
-  async retryLast(): Promise<void> {
-    const last = this.state.items.at(-1);
-    if (last) await this.retry(last);
+  /** Does again what has failed. */
+  async tryAgain(): Promise<void> {
+    await this.#again?.();
   }
 
   /** Tells the server whether an answer is good. */
   async judge({ id, thread_id }: Item, kind: Feedback): Promise<void> {
     const isTaken = await this.#ask("items.feedback", { thread_id, item_ids: [id], kind });
     if (isTaken) this.#set({ feedback: { ...this.state.feedback, [id]: kind } });
+  }
+
+  /** Does what a click in the preview of an entity asks for. No item has that widget. */
+  async actInPreview(action: Action, widget: Widgets.BasicRoot): Promise<void> {
+    if (action.handler === "client") await this.#actHere(action, { id: "", widget });
+    else await this.sendCustomAction(action);
   }
 
   /** Does what a click in a widget asks for. */
@@ -270,19 +309,24 @@ export class Session implements Methods {
   async rename({ id }: Thread, title: string): Promise<void> {
     const renamed = await this.#ask<Thread>("threads.update", { thread_id: id, title });
     if (renamed && this.state.thread?.id === id) this.#set({ thread: { ...this.state.thread, title } });
-    await this.#list();
+    await this.listThreads();
   }
 
   /** Deletes a conversation. */
   async deleteThread({ id }: Thread): Promise<void> {
     const deleted = await this.#ask("threads.delete", { thread_id: id });
-    if (deleted && this.state.thread?.id === id) await this.#leave(null);
-    await this.#list();
+    if (deleted && this.state.thread?.id === id) this.#leave(null);
+    await this.listThreads();
   }
 
-  /** Removes the error and the notices. */
-  dismiss(): void {
-    this.#set({ error: null, notices: [] });
+  /** Removes the error. */
+  dismissError(): void {
+    this.#set({ error: null });
+  }
+
+  /** Removes a notice. */
+  dismissNotice(notice: Notice): void {
+    this.#set({ notices: this.state.notices.filter((one) => one !== notice) });
   }
 
   /** Says that a link of the form `chatkit-link://name` was clicked. */
@@ -290,14 +334,24 @@ export class Session implements Methods {
     this.emit("chatkit.deeplink", { name, data });
   }
 
+  /** Shows a conversation; null for a new one. What is running goes on if it is shown already. */
   async #open(threadId: string | null, wording: Wording): Promise<void> {
     await this.hideHistory();
-    await this.#leave(threadId);
-    if (threadId) await this.#load(threadId, wording);
+    const shown = this.#loading?.threadId ?? this.state.thread?.id ?? null;
+    // A conversation that has just begun has no id yet.
+    if (threadId === shown && !(threadId === null && this.#running)) return this.#loading?.done;
+    this.#leave(threadId);
+    if (!threadId) return;
+    const loading = { threadId, done: this.#load(threadId, wording) };
+    this.#loading = loading;
+    await loading.done;
+    if (this.#loading === loading) this.#loading = null;
   }
 
   /** Shows nothing of the conversation that is open until now. */
-  async #leave(threadId: string | null): Promise<void> {
+  #leave(threadId: string | null): void {
+    this.#view = {};
+    this.#loading = null;
     this.#running?.abort();
     this.#running = null;
     this.#set({ ...NOTHING_OPEN, isRunning: false, isLoading: threadId !== null });
@@ -306,13 +360,14 @@ export class Session implements Methods {
 
   /** Loads a conversation as it is by now, and shows it when all of it is there. */
   async #load(threadId: string, wording: Wording): Promise<void> {
+    const view = this.#view;
     this.emit("chatkit.thread.load.start", { threadId });
-    const before = this.state.thread;
     const loaded = await this.#loaded(threadId, wording);
     // Meanwhile the person may have opened another one, or asked something.
-    if (this.state.thread !== before || this.#running) return;
-    if (!loaded) return this.#set({ isLoading: false });
-    this.#set({ ...loaded, isLoading: false });
+    if (this.#view !== view || this.#running) return;
+    this.#set({ isLoading: false });
+    if (!loaded) return;
+    this.#set({ thread: loaded.thread, items: withSame(loaded.items, this.state.items) });
     this.emit("chatkit.thread.load.end", { threadId });
   }
 
@@ -330,15 +385,40 @@ export class Session implements Methods {
     return { thread, items };
   }
 
-  async #list(): Promise<void> {
-    const page = await this.#ask<Page<Thread>>("threads.list", { limit: LIMIT, order: "desc" });
-    this.#set({ threads: page?.data ?? this.state.threads ?? [] });
+  async #list(known: readonly Thread[]): Promise<void> {
+    const asked: ThreadList = { ...this.state.list, isLoading: true, hasFailed: false };
+    this.#set({ list: asked });
+    const after = known.at(-1)?.id;
+    const page = await this.#wire()
+      .ask<Page<Thread>>("threads.list", { limit: LIMIT, order: "desc", ...(after && { after }) })
+      .catch((error: Error) => {
+        this.emit("chatkit.error", { error });
+        return null;
+      });
+    if (this.state.list !== asked) return; // it was asked for once more
+    this.#set({
+      list: page
+        ? { threads: [...known, ...page.data], isLoading: false, hasFailed: false, hasMore: page.has_more }
+        : { ...asked, isLoading: false, hasFailed: true },
+    });
   }
 
-  /** Sends a message. Returns whether the server has taken it. */
-  async #send(message: drafts.Message): Promise<boolean> {
+  /** Takes what is sent out of the draft. */
+  #clear(draft: drafts.Draft, kept?: drafts.Draft): void {
+    const { toolId, ...rest } = drafts.afterSending(draft, this.#options?.composer);
+    this.write({ ...(kept ?? rest), toolId });
+    if (toolId !== draft.toolId) this.emit("chatkit.tool.change", { toolId });
+  }
+
+  /**
+   * Sends a message. Returns whether the server has taken it.
+   *
+   * @param again Sends it again if the server has not.
+   */
+  async #send(message: drafts.Message, again: Again = () => this.#send(message)): Promise<boolean> {
     if (message.newThread) await this.setThreadId(null);
     await this.hideHistory();
+    await this.#loading?.done;
     const { attachments = [], reply, toolChoice, model } = message;
     const content = message.content ?? [{ type: "input_text" as const, text: message.text ?? "" }];
     const thread_id = this.state.thread?.id;
@@ -348,55 +428,92 @@ export class Session implements Methods {
       attachments: attachments.map(({ id }) => id),
       inference_options: { tool_choice: toolChoice ?? null, model: model ?? null },
     };
-    const params = thread_id ? { thread_id, input } : { input };
-    await this.#run(thread_id ? "threads.add_user_message" : "threads.create", params, {
-      id: UNSENT,
+    const question: Item = {
+      id: this.#key(UNSENT),
       thread_id: thread_id ?? "",
       type: "user_message",
       content,
       attachments,
       quoted_text: reply ?? null,
-    });
-    const isTaken = this.state.items.every(({ id }) => id !== UNSENT);
-    if (!isTaken) this.#set({ items: this.state.items.filter(({ id }) => id !== UNSENT) });
-    return isTaken;
+    };
+    return this.#run(
+      thread_id ? "threads.add_user_message" : "threads.create",
+      thread_id ? { thread_id, input } : { input },
+      { shown: [...this.state.items, question], again },
+    );
   }
 
   /**
-   * Runs a turn, until its stream ends, the person presses Stop, or something fails.
+   * Runs a turn with the client tools that it calls, until it is over, the person presses Stop, or
+   * something fails.
    *
-   * @param question The message to show until the server has taken it.
+   * @param shown The items to show until the server has taken the request.
+   * @param again Sends the request again if the server has not.
+   * @returns Whether the server has taken the request.
    */
-  async #run(type: string, params: Params, question?: Item): Promise<void> {
-    if (this.#running) return this.#warn(this.words().writing);
+  async #run(
+    type: string,
+    params: Params,
+    request: { shown?: readonly Item[]; again?: Again } = {},
+  ): Promise<boolean> {
+    if (this.#running) {
+      this.#warn(this.words().busy);
+      return false;
+    }
     const running = new AbortController();
     this.#running = running;
-    const { items } = this.state;
-    this.#set({
-      isRunning: true,
-      canStop: true,
-      error: null,
-      notices: [],
-      items: [...items, ...(question ? [question] : [])],
-    });
-    this.emit("chatkit.response.start", undefined);
-    try {
-      for await (const event of this.#wire().stream(type, params, running.signal)) {
-        if (this.#running === running) this.#take(event);
-      }
-    } catch (error) {
-      if (!running.signal.aborted) this.#fail(error as Error, !(error instanceof Refusal));
+    const { items: before } = this.state;
+    const { shown = before, again = () => this.#run(type, params, request) } = request;
+    this.#set({ isRunning: true, error: null, notices: [], items: shown });
+    const isTaken = await this.#stream(type, params, running, again);
+    const isShown = () => this.#running === running;
+    if (!isTaken && isShown()) this.#set({ items: before });
+    const goesOn = () => isTaken && isShown() && !running.signal.aborted;
+    for (let call = this.#clientToolCall(); call && goesOn(); ) {
+      const output = await this.#runClientTool(call, running.signal);
+      if (!output || !goesOn()) break;
+      const sendOutput = () => this.#run("threads.add_client_tool_output", output);
+      if (!(await this.#stream("threads.add_client_tool_output", output, running, sendOutput))) break;
+      const next = this.#clientToolCall();
+      call = next?.id === call.id ? null : next;
     }
-    const isOpen = this.#running === running;
-    if (isOpen) {
+    if (this.#running === running) {
       this.#running = null;
       this.#set({ isRunning: false, progress: null });
     }
-    this.emit("chatkit.response.end", undefined);
-    if (isOpen && !running.signal.aborted) await this.#runClientTool();
+    return isTaken;
   }
 
-  #take(event: StreamEvent): void {
+  /** Reads one answer. Returns whether the server has taken the request. */
+  async #stream(type: string, params: Params, running: AbortController, again: Again): Promise<boolean> {
+    let isTaken = false;
+    const isShown = () => this.#running === running;
+    // Until the first event nobody knows whether the server has the request, and Stop might come before it.
+    this.#set({ canStop: false });
+    this.emit("chatkit.response.start", undefined);
+    try {
+      for await (const event of this.#wire().stream(type, params, running.signal)) {
+        isTaken ||= event.type !== "error";
+        if (isShown()) this.#take(event, isTaken ? () => this.#retryLast() : again);
+      }
+    } catch (error) {
+      const retry = isTaken ? () => this.#retryLast() : again;
+      if (isShown() && !running.signal.aborted)
+        this.#fail(error as Error, error instanceof Refusal ? null : retry);
+    }
+    this.emit("chatkit.response.end", undefined);
+    return isTaken;
+  }
+
+  async #retryLast(): Promise<void> {
+    const last = this.state.items.at(-1);
+    if (last) await this.retry(last);
+  }
+
+  /**
+   * @param again What "Try again" does after an error that allows it.
+   */
+  #take(event: StreamEvent, again: Again | null): void {
     const { items } = this.state;
     switch (event.type) {
       case "thread.created":
@@ -430,14 +547,15 @@ export class Session implements Methods {
         this.#set({ notices: [...this.state.notices, event] });
         break;
       case "error":
-        this.#fail(new Error(event.message ?? this.words().failed), event.allow_retry ?? false);
+        this.#fail(new Error(event.message ?? this.words().failed), event.allow_retry ? again : null);
         break;
     }
   }
 
   #put(item: Item): void {
     const isQuestion = item.type === "user_message";
-    const items = isQuestion ? this.state.items.filter(({ id }) => id !== UNSENT) : this.state.items;
+    const { items: all } = this.state;
+    const items = isQuestion ? all.filter(({ id }) => !id.startsWith(UNSENT)) : all;
     this.#set({ items: withItem(items, item), ...(!isQuestion && { progress: null }) });
   }
 
@@ -446,26 +564,43 @@ export class Session implements Methods {
     this.#set({ thread: named });
   }
 
-  async #runClientTool(): Promise<void> {
-    const call = this.state.items.at(-1);
-    if (call?.type !== "client_tool_call" || call.status !== "pending") return;
-    const result = await this.#options?.onClientTool?.({ name: call.name, params: call.arguments });
-    await this.#run("threads.add_client_tool_output", { thread_id: call.thread_id, result: result ?? null });
+  /** The call of a client tool for which the assistant waits. */
+  #clientToolCall(): ItemOf<"client_tool_call"> | null {
+    const last = this.state.items.at(-1);
+    return last?.type === "client_tool_call" && last.status === "pending" ? last : null;
+  }
+
+  /** Runs a client tool. Returns what to send; null if it fails, or the person presses Stop. */
+  async #runClientTool(call: ItemOf<"client_tool_call">, signal: AbortSignal): Promise<Params | null> {
+    this.#set({ canStop: true });
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    try {
+      const work = this.#options?.onClientTool?.({ name: call.name, params: call.arguments });
+      const result = await Promise.race([work, stopped]);
+      return signal.aborted ? null : { thread_id: call.thread_id, result: result ?? null };
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error as Error);
+      return null;
+    }
   }
 
   async #act(action: Action, item: ItemOf<"widget">): Promise<void> {
-    const { type, payload } = action;
-    const asked = { type, ...(payload && { payload }) };
-    if (action.handler === "client") {
-      await this.#options?.widgets?.onAction?.(asked, { id: item.id, widget: item.widget });
-    } else if (action.streaming === false) {
-      const params = this.#actionParams(action, item.id);
-      const answer =
-        params && (await this.#ask<{ updated_item?: Item | null }>("threads.sync_custom_action", params));
-      if (answer?.updated_item) this.#put(answer.updated_item);
-    } else {
-      await this.sendCustomAction(action, item.id);
-    }
+    if (action.handler === "client") return this.#actHere(action, item);
+    if (action.streaming !== false) return this.sendCustomAction(action, item.id);
+    const params = this.#actionParams(action, item.id);
+    const answer =
+      params && (await this.#ask<{ updated_item?: Item | null }>("threads.sync_custom_action", params));
+    // Meanwhile the person may have opened another conversation.
+    if (answer?.updated_item && item.thread_id === this.state.thread?.id) this.#put(answer.updated_item);
+  }
+
+  async #actHere(
+    { type, payload }: Action,
+    { id, widget }: Pick<ItemOf<"widget">, "id" | "widget">,
+  ): Promise<void> {
+    await this.#options?.widgets?.onAction?.({ type, ...(payload && { payload }) }, { id, widget });
   }
 
   #actionParams({ type, payload }: Action, itemId?: string): Params | null {
@@ -485,7 +620,7 @@ export class Session implements Methods {
     const refused = drafts.refusalOf(file, this.state.draft.files.length, allowed, this.words());
     if (refused) return this.#warn(refused);
     const preview = file.type.startsWith("image/") ? URL.createObjectURL(file) : null;
-    const added: drafts.DraftFile = { key: this.#key(), name: file.name, preview, attachment: null };
+    const added: drafts.DraftFile = { key: this.#key("file-"), name: file.name, preview, attachment: null };
     this.write({ files: [...this.state.draft.files, added] });
     const attachment = await this.#wire()
       .upload(strategy, file)
@@ -500,22 +635,27 @@ export class Session implements Methods {
 
   #file(attachment: Attachment): drafts.DraftFile {
     const preview = attachment.type === "image" ? attachment.preview_url : null;
-    return { key: this.#key(), name: attachment.name, preview, attachment };
+    return { key: this.#key("file-"), name: attachment.name, preview, attachment };
   }
 
-  #key(): string {
-    this.#files += 1;
-    return `file-${this.#files}`;
+  /** Returns a name that nothing else in this page has. */
+  #key(prefix: string): string {
+    this.#keys += 1;
+    return `${prefix}${this.#keys}`;
   }
 
   /** Asks the server something. Returns null after an error, which is shown. */
   async #ask<T = object>(type: string, params: object, wording?: Wording): Promise<T | null> {
+    const view = this.#view;
     try {
       return await this.#wire().ask<T>(type, params);
     } catch (error) {
       const { name, words } = wording ?? { name: (error as Error).name, words: "" };
       const said = new Error(words + this.#words(error as Error));
-      this.#fail(Object.assign(said, { name, cause: error }));
+      const failed = Object.assign(said, { name, cause: error });
+      // An error of a conversation that was left is none of the one that is shown.
+      if (this.#view === view) this.#fail(failed);
+      else this.emit("chatkit.error", { error: failed });
       return null;
     }
   }
@@ -533,8 +673,12 @@ export class Session implements Methods {
     return error instanceof TypeError ? this.words().connectionLost : error.message;
   }
 
-  #fail(error: Error, mayRetry = false): void {
-    this.#set({ error: { message: this.#words(error), mayRetry: mayRetry && this.state.thread !== null } });
+  /**
+   * @param again Does again what has failed. The person may not ask for it if this is missing.
+   */
+  #fail(error: Error, again: Again | null = null): void {
+    this.#again = again;
+    this.#set({ error: { message: this.#words(error), mayRetry: again !== null } });
     this.emit("chatkit.error", { error });
   }
 

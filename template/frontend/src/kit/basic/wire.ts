@@ -1,4 +1,5 @@
 import type { Attachment, FileUploadStrategy } from "@openai/chatkit";
+import { typeOf } from "@/kit/basic/draft";
 import type { StreamEvent } from "@/kit/basic/protocol";
 
 /** A request that the server has refused, with the server's words. */
@@ -64,7 +65,7 @@ export class Wire {
       const response = await this.send(strategy.uploadUrl, { method: "POST" }, file);
       return response.json();
     }
-    const about = { name: file.name, size: file.size, mime_type: file.type };
+    const about = { name: file.name, size: file.size, mime_type: typeOf(file) };
     const { upload_descriptor, ...attachment } = await this.ask<Announced>("attachments.create", about);
     const { url, method, headers = {} } = upload_descriptor;
     await this.send(url, { method, headers }, file);

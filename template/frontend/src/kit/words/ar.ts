@@ -20,6 +20,7 @@ export const ar = {
   copied: "تم النسخ",
   dismiss: "تجاهل",
   writing: "جارٍ كتابة الإجابة…",
+  busy: "تجري كتابة إجابة. أعد المحاولة بعد اكتمالها.",
   loading: "جارٍ التحميل…",
   newestMessages: "أحدث الرسائل",
   failed: "حدث خطأ.",

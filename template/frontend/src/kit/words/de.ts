@@ -20,6 +20,7 @@ export const de = {
   copied: "Kopiert",
   dismiss: "Ausblenden",
   writing: "Eine Antwort wird geschrieben …",
+  busy: "Es wird gerade geantwortet. Bitte noch einmal versuchen, wenn die Antwort da ist.",
   loading: "Wird geladen …",
   newestMessages: "Neueste Nachrichten",
   failed: "Ein Fehler ist aufgetreten.",

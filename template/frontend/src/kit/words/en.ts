@@ -18,6 +18,7 @@ export const en = {
   copied: "Copied",
   dismiss: "Dismiss",
   writing: "Writing an answer…",
+  busy: "An answer is being written. Try it again when it is there.",
   loading: "Loading…",
   newestMessages: "Newest messages",
   failed: "An error occurred.",

@@ -20,6 +20,7 @@ export const es = {
   copied: "Copiado",
   dismiss: "Descartar",
   writing: "Escribiendo una respuesta…",
+  busy: "Se está escribiendo una respuesta. Inténtalo de nuevo cuando esté lista.",
   loading: "Cargando…",
   newestMessages: "Mensajes más recientes",
   failed: "Se ha producido un error.",

@@ -20,6 +20,7 @@ export const ja = {
   copied: "コピーしました",
   dismiss: "閉じる",
   writing: "回答を作成しています…",
+  busy: "回答を作成しています。回答が終わってから、もう一度お試しください。",
   loading: "読み込み中…",
   newestMessages: "最新のメッセージ",
   failed: "エラーが発生しました。",

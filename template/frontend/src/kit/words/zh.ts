@@ -20,6 +20,7 @@ export const zh = {
   copied: "已复制",
   dismiss: "忽略",
   writing: "正在撰写回答…",
+  busy: "正在撰写回答。请在回答完成后再试。",
   loading: "正在加载…",
   newestMessages: "最新消息",
   failed: "发生错误。",

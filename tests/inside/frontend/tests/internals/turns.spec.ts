@@ -193,6 +193,21 @@ test("two tabs see the same conversation, and each of them stops it", async ({ p
   await expect(other).toContainText("You said: “Hello from the first tab”");
 });
 
+test("a question that is refused, because another tab asks, leaves the notice", async ({ person }) => {
+  await begin(person, "An endless answer");
+  const page = await person.context.newPage();
+  await page.goto(person.page.url());
+  const composer = page.getByRole("textbox");
+  await composer.fill("And I?");
+  const refused = page.waitForResponse((response) => response.status() === 409);
+  await composer.press("Enter");
+  await refused;
+  const isAnswered = page.getByRole("status").filter({ hasText: "This conversation is being answered." });
+  await expect(isAnswered).toBeVisible();
+  await stopIt(person, () => isAnswered.getByRole("button", { name: "Stop the answer" }).click());
+  await expect(isAnswered).toBeHidden();
+});
+
 test("another conversation that is opened stops nothing", async ({ person }) => {
   await begin(person);
   await person.openHistory();
