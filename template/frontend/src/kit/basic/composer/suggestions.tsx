@@ -26,11 +26,16 @@ type Entry = {
   choose: () => void;
 };
 
+/** What is offered for a query at one place of the text, out of a command's own menu or of everything. */
+type Found = { place: string; query: string; menu: readonly Command[] | null; entries: readonly Entry[] };
+
 /** The entities or commands that are offered for what a person types. */
 export type Suggestions = {
   /** Those that are shown. */
   entries: readonly Entry[];
   active: number;
+  /** Whether they are those of an older query, and so can be chosen by nobody. */
+  isOld: boolean;
   listId: string;
   choose: (entry: Entry) => void;
   /** What the text area says of the list. */
@@ -55,7 +60,7 @@ export function useSuggestions(
   const text = useChatState(({ draft }) => draft.text);
   const [caret, setCaret] = useState<number | null>(null);
   const [menu, setMenu] = useState<readonly Command[] | null>(null);
-  const [found, setFound] = useState<{ place: string; entries: readonly Entry[] } | null>(null);
+  const [found, setFound] = useState<Found | null>(null);
   const [active, setActive] = useState(0);
   const [dismissed, setDismissed] = useState<string | null>(null);
   const listId = useId();
@@ -78,14 +83,13 @@ export function useSuggestions(
   const latest = useRef(search);
   latest.current = search;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new query or menu is what it waits for
   useEffect(() => {
     if (!place) return;
     let isLate = false;
     const timer = setTimeout(async () => {
       const entries = await latest.current(place.charAt(0));
       if (isLate) return;
-      setFound({ place, entries: byGroup(entries).flatMap(([, members]) => members) });
+      setFound({ place, query, menu, entries: byGroup(entries).flatMap(([, members]) => members) });
       setActive(0);
     }, PAUSE_MS);
     return () => {
@@ -164,13 +168,19 @@ export function useSuggestions(
   const isOpen = place !== null && found?.place === place && dismissed !== place;
   const entries = isOpen ? found.entries : [];
   const count = entries.length;
+  // They stay in sight until the others come. A key that would choose one does nothing until then, or half
+  // a name would be sent.
+  const isOld = found?.query !== query || found.menu !== menu;
+  const choose = (entry: Entry) => {
+    if (!isOld) entry.choose();
+  };
 
   const press = (event: KeyboardEvent): boolean => {
     const chosen = entries[active];
     if (!chosen || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey) return false;
     if (event.key === "ArrowDown") setActive((active + 1) % count);
     else if (event.key === "ArrowUp") setActive((active + count - 1) % count);
-    else if (event.key === "Enter" || event.key === "Tab") chosen.choose();
+    else if (event.key === "Enter" || event.key === "Tab") choose(chosen);
     else if (event.key === "Escape") setDismissed(place);
     else return false;
     event.preventDefault();
@@ -185,13 +195,13 @@ export function useSuggestions(
     onBlur: () => setCaret(null),
   };
 
-  return { entries, active, listId, choose: (entry) => entry.choose(), fieldProps, look, press, mention };
+  return { entries, active, isOld, listId, choose, fieldProps, look, press, mention };
 }
 
 /** The list of suggestions, above the text area. The text area keeps the focus and has the keys. */
 export function SuggestionList({ suggestions }: { suggestions: Suggestions }) {
   const { words } = useBasic();
-  const { entries, active, listId, choose } = suggestions;
+  const { entries, active, isOld, listId, choose } = suggestions;
   const list = useRef<HTMLDivElement>(null);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another active entry is what it waits for
@@ -227,6 +237,7 @@ export function SuggestionList({ suggestions }: { suggestions: Suggestions }) {
       id={listId}
       role="listbox"
       aria-label={words.suggestions}
+      aria-busy={isOld}
       tabIndex={-1}
       className={styles.suggestions}
       // A press must not take the focus from the text area.
