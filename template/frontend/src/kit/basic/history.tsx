@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import styles from "@/kit/basic/history.module.css";
 import { IconButton } from "@/kit/basic/parts/parts";
@@ -17,7 +17,7 @@ type Edit = { id: string; does: "rename" | "delete" | "back" };
 
 function Panel() {
   const { session, words } = useBasic();
-  const threads = useChatState((state) => state.threads);
+  const { threads, isLoading, hasFailed } = useChatState((state) => state.list);
   const [edit, setEdit] = useState<Edit | null>(null);
   const nav = useRef<HTMLElement>(null);
   const opener = useRef<Element>(null);
@@ -41,37 +41,65 @@ function Panel() {
   };
   return (
     <nav ref={nav} aria-label={words.history} tabIndex={-1} className={styles.history} onKeyDown={onKeyDown}>
-      {threads?.length ? (
-        <List threads={threads} edit={edit} onEdit={setEdit} onDelete={remove} />
-      ) : (
+      {threads.length > 0 && <List edit={edit} onEdit={setEdit} onDelete={remove} />}
+      {hasFailed && <Failure />}
+      {threads.length === 0 && !hasFailed && (
         <p role="status" className={styles.quiet}>
-          {threads ? words.noConversations : words.loading}
+          {isLoading ? words.loading : words.noConversations}
         </p>
       )}
     </nav>
   );
 }
 
+function Failure() {
+  const { session, words } = useBasic();
+  return (
+    <>
+      <p role="status" className={styles.quiet}>
+        {words.listFailed}
+      </p>
+      <button type="button" className={styles.more} onClick={() => session.listThreads()}>
+        {words.tryAgainNow}
+      </button>
+    </>
+  );
+}
+
 type Hands = { onEdit: (edit: Edit | null) => void; onDelete: (thread: Thread) => void };
-type ListProps = Hands & { threads: readonly Thread[]; edit: Edit | null };
+type ListProps = Hands & { edit: Edit | null };
 
 /** Somebody can have thousands of conversations, so only so many are drawn at first. */
 const STEP = 100;
 
-function List({ threads, edit, ...hands }: ListProps) {
-  const { words, locale } = useBasic();
+/** What the person searches for, how much of it is drawn, and the first row of what they have asked for last. */
+type Shown = { wanted: string; count: number; first: number | null };
+
+function List({ edit, ...hands }: ListProps) {
+  const { session, words, locale } = useBasic();
+  const { threads, isLoading, hasMore } = useChatState((state) => state.list);
   const openId = useChatState((state) => state.thread?.id);
-  const [wanted, setWanted] = useState("");
-  const [count, setCount] = useState(STEP);
+  const [shown, setShown] = useState<Shown>({ wanted: "", count: STEP, first: null });
+  const { wanted, count } = shown;
   const titles = useMemo(() => threads.map(({ title }) => plain(title || words.untitled)), [threads, words]);
   const ago = useMemo(() => agoIn(locale), [locale]);
   const part = plain(wanted.trim());
   const found = threads.filter((_, index) => titles[index]?.includes(part));
-  // What appears anew must not take the focus from the search.
+  const rows = useRef<HTMLUListElement>(null);
+  // The button for more goes away, or is far from what it has brought.
+  useLayoutEffect(() => {
+    if (shown.first !== null) rows.current?.children[shown.first]?.querySelector("button")?.focus();
+  }, [shown]);
   const search = (text: string) => {
-    setWanted(text);
-    setCount(STEP);
+    setShown({ wanted: text, count: STEP, first: null });
     hands.onEdit(null);
+  };
+  const left = found.length - count;
+  const showMore = async () => {
+    const first = Math.min(count, found.length);
+    if (left <= 0) await session.listMore();
+    // Meanwhile the person may have begun to search for something else.
+    setShown((now) => (now === shown ? { wanted, count: first + STEP, first } : now));
   };
   return (
     <>
@@ -88,23 +116,27 @@ function List({ threads, edit, ...hands }: ListProps) {
           {words.noneFound}
         </p>
       )}
-      <ul>
-        {found.slice(0, count).map((thread, index) => (
+      <ul ref={rows}>
+        {found.slice(0, count).map((thread) => (
           <li key={thread.id}>
             <Row
               {...hands}
               thread={thread}
               does={edit?.id === thread.id ? edit.does : null}
               isOpen={thread.id === openId}
-              isFirstOfMore={index > 0 && index === count - STEP}
               date={ago(thread.created_at)}
             />
           </li>
         ))}
       </ul>
-      {found.length > count && (
-        <button type="button" className={styles.more} onClick={() => setCount(count + STEP)}>
-          {fill(words.showMore, { count: Math.min(STEP, found.length - count) })}
+      {(left > 0 || hasMore) && (
+        <button
+          type="button"
+          className={styles.more}
+          aria-disabled={isLoading || undefined}
+          onClick={() => !isLoading && showMore()}
+        >
+          {left > 0 ? fill(words.showMore, { count: Math.min(STEP, left) }) : words.moreConversations}
         </button>
       )}
     </>
@@ -115,11 +147,10 @@ type RowProps = Hands & {
   thread: Thread;
   does: Edit["does"] | null;
   isOpen: boolean;
-  isFirstOfMore: boolean;
   date: string;
 };
 
-function Row({ thread, does, isOpen, isFirstOfMore, date, onEdit, onDelete }: RowProps) {
+function Row({ thread, does, isOpen, date, onEdit, onDelete }: RowProps) {
   const { session, options, words } = useBasic();
   const { showRename, showDelete } = options.history ?? {};
   const { id } = thread;
@@ -131,7 +162,7 @@ function Row({ thread, does, isOpen, isFirstOfMore, date, onEdit, onDelete }: Ro
     <>
       <div className={styles.about}>
         <button
-          ref={does === "back" || isFirstOfMore ? focus : undefined}
+          ref={does === "back" ? focus : undefined}
           type="button"
           dir="auto"
           title={title}
