@@ -48,6 +48,11 @@ const GONE = seen("domain-key", "ChatKit started, but then removed itself from t
 
 const IN_PLACE_OF_CHATKIT = "This is a basic chat, because the usual one could not be loaded.";
 
+/** Why there can be no basic chat: the page's server is away, or has newer files by now. */
+function notLoaded(error: unknown): Cause {
+  return seen("blank-screen", `The basic chat could not be loaded from the page's server: ${error}`);
+}
+
 const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its scripts did not start.");
 
 /** Holds ChatKit's element, or the basic chat in its place, and covers it while there is none. */
@@ -124,6 +129,7 @@ function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
           onError={onError}
           onAway={({ message }) => reportObstacle(seen("backend-down", message))}
           onGone={() => reportFailure(GONE)}
+          onMissing={(error) => reportObstacle(notLoaded(error))}
         />
       </div>
       {!isUsable && (
@@ -186,10 +192,21 @@ type ElementProps = OwnerProps & {
   onAway: (error: Error) => void;
   /** Called when ChatKit has removed its frame. It does so on a domain where it may not be used. */
   onGone: () => void;
+  /** Called when the files of the basic chat do not come. */
+  onMissing: (error: unknown) => void;
 };
 
-// A page with ChatKit's element loads nothing of it.
-const BasicChat = lazy(async () => ({ default: (await import("@/kit/basic/chat")).BasicChat }));
+/** Loads the basic chat, of which a page with ChatKit's element loads nothing. */
+async function loadBasic(onMissing: ElementProps["onMissing"]) {
+  try {
+    const { BasicChat } = await import("@/kit/basic/chat");
+    return { default: BasicChat };
+  } catch (error) {
+    onMissing(error);
+    // It stays empty, because what has just been reported covers it.
+    return new Promise<never>(() => {});
+  }
+}
 
 function ChatKitElement({
   chat: kind,
@@ -201,6 +218,7 @@ function ChatKitElement({
   onError,
   onAway,
   onGone,
+  onMissing,
   ...handlers
 }: ElementProps) {
   const element = useRef<OpenAIChatKit>(null);
@@ -211,6 +229,8 @@ function ChatKitElement({
   // An element may say of itself that it does its part.
   const goOn = () => answersGoOn || (element.current !== null && "answersGoOn" in element.current);
   const { turns, notice } = useTurns(goOn, ask, () => chat.fetchUpdates());
+  // React keeps what an attempt has come to, so each attempt has its own.
+  const [BasicChat] = useState(() => lazy(() => loadBasic(onMissing)));
   const [initialThread] = useState(threadOfAddress);
   const theme = useTheme(config.theme);
   const watchFrame = useFrameWatch(element, onGone);
