@@ -106,6 +106,9 @@ export type Task = { status_indicator?: "none" | "loading" | "complete"; title?:
   | { type: "image" }
 );
 
+/** How deep the parts of a widget are shown and changed. No sensible widget is deeper. */
+export const DEEPEST = 64;
+
 export type Widget = Widgets.Card | Widgets.ListView | Widgets.BasicRoot;
 
 /** What a click in a widget asks for. */

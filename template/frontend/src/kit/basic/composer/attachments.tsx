@@ -1,4 +1,3 @@
-import type { Attachment } from "@openai/chatkit";
 import {
   type ChangeEvent,
   type ReactNode,
@@ -11,27 +10,10 @@ import {
 import styles from "@/kit/basic/composer/composer.module.css";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import type { DraftFile } from "@/kit/basic/draft";
+import { FileEntry, FileList } from "@/kit/basic/parts/files";
 import { Icon } from "@/kit/basic/parts/icons";
-import { Aloud, IconButton, Picture, unseen, withoutOverrides } from "@/kit/basic/parts/parts";
+import { Aloud, IconButton, Spinner, unseen } from "@/kit/basic/parts/parts";
 import { fill } from "@/kit/words";
-
-/** The files of a message that was sent. */
-export function AttachmentList({ attachments }: { attachments: readonly Attachment[] }) {
-  const { words } = useBasic();
-  if (attachments.length === 0) return null;
-  return (
-    <ul className={styles.files} aria-label={words.attachments}>
-      {attachments.map((attachment) => (
-        <li key={attachment.id} className={styles.file}>
-          <Look
-            name={attachment.name}
-            preview={attachment.type === "image" ? attachment.preview_url : null}
-          />
-        </li>
-      ))}
-    </ul>
-  );
-}
 
 /** The files of the message that is being written, which the person can take out again. */
 export function DraftFiles() {
@@ -41,11 +23,11 @@ export function DraftFiles() {
   return (
     <>
       {files.length > 0 && (
-        <ul className={styles.files} aria-label={words.attachments}>
+        <FileList isDraft>
           {files.map((file) => (
             <DraftFileEntry key={file.key} file={file} />
           ))}
-        </ul>
+        </FileList>
       )}
       <Aloud>{uploading.map(({ name }) => fill(words.uploading, { name })).join(" ")}</Aloud>
     </>
@@ -60,28 +42,15 @@ function DraftFileEntry({ file: { key, name, preview, attachment } }: { file: Dr
     session.detach(key);
   };
   return (
-    <li className={styles.file} aria-busy={attachment === null}>
-      <Look name={name} preview={preview} />
-      {attachment === null && <span className={styles.spinner} />}
+    <FileEntry name={name} preview={preview} isBusy={attachment === null}>
+      {attachment === null && <Spinner />}
       <IconButton
         label={fill(words.removeFile, { name })}
         icon="close"
         onClick={remove}
         className={styles.remove}
       />
-    </li>
-  );
-}
-
-/** How a file looks: an image as itself, another one as an icon with its name. */
-function Look({ name: given, preview }: { name: string; preview: string | null }) {
-  const name = withoutOverrides(given);
-  if (preview) return <Picture src={preview} alt={name} className={styles.preview} />;
-  return (
-    <span className={styles.named} title={name}>
-      <Icon name="document" />
-      <bdi className={styles.name}>{name}</bdi>
-    </span>
+    </FileEntry>
   );
 }
 

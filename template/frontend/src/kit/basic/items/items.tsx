@@ -1,15 +1,15 @@
 import type { UserMessageContent } from "@openai/chatkit";
 import { memo, type ReactNode, useMemo } from "react";
-import { AttachmentList } from "@/kit/basic/composer/attachments";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import { entityIn } from "@/kit/basic/draft";
 import styles from "@/kit/basic/items/items.module.css";
 import { EntityButton, Sources } from "@/kit/basic/items/sources";
 import { StructuredInputView } from "@/kit/basic/items/structured-input";
 import { TaskView, WorkflowView } from "@/kit/basic/items/tasks";
+import { AttachmentList } from "@/kit/basic/parts/files";
 import { Icon } from "@/kit/basic/parts/icons";
 import { Markdown } from "@/kit/basic/parts/markdown";
-import { CopyButton, IconButton, isOwnImage, Picture } from "@/kit/basic/parts/parts";
+import { CopyButton, IconButton, isOwnImage, NotShown, Picture } from "@/kit/basic/parts/parts";
 import type { Annotation, Item, ItemOf, TextPart } from "@/kit/basic/protocol";
 import { WidgetView } from "@/kit/basic/widget/widget";
 import { fill } from "@/kit/words";
@@ -85,7 +85,7 @@ function Question({ item }: { item: ItemOf<"user_message"> }) {
   const { content, attachments, quoted_text } = item;
   return (
     <div className={styles.said}>
-      {attachments && attachments.length > 0 && <AttachmentList attachments={attachments} />}
+      <AttachmentList attachments={attachments ?? []} />
       {quoted_text && (
         <blockquote aria-label={words.reply} className={styles.quote} dir="auto">
           {quoted_text}
@@ -186,7 +186,7 @@ function GeneratedImage({ item: { image, progress } }: { item: ItemOf<"generated
     <div className={styles.image}>
       {image ? <Picture src={image.url} alt={words.image} /> : <Placeholder />}
       {isRunning && !isMade && <Progress value={progress} />}
-      {!isRunning && !image && <p>{words.notShown}</p>}
+      {!isRunning && !image && <NotShown />}
       {isMade && isOwnImage(image.url, []) && (
         <a href={image.url} download className={styles.download}>
           {words.download}

@@ -127,12 +127,12 @@ function nameOf(index: number, part = "value"): string {
 }
 
 function valuesOf(input: Question, index: number, given: FormData): string[] {
-  const textOf = (name: string) => String(given.get(name) ?? "").trim();
-  if (input.type === "freeform") return [textOf(nameOf(index))];
+  const typed = (name: string) => String(given.get(name) ?? "").trim();
+  if (input.type === "freeform") return [typed(nameOf(index))];
   return given
     .getAll(nameOf(index))
     .map((place) =>
-      place === OTHER ? textOf(nameOf(index, OTHER)) : (input.options[Number(place)]?.value ?? ""),
+      place === OTHER ? typed(nameOf(index, OTHER)) : (input.options[Number(place)]?.value ?? ""),
     );
 }
 

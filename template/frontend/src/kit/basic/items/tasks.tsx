@@ -4,7 +4,7 @@ import styles from "@/kit/basic/items/items.module.css";
 import { SourceList } from "@/kit/basic/items/sources";
 import { chatkitIcon, Icon, type IconName } from "@/kit/basic/parts/icons";
 import { Markdown } from "@/kit/basic/parts/markdown";
-import { unseen } from "@/kit/basic/parts/parts";
+import { Spinner, unseen } from "@/kit/basic/parts/parts";
 import type { Task, Workflow } from "@/kit/basic/protocol";
 import { fill, type Words } from "@/kit/words";
 
@@ -67,7 +67,7 @@ export function TaskView({ task }: { task: Task }) {
   return (
     <div className={styles.task}>
       <span className={styles.status}>
-        {isLoading && <span className={styles.spinner} aria-hidden="true" />}
+        {isLoading && <Spinner />}
         {!isLoading && <Icon name={isComplete ? "check" : icon} />}
         {(isLoading || isComplete) && (
           <span className={unseen}>{isLoading ? words.inProgress : words.done}</span>

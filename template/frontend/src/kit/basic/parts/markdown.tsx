@@ -1,107 +1,11 @@
-import {
-  Lexer,
-  type MarkedToken,
-  type Token,
-  Tokenizer,
-  type TokenizerExtensionFunction,
-  type Tokens,
-} from "marked";
+import type { MarkedToken, Token, Tokens } from "marked";
 import { createContext, Fragment, memo, type ReactNode, useContext, useMemo } from "react";
 import { useBasic } from "@/kit/basic/context";
+import { decoded, lex, type MathToken, wordsIn, wordsOf } from "@/kit/basic/parts/lexer";
 import { CopyButton, Picture, SafeLink, withoutOverrides } from "@/kit/basic/parts/parts";
 import styles from "@/kit/basic/parts/parts.module.css";
 import type { Annotation, EntitySource, Source } from "@/kit/basic/protocol";
 import { fill } from "@/kit/words";
-
-/** Quotes and lists, or emphasis and links, that are nested more deeply than this remain as written. */
-const DEEPEST = 50;
-/** Emphasis in a paragraph that is longer remains as written, because marked takes quadratic time for it. */
-const LONGEST_PARAGRAPH = 10_000;
-/** Plain text is read in pieces that are not longer. */
-const PIECE = 500;
-/** A longer text is shown as written. */
-const LONGEST_TEXT = 200_000;
-
-type MathToken = { type: "math"; raw: string };
-
-// An end of it is not looked for everywhere, or many beginnings would take quadratic time.
-const MATH = /^(?:\\\([\s\S]{1,2000}?\\\)|\\\[[\s\S]{1,2000}?\\\]|\$\$[\s\S]{1,2000}?\$\$)/;
-const MATH_BLOCK = /^ {0,3}(?:\\\[[\s\S]{1,9000}?\\\]|\$\$[\s\S]{1,9000}?\$\$)[ \t]*(?:\n+|$)/;
-
-function math(pattern: RegExp): TokenizerExtensionFunction {
-  return (text) => {
-    const [raw] = pattern.exec(text) ?? [];
-    return raw && !/\n[ \t]*\n[\s\S]*\S/.test(raw) ? { type: "math", raw } : undefined;
-  };
-}
-
-/** Reads Markdown as marked does, but within bounds, as the text may be written to block the page. */
-class BoundedTokenizer extends Tokenizer {
-  #depth = 0;
-
-  override blockquote(text: string) {
-    return this.#nested(() => super.blockquote(text));
-  }
-
-  override list(text: string) {
-    return this.#nested(() => super.list(text));
-  }
-
-  override link(text: string) {
-    return this.#nested(() => super.link(text));
-  }
-
-  override reflink(...given: Parameters<Tokenizer["reflink"]>) {
-    return this.#nested(() => super.reflink(...given));
-  }
-
-  override emStrong(...given: Parameters<Tokenizer["emStrong"]>) {
-    if (given[1].length > LONGEST_PARAGRAPH) return undefined;
-    return this.#nested(() => super.emStrong(...given));
-  }
-
-  override del(...given: Parameters<Tokenizer["del"]>) {
-    if (given[1].length > LONGEST_PARAGRAPH) return undefined;
-    return this.#nested(() => super.del(...given));
-  }
-
-  override inlineText(text: string) {
-    // For each piece marked looks through all that follows, so what follows is short, and ends between words.
-    const near = text.slice(0, PIECE);
-    const end = near.length < text.length ? near.search(/\s+\S*$/) : -1;
-    // For marked `$` is a letter like others, so its text would go on over the beginning of a formula.
-    const formula = near.indexOf("$$", 1);
-    return super.inlineText(near.slice(0, Math.min(...[end, formula].filter((place) => place > 0), PIECE)));
-  }
-
-  #nested<T>(read: () => T): T | undefined {
-    if (this.#depth >= DEEPEST) return undefined;
-    this.#depth += 1;
-    try {
-      return read();
-    } finally {
-      this.#depth -= 1;
-    }
-  }
-}
-
-function newLexer(): Lexer {
-  const extensions = { renderers: {}, childTokens: {}, inline: [math(MATH)], block: [math(MATH_BLOCK)] };
-  return new Lexer({ gfm: true, tokenizer: new BoundedTokenizer(), extensions });
-}
-
-/** Reads a text with `read`. One that marked cannot read is a single piece of text. */
-function lex(text: string, read: (lexer: Lexer) => Token[]): { tokens: Token[]; links: string } {
-  const asWritten: Tokens.HTML = { type: "html", raw: text, text, pre: false, block: true };
-  if (text.length > LONGEST_TEXT) return { tokens: [asWritten], links: "" };
-  try {
-    const lexer = newLexer();
-    return { tokens: read(lexer), links: JSON.stringify(lexer.tokens.links) };
-  } catch (error) {
-    console.error("Markdown:", error);
-    return { tokens: [asWritten], links: "" };
-  }
-}
 
 /** A source of an answer, with the number that refers to it. */
 export type NumberedSource = { source: Source; number: number };
@@ -124,8 +28,12 @@ type Props = {
   inline?: boolean | undefined;
 };
 
-/** Shows what a model or server has written in Markdown. HTML in it is shown as text. */
-export function Markdown({ text, annotations, inline }: Props) {
+/**
+ * Shows what a model or server has written in Markdown. HTML in it is shown as text.
+ *
+ * It is drawn anew only for another text, because to read a long one takes time.
+ */
+export const Markdown = memo(function Markdown({ text, annotations, inline }: Props) {
   const { tokens, links } = useMemo(
     () => lex(text, (lexer) => (inline ? lexer.inlineTokens(text) : lexer.lex(text))),
     [text, inline],
@@ -142,7 +50,7 @@ export function Markdown({ text, annotations, inline }: Props) {
       </div>
     </HighestHeading>
   );
-}
+});
 
 /** Draws a list whose entries only grow and only at the end, so that the place of each is its key. */
 function eachOf<T>(
@@ -438,7 +346,7 @@ function Span({ token, inLink }: { token: MarkedToken | MathToken; inLink: boole
         </SafeLink>
       );
     case "image": {
-      const alt = withoutOverrides(textOf(token.tokens));
+      const alt = withoutOverrides(wordsIn(token.tokens));
       // A button to load it cannot be inside of a link.
       return inLink ? alt : <Picture src={decoded(token.href)} alt={alt} />;
     }
@@ -460,48 +368,3 @@ function Checkbox({ isChecked }: { isChecked: boolean }) {
   const { words } = useBasic();
   return <input type="checkbox" checked={isChecked} disabled aria-label={words.done} />;
 }
-
-/** The plain text of tokens. */
-function textOf(tokens: readonly Token[]): string {
-  return tokens
-    .map((token) =>
-      "tokens" in token && token.tokens ? textOf(token.tokens) : wordsOf(token as MarkedToken),
-    )
-    .join("");
-}
-
-/** The plain text of a token without others in it. Only in its raw form all entities are still there. */
-function wordsOf(token: MarkedToken | MathToken): string {
-  if (token.type === "text") return decoded(token.raw);
-  return token.type === "escape" || token.type === "codespan" ? token.text : token.raw;
-}
-
-/** Returns a text with the characters that its entities stand for. A name that few know remains as it is. */
-function decoded(text: string): string {
-  const entity = /&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([A-Za-z][A-Za-z\d]{1,31}));/g;
-  return text.replace(entity, (written, decimal?: string, hex?: string, name?: string) => {
-    if (name) return NAMED.get(name) ?? written;
-    const code = decimal ? Number(decimal) : Number.parseInt(hex ?? "", 16);
-    const isCharacter = code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
-    return isCharacter ? String.fromCodePoint(code) : "\ufffd";
-  });
-}
-
-// The names of the characters from 160 to 255, in their order.
-const LATIN = `nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 \
-sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml \
-Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml \
-times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil \
-egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash \
-ugrave uacute ucirc uuml yacute thorn yuml`;
-
-const OTHERS = `amp & lt < gt > quot " apos ' hellip … ndash – mdash — lsquo ‘ rsquo ’ ldquo “ rdquo ” sbquo ‚ \
-bdquo „ lsaquo ‹ rsaquo › bull • dagger † permil ‰ prime ′ Prime ″ euro € trade ™ larr ← uarr ↑ rarr → darr ↓ \
-harr ↔ lArr ⇐ rArr ⇒ hArr ⇔ forall ∀ part ∂ exist ∃ empty ∅ nabla ∇ isin ∈ notin ∉ prod ∏ sum ∑ minus − \
-radic √ prop ∝ infin ∞ ang ∠ and ∧ or ∨ cap ∩ cup ∪ int ∫ sim ∼ cong ≅ asymp ≈ ne ≠ equiv ≡ le ≤ ge ≥ sub ⊂ \
-sup ⊃ oplus ⊕ perp ⊥ check ✓ cross ✗ alpha α beta β gamma γ delta δ epsilon ε zeta ζ eta η theta θ iota ι \
-kappa κ lambda λ mu μ nu ν xi ξ omicron ο pi π rho ρ sigma σ tau τ upsilon υ phi φ chi χ psi ψ omega ω \
-Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Phi Φ Psi Ψ Omega Ω`;
-
-const NAMED = new Map(LATIN.split(" ").map((name, index) => [name, String.fromCodePoint(160 + index)]));
-for (const [, name, character] of OTHERS.matchAll(/(\S+) (\S+)/g)) NAMED.set(name ?? "", character ?? "");

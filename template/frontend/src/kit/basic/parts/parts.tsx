@@ -1,4 +1,4 @@
-import { type CSSProperties, type ReactNode, useEffect, useState } from "react";
+import { Component, type CSSProperties, type ReactNode, useEffect, useState } from "react";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import { Icon, type IconName } from "@/kit/basic/parts/icons";
 import styles from "@/kit/basic/parts/parts.module.css";
@@ -63,12 +63,27 @@ function deeplinkIn(href: string): { name: string; data: Record<string, string> 
 export function isOwnImage(src: string, allowedDomains: readonly string[]): boolean {
   // An SVG is a document rather than an image.
   if (/^data:image\/(?:png|jpeg|gif|webp|avif)[;,]/i.test(src)) return true;
-  const page = typeof location === "undefined" ? undefined : location.origin;
+  const page = pageOrigin();
   const url = parsed(src, page);
   if (!url) return false;
   // The origin of a `blob:` is that of the page which has made it.
-  if (/^(?:blob|https?):$/.test(url.protocol) && url.origin === page) return true;
+  if (url.origin === page) return url.protocol === "blob:" || isFile(url);
   return url.protocol === "https:" && allowedDomains.some((domain) => isWithin(url.hostname, domain));
+}
+
+function pageOrigin(): string | undefined {
+  return typeof location === "undefined" ? undefined : location.origin;
+}
+
+/** Whether one of our own addresses is a file's. To load another one of the API may do something. */
+function isFile({ pathname }: URL): boolean {
+  if (/^\/api\/attachments\/[\w-]+$/.test(pathname)) return true;
+  try {
+    // A server may read `%61pi` and `\api` as it reads `api`.
+    return !/[/\\]api(?:[/\\]|$)/i.test(decodeURIComponent(pathname));
+  } catch {
+    return false;
+  }
 }
 
 function isWithin(host: string, domain: string): boolean {
@@ -112,7 +127,7 @@ export function Picture({ src, alt, className, style }: PictureProps) {
     );
   }
   const url = parsed(src);
-  if (url?.protocol !== "https:") return alt;
+  if (url?.protocol !== "https:" || url.origin === pageOrigin()) return alt;
   return (
     <button type="button" className={styles.ask} title={alt || undefined} onClick={() => accept(src)}>
       <Icon name="image" />
@@ -175,6 +190,11 @@ export function CopyButton({ text }: { text: string }) {
   );
 }
 
+/** Turns while something is being done. */
+export function Spinner() {
+  return <span className={styles.spinner} aria-hidden="true" />;
+}
+
 /** The class of what only screen readers meet. */
 export const unseen = styles.hidden;
 
@@ -190,4 +210,32 @@ export function Aloud({ children }: { children: ReactNode }) {
 /** Returns a text without what makes it read backwards, which can disguise a name or an address. */
 export function withoutOverrides(text: string): string {
   return text.replace(/[\u202D\u202E]/g, "");
+}
+
+/** Stands in the place of what cannot be drawn. */
+export function NotShown() {
+  return <p className={styles.notShown}>{useBasic().words.notShown}</p>;
+}
+
+type BoundaryProps = {
+  /** What is drawn. Another one, such as its next version, gets another chance. */
+  of: unknown;
+  children: ReactNode;
+};
+
+/** Keeps the chat alive if a part of it cannot be drawn. */
+export class Boundary extends Component<BoundaryProps, { hasFailed: boolean }> {
+  override state = { hasFailed: false };
+
+  static getDerivedStateFromError() {
+    return { hasFailed: true };
+  }
+
+  override componentDidUpdate({ of }: BoundaryProps) {
+    if (this.state.hasFailed && of !== this.props.of) this.setState({ hasFailed: false });
+  }
+
+  override render() {
+    return this.state.hasFailed ? <NotShown /> : this.props.children;
+  }
 }

@@ -1,10 +1,8 @@
 import type { Widgets } from "@openai/chatkit";
 import {
-  Component,
   type ComponentType,
   type CSSProperties,
   createContext,
-  type ReactNode,
   useContext,
   useEffect,
   useId,
@@ -13,8 +11,8 @@ import {
 } from "react";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import { Markdown } from "@/kit/basic/parts/markdown";
-import { Picture } from "@/kit/basic/parts/parts";
-import type { Action, ItemOf, Widget } from "@/kit/basic/protocol";
+import { Boundary, NotShown, Picture } from "@/kit/basic/parts/parts";
+import { type Action, DEEPEST, type ItemOf, type Widget } from "@/kit/basic/protocol";
 import {
   ActionButton,
   EditableText,
@@ -80,12 +78,11 @@ type RootProps = {
 
 /** Draws a widget, or says that it cannot be shown. */
 export function WidgetRoot({ widget, act, isBusy = false }: RootProps) {
-  const { words } = useBasic();
   const [isWaiting, setWaiting] = useState(false);
   const scope = useScope(widget);
   const host = { act, isBusy, isWaiting, setWaiting };
   return (
-    <Boundary widget={widget} fallback={<p className={styles.notShown}>{words.notShown}</p>}>
+    <Boundary of={widget}>
       <HostContext value={host}>
         <ScopeContext value={scope}>
           <div className={styles.widget} aria-busy={(isBusy && isWaiting) || undefined}>
@@ -97,34 +94,12 @@ export function WidgetRoot({ widget, act, isBusy = false }: RootProps) {
   );
 }
 
-type BoundaryProps = { widget: unknown; fallback: ReactNode; children: ReactNode };
-
-/** Keeps the chat alive if a widget cannot be drawn. The next version of the widget gets another chance. */
-class Boundary extends Component<BoundaryProps, { hasFailed: boolean }> {
-  override state = { hasFailed: false };
-
-  static getDerivedStateFromError() {
-    return { hasFailed: true };
-  }
-
-  override componentDidUpdate({ widget }: BoundaryProps) {
-    if (this.state.hasFailed && widget !== this.props.widget) this.setState({ hasFailed: false });
-  }
-
-  override render() {
-    return this.state.hasFailed ? this.props.fallback : this.props.children;
-  }
-}
-
-/** How deep the parts of a widget are shown. No sensible widget is deeper. */
-const DEEPEST = 64;
 const DepthContext = createContext(0);
 
 /** Draws the children of a part. A part keeps what was typed in it as long as its key stays. */
 function Parts({ of }: { of: unknown }) {
   const depth = useContext(DepthContext) + 1;
-  const { words } = useBasic();
-  if (depth > DEEPEST) return <p className={styles.notShown}>{words.notShown}</p>;
+  if (depth > DEEPEST) return <NotShown />;
   const nodes = childrenOf(of);
   const keys = keysOf(nodes);
   return (
@@ -161,12 +136,11 @@ function Part({ node }: { node: unknown }) {
 
 /** Of a part that a newer server has sent: its text and its children. */
 function Unknown({ node }: Props) {
-  const { words } = useBasic();
   const text = textOf(node.value) || textOf(node.label);
   const children = childrenOf(node.children);
   return (
     <div className={styles.col}>
-      {text || children.length > 0 ? text : <p className={styles.notShown}>{words.notShown}</p>}
+      {text || children.length > 0 ? text : <NotShown />}
       <Parts of={children} />
     </div>
   );
