@@ -1,5 +1,5 @@
 import type { UserMessageContent } from "@openai/chatkit";
-import { memo, type ReactNode, useMemo } from "react";
+import { memo, type ReactNode, useDeferredValue, useMemo } from "react";
 import { useBasic, useChatState } from "@/kit/basic/context";
 import { entityIn } from "@/kit/basic/draft";
 import styles from "@/kit/basic/items/items.module.css";
@@ -9,25 +9,40 @@ import { TaskView, WorkflowView } from "@/kit/basic/items/tasks";
 import { AttachmentList } from "@/kit/basic/parts/files";
 import { Icon } from "@/kit/basic/parts/icons";
 import { Markdown } from "@/kit/basic/parts/markdown";
-import { CopyButton, IconButton, isOwnImage, NotShown, Picture } from "@/kit/basic/parts/parts";
+import { Boundary, CopyButton, IconButton, isOwnImage, NotShown, Picture } from "@/kit/basic/parts/parts";
 import type { Annotation, Item, ItemOf, TextPart } from "@/kit/basic/protocol";
 import { WidgetView } from "@/kit/basic/widget/widget";
 import { fill } from "@/kit/words";
 
 type Props = {
   item: Item;
-  /** Whether no other item follows. The last item of a running turn is not complete. */
-  isLast: boolean;
+  /** Whether its turn is running. A turn that was stopped leaves items that nobody goes on with. */
+  isRunning: boolean;
+  /** Whether it is the last item of a running turn, which is not complete. */
+  isGrowing: boolean;
 };
 
-/** Shows one item of a conversation, or nothing for those that are not for people. */
-export const ItemView = memo(function ItemView({ item, isLast }: Props) {
+/**
+ * Shows one item of a conversation, or nothing for those that are not for people.
+ *
+ * A delta changes one item, so the others are not drawn anew. What changes with each turn is for the few
+ * items of that turn alone.
+ */
+export const ItemView = memo(function ItemView(props: Props) {
+  return (
+    <Boundary of={props.item}>
+      <AnyItem {...props} />
+    </Boundary>
+  );
+});
+
+function AnyItem({ item, isRunning, isGrowing }: Props) {
   const { words } = useBasic();
   switch (item.type) {
     case "user_message":
       return <Question item={item} />;
     case "assistant_message":
-      return <Answer item={item} isLast={isLast} />;
+      return <Answer item={item} isGrowing={isGrowing} />;
     case "widget":
       return (
         <div className={styles.item}>
@@ -42,7 +57,7 @@ export const ItemView = memo(function ItemView({ item, isLast }: Props) {
     case "generated_image":
       return (
         <Article label={words.image}>
-          <GeneratedImage item={item} />
+          <GeneratedImage item={item} isRunning={isRunning} />
         </Article>
       );
     case "structured_input":
@@ -54,19 +69,19 @@ export const ItemView = memo(function ItemView({ item, isLast }: Props) {
     case "workflow":
       return (
         <Article label={words.workflow}>
-          <WorkflowView workflow={item.workflow} isLast={isLast} />
+          <WorkflowView workflow={item.workflow} isRunning={isRunning} isWorking={isGrowing} />
         </Article>
       );
     case "task":
       return (
         <Article label={words.task}>
-          <TaskView task={item.task} />
+          <TaskView task={item.task} isRunning={isRunning} />
         </Article>
       );
     default:
       return null;
   }
-});
+}
 
 type ArticleProps = { label: string; className?: string | undefined; children: ReactNode };
 
@@ -110,24 +125,24 @@ function QuestionPart({ part }: { part: UserMessageContent }) {
   );
 }
 
-function Answer({ item, isLast }: { item: ItemOf<"assistant_message">; isLast: boolean }) {
+function Answer({ item, isGrowing }: { item: ItemOf<"assistant_message">; isGrowing: boolean }) {
   const { words } = useBasic();
-  // Not the state itself, or each beginning and end of a turn would draw all answers anew.
-  const isGrowing = useChatState((state) => state.isRunning && isLast);
-  const { text, annotations } = useMemo(() => joined(item.content), [item.content]);
+  const answer = useMemo(() => joined(item.content), [item.content]);
+  // The deltas can come faster than a long text can be read. Then some are shown together.
+  const { text, annotations } = useDeferredValue(answer);
   return (
     <div className={styles.item}>
       <article aria-label={words.assistant}>
         <Markdown text={text} annotations={annotations} />
       </article>
       <Sources annotations={annotations} />
-      {!isGrowing && <Actions item={item} text={text} />}
+      {!isGrowing && <Actions item={item} text={answer.text} />}
     </div>
   );
 }
 
 /** Joins the parts of an answer, so that the numbers of the sources count through all of them. */
-function joined(parts: readonly TextPart[]): { text: string; annotations: Annotation[] } {
+export function joined(parts: readonly TextPart[]): { text: string; annotations: Annotation[] } {
   let text = "";
   const annotations: Annotation[] = [];
   for (const part of parts) {
@@ -143,7 +158,6 @@ function joined(parts: readonly TextPart[]): { text: string; annotations: Annota
 
 function Actions({ item, text }: { item: ItemOf<"assistant_message">; text: string }) {
   const { session, options, words } = useBasic();
-  const isRunning = useChatState((state) => state.isRunning);
   const feedback = useChatState((state) => state.feedback[item.id]);
   const { feedback: mayJudge, retry: mayRetry } = options.threadItemActions ?? {};
   return (
@@ -165,21 +179,29 @@ function Actions({ item, text }: { item: ItemOf<"assistant_message">; text: stri
           />
         </>
       )}
-      {mayRetry && (
-        <IconButton
-          label={words.answerAgain}
-          icon="reload"
-          disabled={isRunning}
-          onClick={() => session.retry(item)}
-        />
-      )}
+      {mayRetry && <AnswerAgain item={item} />}
     </div>
   );
 }
 
-function GeneratedImage({ item: { image, progress } }: { item: ItemOf<"generated_image"> }) {
-  const { words } = useBasic();
+// Apart from the other actions, because each beginning and end of a turn draws it anew.
+function AnswerAgain({ item }: { item: Item }) {
+  const { session, words } = useBasic();
   const isRunning = useChatState((state) => state.isRunning);
+  return (
+    <IconButton
+      label={words.answerAgain}
+      icon="reload"
+      disabled={isRunning}
+      onClick={() => session.retry(item)}
+    />
+  );
+}
+
+type ImageProps = { item: ItemOf<"generated_image">; isRunning: boolean };
+
+function GeneratedImage({ item: { image, progress }, isRunning }: ImageProps) {
+  const { words } = useBasic();
   // The progress is not saved, so an image without it is complete.
   const isMade = image && (progress ?? 1) >= 1;
   return (

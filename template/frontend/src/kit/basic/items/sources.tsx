@@ -171,7 +171,7 @@ function Preview({ id, widget, anchor, onHide }: PreviewProps) {
       className={styles.preview}
       onToggle={({ newState }) => newState === "closed" && onHide()}
     >
-      <WidgetRoot widget={widget} act={(action) => session.sendCustomAction(action)} />
+      <WidgetRoot widget={widget} act={(action) => session.actInPreview(action, widget)} />
     </div>
   );
 }

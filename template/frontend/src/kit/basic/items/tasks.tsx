@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from "react";
-import { useBasic, useChatState } from "@/kit/basic/context";
+import { useBasic } from "@/kit/basic/context";
 import styles from "@/kit/basic/items/items.module.css";
 import { SourceList } from "@/kit/basic/items/sources";
 import { chatkitIcon, Icon, type IconName } from "@/kit/basic/parts/icons";
@@ -8,10 +8,17 @@ import { Spinner, unseen } from "@/kit/basic/parts/parts";
 import type { Task, Workflow } from "@/kit/basic/protocol";
 import { fill, type Words } from "@/kit/words";
 
+type WorkflowProps = {
+  workflow: Workflow;
+  /** Whether its turn is running. */
+  isRunning: boolean;
+  /** Whether the assistant is at one of the steps, and not further already. */
+  isWorking: boolean;
+};
+
 /** The steps of an assistant on the way to its answer. */
-export function WorkflowView({ workflow, isLast }: { workflow: Workflow; isLast: boolean }) {
+export function WorkflowView({ workflow, isRunning, isWorking }: WorkflowProps) {
   const { words } = useBasic();
-  const isWorking = useChatState((state) => state.isRunning) && isLast;
   // What the person has chosen stays so, whatever the assistant does.
   const [chosen, choose] = useState<boolean | null>(null);
   const isOpen = chosen ?? (workflow.expanded || isWorking);
@@ -39,7 +46,7 @@ export function WorkflowView({ workflow, isLast }: { workflow: Workflow; isLast:
           const key = `${index}`;
           return (
             <li key={key}>
-              <TaskView task={task} />
+              <TaskView task={task} isRunning={isRunning} />
             </li>
           );
         })}
@@ -55,12 +62,10 @@ function titleOf({ type, summary }: Workflow, isWorking: boolean, words: Words):
   return isWorking ? words.thinking : words.thought;
 }
 
-/** One step of an assistant. */
-export function TaskView({ task }: { task: Task }) {
+/** One step of an assistant. It can be at work only while its turn is running. */
+export function TaskView({ task, isRunning }: { task: Task; isRunning: boolean }) {
   const { words } = useBasic();
-  const isRunning = useChatState((state) => state.isRunning);
   const { title, icon, content } = partsOf(task, words);
-  // A turn that was stopped leaves steps that nobody goes on with.
   const isLoading = task.status_indicator === "loading" && isRunning;
   const isComplete = task.status_indicator === "complete";
   const hasOwnIcon = task.type === "custom" && task.icon && (isLoading || isComplete);
