@@ -1,16 +1,18 @@
-import type { ChatKitEvents, HeaderOption, OpenAIChatKit, StartScreenPrompt } from "@openai/chatkit";
+import type { ChatKitEvents, HeaderOption, OpenAIChatKit } from "@openai/chatkit";
 import type { ChatKitControl } from "@openai/chatkit-react";
-import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type FocusEvent, type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import styles from "@/kit/basic/chat.module.css";
 import { DropArea } from "@/kit/basic/composer/attachments";
 import { Composer } from "@/kit/basic/composer/composer";
 import { type Basic, BasicContext, useBasic, useChatState } from "@/kit/basic/context";
 import { History } from "@/kit/basic/history";
-import { ItemView } from "@/kit/basic/items/items";
+import { joined } from "@/kit/basic/items/items";
+import { Log } from "@/kit/basic/log";
 import { chatkitIcon, Icon } from "@/kit/basic/parts/icons";
+import { plainText } from "@/kit/basic/parts/lexer";
 import { Markdown } from "@/kit/basic/parts/markdown";
 import { IconButton, unseen } from "@/kit/basic/parts/parts";
-import type { Item } from "@/kit/basic/protocol";
+import type { Item, Notice } from "@/kit/basic/protocol";
 import { type Methods, Session, type State } from "@/kit/basic/session";
 import { addFonts, themeStyle } from "@/kit/basic/theme";
 import { useWords, type Words } from "@/kit/words";
@@ -34,6 +36,7 @@ export function BasicChat({ control, ref, className = "" }: Props) {
   );
   const { style, scheme, density, fonts } = useMemo(() => themeStyle(options.theme), [options.theme]);
   useEffect(() => addFonts(fonts), [fonts]);
+  const keepFocus = useKeptFocus(session);
   return (
     <BasicContext value={basic}>
       <section
@@ -46,6 +49,7 @@ export function BasicChat({ control, ref, className = "" }: Props) {
         dir={dir}
         className={`${styles.basic} ${className}`}
         style={style}
+        {...keepFocus}
       >
         <DropArea>
           <Header />
@@ -60,6 +64,52 @@ export function BasicChat({ control, ref, className = "" }: Props) {
       </section>
     </BasicContext>
   );
+}
+
+/**
+ * Gives the focus to something else when the button or field that has it goes away. Otherwise whoever has
+ * no mouse would be at the beginning of the page.
+ */
+function useKeptFocus(session: Session) {
+  const watch = useRef<MutationObserver>(null);
+  const end = useCallback(() => watch.current?.disconnect(), []);
+  useEffect(() => end, [end]);
+  const onFocus = ({ currentTarget: chat, target }: FocusEvent<HTMLElement>) => {
+    const around = target.closest<HTMLElement>("nav, [role='log']");
+    end();
+    watch.current = new MutationObserver(() => {
+      if (isUsable(target)) return;
+      end();
+      const { activeElement } = document;
+      const isLost = !activeElement || activeElement === document.body || activeElement === target;
+      if (isLost) giveFocus(chat, around, session);
+    });
+    watch.current.observe(chat, {
+      subtree: true,
+      childList: true,
+      attributeFilter: ["disabled", "hidden", "inert"],
+    });
+  };
+  // A window that is left keeps the focus where it is. And React reports no focus that goes with an element.
+  const onBlur = ({ target }: FocusEvent<HTMLElement>) => {
+    if (document.activeElement !== target) end();
+  };
+  return { onFocus, onBlur };
+}
+
+function isUsable(element: Element): boolean {
+  return element.isConnected && !element.matches(":disabled") && !element.closest("[hidden], [inert]");
+}
+
+/** Focuses what is around the element that is gone, or else where the person writes or reads on. */
+function giveFocus(chat: HTMLElement, around: HTMLElement | null, session: Session): void {
+  const { activeElement } = document;
+  if (around && isUsable(around)) around.focus({ preventScroll: true });
+  // The composer would open the keyboard of a phone, over what the person wants to see.
+  else if (!matchMedia("(pointer: coarse)").matches) session.composer?.focus();
+  // In a conversation that is closed, nobody can write.
+  if (document.activeElement !== activeElement) return;
+  chat.querySelector<HTMLElement>("[role='log']")?.focus({ preventScroll: true });
 }
 
 type Handlers = Record<string, ((detail: unknown) => void) | undefined>;
@@ -159,7 +209,11 @@ function Body() {
   return (
     <>
       {isStart && <Start />}
-      {isLoading && <p className={styles.quiet}>{words.loading}</p>}
+      {isLoading && (
+        <p role="status" className={styles.quiet}>
+          {words.loading}
+        </p>
+      )}
       <Log isHidden={isStart || isLoading} />
     </>
   );
@@ -168,8 +222,6 @@ function Body() {
 function Start() {
   const { session, options, words } = useBasic();
   const { greeting = words.greeting, prompts = [] } = options.startScreen ?? {};
-  const begin = (prompt: StartScreenPrompt["prompt"]) =>
-    session.sendUserMessage(typeof prompt === "string" ? { text: prompt } : { content: prompt });
   return (
     <section aria-label={words.start} className={styles.start}>
       <h1>{greeting}</h1>
@@ -177,7 +229,7 @@ function Start() {
         <ul>
           {prompts.map(({ label, prompt, icon }) => (
             <li key={label}>
-              <button type="button" onClick={() => begin(prompt)}>
+              <button type="button" onClick={() => session.begin(prompt)}>
                 {icon && <Icon name={chatkitIcon(icon)} />}
                 {label}
               </button>
@@ -189,99 +241,26 @@ function Start() {
   );
 }
 
-function Log({ isHidden }: { isHidden: boolean }) {
-  const { words } = useBasic();
-  const items = useChatState((state) => state.items);
-  const isRunning = useChatState((state) => state.isRunning);
-  const { log, isAtEnd, follow, toEnd } = useEnd(items);
-  return (
-    <div className={styles.holder} hidden={isHidden}>
-      {/* Its words come in pieces: `Announcer` tells them in one. */}
-      <div
-        ref={log}
-        role="log"
-        aria-live="off"
-        aria-label={words.conversation}
-        aria-busy={isRunning}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls by the keyboard
-        tabIndex={0}
-        className={styles.log}
-        onScroll={follow}
-      >
-        {items.map((item, index) => (
-          <ItemView key={item.id} item={item} isLast={index === items.length - 1} />
-        ))}
-        {isRunning && <Working />}
-      </div>
-      {!isAtEnd && (
-        <div className={styles.toEnd}>
-          <IconButton label={words.newestMessages} icon="chevron-down" onClick={toEnd} />
-        </div>
-      )}
-    </div>
-  );
-}
-
-const NEAR_PX = 80;
-
-/** Keeps the end of the conversation in sight while a person is there, and after their own message. */
-function useEnd(items: readonly Item[]) {
-  const { options } = useBasic();
-  const log = useRef<HTMLDivElement>(null);
-  const follows = useRef(true);
-  const [isAtEnd, setAtEnd] = useState(true);
-  const questions = items.filter(({ type }) => type === "user_message").length;
-  const toEnd = useCallback(() => {
-    follows.current = true;
-    if (log.current) log.current.scrollTop = log.current.scrollHeight;
-  }, []);
-  const follow = () => {
-    const { scrollTop = 0, scrollHeight = 0, clientHeight = 0 } = log.current ?? {};
-    follows.current = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    setAtEnd(follows.current);
-  };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new question is what it waits for
-  useLayoutEffect(toEnd, [questions, toEnd]);
-  const grows = options.thread?.autoScroll ? items : null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it follows what grows
-  useLayoutEffect(() => {
-    if (follows.current) toEnd();
-  }, [grows, toEnd]);
-  return { log, isAtEnd, follow, toEnd };
-}
-
-/** What the assistant is doing, while it has not said a word. */
-function Working() {
-  const progress = useChatState((state) => state.progress);
-  const isSpeaking = useChatState(({ items }) => items.at(-1)?.type === "assistant_message");
-  if (isSpeaking && !progress) return null;
-  return (
-    <p role="status" className={styles.working}>
-      {progress ? (
-        // A new line, and not a changed one, so that it is read aloud.
-        <span key={progress.text}>
-          {progress.icon && <Icon name={chatkitIcon(progress.icon)} />}
-          {progress.text}
-        </span>
-      ) : (
-        <span className={styles.dots} aria-hidden="true" />
-      )}
-    </p>
-  );
-}
+/** How long a screen reader may take to notice what is to be said. */
+const SAID_MS = 5000;
 
 /** Tells a screen reader that an answer is being written, and then the whole answer at once. */
 function Announcer() {
-  const { words } = useBasic();
+  const { session, words } = useBasic();
   const isRunning = useChatState((state) => state.isRunning);
-  const answer = useChatState(({ items }) => textOf(items.at(-1)));
   const wasRunning = useRef(false);
   const [said, setSaid] = useState("");
   useEffect(() => {
     if (isRunning) setSaid(words.writing);
-    else if (wasRunning.current) setSaid(answer);
+    else if (wasRunning.current) setSaid(newestAnswer(session.state.items));
     wasRunning.current = isRunning;
-  }, [isRunning, answer, words]);
+  }, [isRunning, session, words]);
+  useEffect(() => {
+    if (!said) return;
+    // Whoever reads on from the conversation must not meet the answer a second time.
+    const timer = setTimeout(() => setSaid(""), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
   return (
     <p role="status" className={unseen}>
       {said}
@@ -289,8 +268,15 @@ function Announcer() {
   );
 }
 
-function textOf(item: Item | undefined): string {
-  return item?.type === "assistant_message" ? item.content.map(({ text }) => text).join("\n") : "";
+/** The plain text of the answer to the last message, or "". */
+function newestAnswer(items: readonly Item[]): string {
+  const newest = items.findLast(({ type }) => type === "assistant_message" || type === "user_message");
+  if (newest?.type !== "assistant_message") return "";
+  try {
+    return plainText(joined(newest.content).text);
+  } catch {
+    return ""; // what cannot be drawn, as the conversation says in its place
+  }
 }
 
 /** The last error, and what the server has to say besides its answer. */
@@ -298,16 +284,17 @@ function Alerts() {
   const { session, words } = useBasic();
   const error = useChatState((state) => state.error);
   const notices = useChatState((state) => state.notices);
+  const keys = keysOf(notices);
   return (
     <div className={styles.alerts}>
-      {notices.map(({ level, title, message }) => (
-        <div key={`${title}${message}`} role="status" className={styles.notice} data-level={level}>
-          <Icon name={level === "info" ? "info" : "warning"} />
+      {notices.map((notice, index) => (
+        <div key={keys[index]} role="status" className={styles.notice} data-level={notice.level}>
+          <Icon name={notice.level === "info" ? "info" : "warning"} />
           <div>
-            {title && <strong>{title}</strong>}
-            <Markdown text={message} inline />
+            {notice.title && <strong>{notice.title}</strong>}
+            <Markdown text={notice.message} inline />
           </div>
-          <IconButton label={words.dismiss} icon="close" onClick={() => session.dismiss()} />
+          <IconButton label={words.dismiss} icon="close" onClick={() => session.dismissNotice(notice)} />
         </div>
       ))}
       {error && (
@@ -319,9 +306,20 @@ function Alerts() {
               {words.tryAgainNow}
             </button>
           )}
-          <IconButton label={words.dismiss} icon="close" onClick={() => session.dismiss()} />
+          <IconButton label={words.dismiss} icon="close" onClick={() => session.dismissError()} />
         </div>
       )}
     </div>
   );
+}
+
+/** Returns a key for each notice. Several may say the same. */
+function keysOf(notices: readonly Notice[]): string[] {
+  const counts = new Map<string, number>();
+  return notices.map(({ title, message }) => {
+    const said = `${title} ${message}`;
+    const count = counts.get(said) ?? 0;
+    counts.set(said, count + 1);
+    return `${count} ${said}`;
+  });
 }

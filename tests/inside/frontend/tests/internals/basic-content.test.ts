@@ -2,19 +2,20 @@ import { createElement, type ReactNode } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Basic, BasicContext } from "@/kit/basic/context";
+import { Log } from "@/kit/basic/log";
 import { chatkitIcon, Icon } from "@/kit/basic/parts/icons";
+import { plainText } from "@/kit/basic/parts/lexer";
 import { Markdown, numbered } from "@/kit/basic/parts/markdown";
 import { isOwnImage, Picture, SafeLink, safeUrl } from "@/kit/basic/parts/parts";
-import type { Annotation, Source } from "@/kit/basic/protocol";
+import type { Annotation, Item, Source } from "@/kit/basic/protocol";
+import type { State } from "@/kit/basic/session";
 import { en } from "@/kit/words/en";
 
 const DOMAINS = ["images.example"];
 
-function htmlOf(node: ReactNode): string {
-  const session = {
-    state: { thread: { id: "thr_1", allowed_image_domains: DOMAINS } },
-    subscribe: () => () => {},
-  };
+function htmlOf(node: ReactNode, state: Partial<State> = {}): string {
+  const thread = { id: "thr_1", allowed_image_domains: DOMAINS };
+  const session = { state: { thread, feedback: {}, ...state }, subscribe: () => () => {} };
   const basic = { session, options: {}, locale: "en", words: en } as unknown as Basic;
   return renderToStaticMarkup(createElement(BasicContext, { value: basic }, node));
 }
@@ -246,6 +247,31 @@ describe("what a model means", () => {
     expect(html("[a](chatkit-link://open?x=y%20z)")).toContain('<button type="button">a</button>');
   });
 
+  test("a screen reader is told what it says, without its signs", () => {
+    const written = [
+      "# A *heading* &amp; more",
+      "See [this **page**](https://a.example) and ![a bird](https://b.example/x.png).",
+      "- [x] done\n- two\n  1. half",
+      "> A `quotation`",
+      "| a | b |\n|---|---|\n| 1 | **2** |",
+      "---",
+      "```js\nlet a = 1 < 2;\n```",
+      "\\(x_1\\) \\* <b>",
+    ];
+    expect(plainText(written.join("\n\n")).split("\n")).toEqual([
+      "A heading & more",
+      "See this page and a bird.",
+      "done",
+      "two",
+      "half",
+      "A quotation",
+      "a, b",
+      "1, 2",
+      "let a = 1 < 2;",
+      "\\(x_1\\) * <b>",
+    ]);
+  });
+
   test("sources have a number each, after the block that refers to them", () => {
     const url = (name: string): Source => ({ type: "url", title: name, url: `https://${name}.example/` });
     const at = (source: Source, index: number | null): Annotation => ({ type: "annotation", source, index });
@@ -303,8 +329,9 @@ describe("addresses and images", () => {
     for (const own of [
       "data:image/png;base64,AA",
       "blob:https://chat.example/1",
-      "/api/attachments/1",
+      "/api/attachments/atc_1-x",
       "https://chat.example/a.png",
+      "/apiary.png",
       "https://images.example/a.png",
       "https://a.b.IMAGES.example/a.png",
     ]) {
@@ -322,10 +349,28 @@ describe("addresses and images", () => {
       "/\t/evil.example/a.png",
       "https://evil.example./",
       "javascript:alert(1)",
+      // What else of our own server an image could ask for.
+      "/api/status",
+      "/API/status",
+      "https://chat.example/api/backend/orders/1/cancel",
+      "/api",
+      "//chat.example/api/status",
+      "/%61pi/status",
+      "/api%2Fstatus",
+      "/.//api/status",
+      "/%5Capi/status",
+      "/api/attachments/../status",
+      "/api/attachments/..%2Fstatus",
+      "/api/attachments/%2e%2e/status",
+      "/api/attachments/",
+      "/%zz",
     ]) {
       expect([foreign, isOwnImage(foreign, [...DOMAINS, "", ".", "*."])]).toEqual([foreign, false]);
     }
-    expect(htmlOf(createElement(Picture, { src: "ftp://a.example/a.png", alt: "A" }))).toBe("A");
+    // Nobody is asked about these.
+    for (const src of ["ftp://a.example/a.png", "/api/status", "https://chat.example/api/status"]) {
+      expect(htmlOf(createElement(Picture, { src, alt: "A" }))).toBe("A");
+    }
   });
 
   test("icons", () => {
@@ -334,5 +379,55 @@ describe("addresses and images", () => {
     expect(chatkitIcon("lucide:constructor")).toBe("sparkle");
     expect(chatkitIcon("vendor:x" as "dot")).toBe("dot");
     expect(htmlOf(createElement(Icon, { name: "send" }))).toContain('aria-hidden="true"');
+  });
+});
+
+describe("a conversation", () => {
+  const question = (id: string): Item => ({ id, thread_id: "thr_1", type: "user_message", content: [] });
+  const log = (items: Item[], isRunning: boolean) =>
+    htmlOf(createElement(Log, { isHidden: false }), { items, isRunning, progress: null });
+
+  test.each<[string, (id: string) => Item, string]>([
+    [
+      "a step",
+      (id) => ({
+        id,
+        thread_id: "thr_1",
+        type: "task",
+        task: { type: "custom", title: "Reading", status_indicator: "loading" },
+      }),
+      en.inProgress,
+    ],
+    [
+      "a step of a workflow",
+      (id) => ({
+        id,
+        thread_id: "thr_1",
+        type: "workflow",
+        workflow: { type: "custom", tasks: [{ type: "image", status_indicator: "loading" }] },
+      }),
+      en.inProgress,
+    ],
+    ["an image", (id) => ({ id, thread_id: "thr_1", type: "generated_image" }), "<progress"],
+  ])("%s is at work only in the turn that runs", (_, item, sign) => {
+    const [stopped, running] = [
+      [question("q1"), item("i1")],
+      [question("q2"), item("i2")],
+    ];
+    const times = (html: string) => html.split(sign).length - 1;
+    expect(times(log(stopped, true))).toBe(1);
+    expect(times(log(stopped, false))).toBe(0);
+    expect(times(log([...stopped, question("q2")], true))).toBe(0);
+    expect(times(log([...stopped, ...running], true))).toBe(1);
+    expect(times(log([...stopped, ...running], false))).toBe(0);
+  });
+
+  test("of thousands of items begins with the newest", () => {
+    const items = Array.from({ length: 5000 }, (_, index) => question(`q${index}`));
+    const drawn = (html: string) => html.split("<article").length - 1;
+    expect(drawn(log(items, false))).toBe(200);
+    expect(log(items, false)).toContain(en.showEarlier);
+    expect(drawn(log(items.slice(-200), false))).toBe(200);
+    expect(log(items.slice(-200), false)).not.toContain(en.showEarlier);
   });
 });
