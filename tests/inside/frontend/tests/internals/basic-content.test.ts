@@ -1,7 +1,10 @@
+import type { Entity } from "@openai/chatkit";
 import { createElement, type ReactNode } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { titleIn } from "@/kit/basic/composer/suggestions";
 import { type Basic, BasicContext } from "@/kit/basic/context";
+import { type Draft, EMPTY, messageOf } from "@/kit/basic/draft";
 import { Log } from "@/kit/basic/log";
 import { chatkitIcon, Icon } from "@/kit/basic/parts/icons";
 import { plainText } from "@/kit/basic/parts/lexer";
@@ -380,6 +383,21 @@ describe("addresses and images", () => {
     expect(chatkitIcon("vendor:x" as "dot")).toBe("dot");
     expect(htmlOf(createElement(Icon, { name: "send" }))).toContain('aria-hidden="true"');
   });
+});
+
+test("entities with one title are told apart", () => {
+  const ann = (id: string): Entity => ({ id, title: "Ann" });
+  const name = (draft: Draft, entity: Entity): Draft => {
+    const title = titleIn(draft, entity);
+    const tags = [...draft.tags.filter(({ id }) => id !== entity.id), { ...entity, title }];
+    return { ...draft, text: `${draft.text}@${title} `, tags };
+  };
+  const draft = [ann("1"), ann("2"), ann("1"), ann("3"), ann("2")].reduce(name, EMPTY);
+  expect(draft.text).toBe("@Ann @Ann (2) @Ann @Ann (3) @Ann (2) ");
+  const named = messageOf(draft, undefined).content?.flatMap((part) => ("id" in part ? part.id : []));
+  expect(named).toEqual(["1", "2", "1", "3", "2"]);
+  // One that was taken out again is in nobody's way.
+  expect(titleIn({ ...draft, text: "" }, ann("4"))).toBe("Ann");
 });
 
 describe("a conversation", () => {

@@ -195,6 +195,28 @@ test("a message that the server does not take is there to be sent again", async 
   await person.waitForEnd();
 });
 
+test("blank-screen: the basic chat whose files do not come is loaded anew by Retry", async ({
+  newPerson,
+  address,
+}) => {
+  const person = await newPerson();
+  let isAway = true;
+  await person.page.route("**/_next/static/**/*.js", async (route) => {
+    const answer = await route.fetch();
+    const isIt = (await answer.text()).includes('"data-chat"');
+    return isIt && isAway ? route.abort() : route.fulfill({ response: answer });
+  });
+  await person.page.goto(address);
+  await expect(person.panel).toContainText("The chat did not start.");
+  await expect(person.panel.getByRole("button")).toHaveText(["Retry"]);
+  await person.expectProblem("ERR_FAILED");
+  isAway = false;
+  await person.panel.getByRole("button", { name: "Retry" }).click();
+  await person.expectChat();
+  await person.say("Hello");
+  await person.waitForEnd();
+});
+
 test("answers go on when the page is reloaded", async ({ person }) => {
   await person.say("Give me a long answer");
   await expect(person.answers).toContainText(" 1 2 3 4 5");

@@ -12,6 +12,7 @@ import {
 import { flushSync } from "react-dom";
 import styles from "@/kit/basic/composer/composer.module.css";
 import { useBasic, useChatState } from "@/kit/basic/context";
+import type { Draft } from "@/kit/basic/draft";
 import { chatkitIcon, Icon, type IconName } from "@/kit/basic/parts/icons";
 
 /** What the composer itself can do, for the menu of commands. */
@@ -133,7 +134,10 @@ export function useSuggestions(
     put(start, end, inserted, entity);
   };
 
-  const name = (entity: Entity) => replace(`@${entity.title} `, entity);
+  const name = (entity: Entity) => {
+    const title = titleIn(session.state.draft, entity);
+    replace(`@${title} `, { ...entity, title });
+  };
 
   const run = async (command: Command) => {
     replace("");
@@ -258,6 +262,15 @@ export function SuggestionList({ suggestions }: { suggestions: Suggestions }) {
       )}
     </div>
   );
+}
+
+/** Returns the title by which a text names an entity. Another one that it names may have the same title. */
+export function titleIn({ text, tags }: Pick<Draft, "text" | "tags">, { id, title }: Entity): string {
+  const isTaken = (name: string) =>
+    tags.some((other) => other.id !== id && other.title === name && text.includes(`@${name}`));
+  let name = tags.find((tag) => tag.id === id)?.title ?? title;
+  for (let count = 2; isTaken(name); count++) name = `${title} (${count})`;
+  return name;
 }
 
 type Typed = { sign: string; query: string; start: number; end: number };
