@@ -1,3 +1,5 @@
+import { page } from "@/kit/words/page";
+
 /**
  * The pitfalls that can keep the chat from starting, by their slugs in pitfalls.json. The page
  * explains each of them in a panel.
@@ -26,16 +28,11 @@ export type Slug = (typeof CAUSES)[number];
  */
 export type Cause = { slug: Slug; message: string };
 
-const UNAVAILABLE = "The chat is not available at the moment. Try again in a minute.";
-
 // The causes that lie in the visitor's browser. The messages say what a visitor can do.
 const FOR_VISITORS: Partial<Record<Slug, string>> = {
-  "blank-screen": "The chat did not start. Check your connection, then try again in a minute.",
-  "dev-origin-blocked":
-    "The page could not start in this browser. Load it again, and allow scripts on this page if something blocks them.",
-  "script-blocked":
-    "This browser could not load the chat. Check your connection, and allow scripts on this page if something " +
-    "blocks them, such as an ad blocker. Then try again.",
+  "blank-screen": page.blankScreen,
+  "dev-origin-blocked": page.devOriginBlocked,
+  "script-blocked": page.scriptBlocked,
 };
 
 /** Whether the project runs in development. Then only its owner sees it and may know everything. */
@@ -44,14 +41,14 @@ export function isDevelopment(): boolean {
 }
 
 /**
- * The message about a failure for the person in front of the page.
+ * The message about a failure for the person in front of the page, in English.
  *
  * @param inside The message for the owner, with hosts, settings and commands. Only development
  * shows it.
  */
 export function disclosed(inside: string, slug: Slug | null): string {
   if (isDevelopment()) return inside;
-  return (slug && FOR_VISITORS[slug]) ?? UNAVAILABLE;
+  return (slug && FOR_VISITORS[slug]) ?? page.unavailable;
 }
 
 /** A cause that this browser has found. For `inside` see {@link disclosed}. */

@@ -5,10 +5,11 @@ import { preload } from "react-dom";
 import { type Cause, isDevelopment, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { fetchWith, noting, useTheme, withAliases } from "@/kit/options";
-import { type Advice, More, Panel, Prose } from "@/kit/panel";
+import { type Advice, More, Panel, Prose, usePageWords } from "@/kit/panel";
 import { CHATKIT_SCRIPT, type ChatKind } from "@/kit/settings";
 import { causeOf, isFatal, isReplaced, loadChatKit, useStart } from "@/kit/start";
 import { type Notice, Turns } from "@/kit/turns";
+import type { PageWords, Spoken } from "@/kit/words";
 
 /**
  * The object that ChatKit Studio exports. Its `api` is only a placeholder, because the kit knows
@@ -46,8 +47,6 @@ type Props = ServerProps & OwnerProps & PageProps;
 
 const GONE = seen("domain-key", "ChatKit started, but then removed itself from the page.");
 
-const IN_PLACE_OF_CHATKIT = "This is a basic chat, because the usual one could not be loaded.";
-
 /** Why there can be no basic chat: the page's server is away, or has newer files by now. */
 function notLoaded(error: unknown): Cause {
   return seen("blank-screen", `The basic chat could not be loaded from the page's server: ${error}`);
@@ -58,6 +57,7 @@ const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its
 /** Holds ChatKit's element, or the basic chat in its place, and covers it while there is none. */
 export function ChatFrame(props: Props) {
   const [attempt, setAttempt] = useState(1);
+  const spoken = usePageWords(props.config.locale);
   // Why the basic chat has taken the place of ChatKit.
   const [failure, setFailure] = useState<Cause | null>(null);
   const tryChatKit = useCallback(() => setFailure(null), []);
@@ -65,11 +65,12 @@ export function ChatFrame(props: Props) {
   if (kind === "chatkit") preload(CHATKIT_SCRIPT, { as: "script" });
   return (
     <div className={styles.chat}>
-      {failure && <Instead failure={failure} onChatKit={tryChatKit} />}
+      {failure && <Instead failure={failure} spoken={spoken} onChatKit={tryChatKit} />}
       <Attempt
         key={`${kind} ${attempt}`}
         {...props}
         chat={kind}
+        spoken={spoken}
         isRetry={attempt > 1}
         onRetry={() => setAttempt(attempt + 1)}
         onBasic={setFailure}
@@ -78,27 +79,33 @@ export function ChatFrame(props: Props) {
   );
 }
 
+type InsteadProps = { failure: Cause; spoken: Spoken<PageWords>; onChatKit: () => void };
+
 /** Says that the basic chat is in the place of ChatKit, and tries again to load that one. */
-function Instead({ failure, onChatKit }: { failure: Cause; onChatKit: () => void }) {
+function Instead({ failure, spoken, onChatKit }: InsteadProps) {
+  const { words, language, dir } = spoken;
   const [isTrying, setTrying] = useState(false);
   useEffect(() => {
     if (!isTrying) return;
     return loadChatKit({ onMissing: () => setTrying(false), onLoaded: onChatKit });
   }, [isTrying, onChatKit]);
   return (
-    <div className={styles.notice}>
+    <div className={styles.notice} lang={language} dir={dir}>
       <span role="status">
-        <Prose text={isDevelopment() ? `This is the basic chat. ${failure.message}` : IN_PLACE_OF_CHATKIT} />
+        <Prose
+          text={isDevelopment() ? `This is the basic chat. ${failure.message}` : words.inPlaceOfChatKit}
+        />
       </span>
       <button type="button" aria-disabled={isTrying} onClick={() => setTrying(true)}>
-        {isTrying ? "Trying…" : "Retry"}
+        {isTrying ? words.trying : words.retry}
       </button>
-      {isDevelopment() && <More slug={failure.slug} />}
+      {isDevelopment() && <More slug={failure.slug} words={words} />}
     </div>
   );
 }
 
 type AttemptProps = Props & {
+  spoken: Spoken<PageWords>;
   /** Whether the person has asked for it. Then what has the focus is in a panel that is gone by now. */
   isRetry: boolean;
   onRetry: () => void;
@@ -118,6 +125,7 @@ function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
     if (rest.chat === "chatkit" && (!isReady || isFatal(error))) reportFailure(causeOf(error));
   };
   const cause = obstacle ?? failure;
+  const { words, language, dir } = rest.spoken;
   const isUsable = isReady && !cause;
   return (
     <div className={styles.attempt}>
@@ -133,17 +141,18 @@ function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
         />
       </div>
       {!isUsable && (
-        <div className={styles.overlay}>
+        <div className={styles.overlay} lang={language} dir={dir}>
           {cause && !replaced ? (
             <Panel
               cause={cause}
+              words={words}
               advice={advice[cause.slug]}
               takesFocus={isRetry}
               onRetry={onRetry}
               {...(failure && !obstacle && { onBasic: () => onBasic(failure) })}
             />
           ) : (
-            <Loading advice={advice} />
+            <Loading advice={advice} words={words} />
           )}
         </div>
       )}
@@ -151,35 +160,36 @@ function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
   );
 }
 
-function Loading({ advice }: { advice: Advices }) {
+function Loading({ advice, words }: { advice: Advices; words: PageWords }) {
   const [hydrated, setHydrated] = useState(false);
   useEffect(() => setHydrated(true), []);
   return (
     <>
       <p role="status" className={styles.loading}>
-        The chat is loading…
+        {words.chatLoading}
       </p>
-      {!hydrated && <WithoutScripts advice={advice} />}
+      {!hydrated && <WithoutScripts advice={advice} words={words} />}
     </>
   );
 }
 
 /** What the document shows if JavaScript is off, or if our scripts do not start in ten seconds. */
-function WithoutScripts({ advice }: { advice: Advices }) {
+function WithoutScripts({ advice, words }: { advice: Advices; words: PageWords }) {
   return (
     <>
       <noscript>
         <style>{`.${styles.loading}, .${styles.late} { display: none; }`}</style>
-        <p>This chat needs JavaScript. Switch it on in this browser, then load the page again.</p>
+        <p>{words.needsJavaScript}</p>
       </noscript>
       <div className={styles.late}>
-        <Panel cause={WITHOUT_OUR_SCRIPTS} advice={advice[WITHOUT_OUR_SCRIPTS.slug]} />
+        <Panel cause={WITHOUT_OUR_SCRIPTS} words={words} advice={advice[WITHOUT_OUR_SCRIPTS.slug]} />
       </div>
     </>
   );
 }
 
 type ElementProps = OwnerProps & {
+  spoken: Spoken<PageWords>;
   /** Whether the composer takes the focus, which is true once the chat can be used. */
   takesFocus: boolean;
   chat?: ChatKind;
@@ -210,6 +220,7 @@ async function loadBasic(onMissing: ElementProps["onMissing"]) {
 
 function ChatKitElement({
   chat: kind,
+  spoken: { words, language, dir },
   config,
   domainKey,
   answersGoOn,
@@ -278,11 +289,11 @@ function ChatKitElement({
   return (
     <>
       {notice && (
-        <p role="status" className={styles.notice}>
-          {notice.message}
+        <p role="status" className={styles.notice} lang={language} dir={dir}>
+          {notice.isRunning ? words.answering : notice.message}
           {notice.isRunning && (
             <button type="button" onClick={() => turns.stop().catch(console.error)}>
-              Stop the answer
+              {words.stopAnswer}
             </button>
           )}
         </p>

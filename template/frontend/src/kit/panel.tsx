@@ -1,11 +1,24 @@
 import { type Cause, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
+import { type PageWords, type Spoken, translated, useWords } from "@/kit/words";
+import { page } from "@/kit/words/page";
+
+/**
+ * Returns what the page says, in the person's language. In development it is English, as is the advice
+ * for the owner.
+ *
+ * @param locale That of the chat; by default the browser's.
+ */
+export function usePageWords(locale?: string): Spoken<PageWords> {
+  return useWords<PageWords>(page, isDevelopment() ? "en" : locale);
+}
 
 /** What a panel tells the owner, in addition to the message of the cause. */
 export type Advice = { title: string; cure: string };
 
 type Props = {
   cause: Cause;
+  words: PageWords;
   /** Only the owner gets advice, so production has none. */
   advice: Advice | undefined;
   /** Whether Retry takes the focus, because the person has just pressed it. */
@@ -17,12 +30,15 @@ type Props = {
 };
 
 /** Says why there is no chat and what to do, and lets the person try again. */
-export function Panel({ cause, advice, takesFocus = false, onRetry, onBasic }: Props) {
+export function Panel({ cause, words, advice, takesFocus = false, onRetry, onBasic }: Props) {
   return (
     <section role="alert" className={styles.panel} data-cause={cause.slug}>
-      <h2>The chat could not start{advice && `: ${advice.title}`}</h2>
+      <h2>
+        {words.couldNotStart}
+        {advice && `: ${advice.title}`}
+      </h2>
       <p>
-        <Prose text={cause.message} />
+        <Prose text={translated(cause.message, words)} />
       </p>
       {advice && (
         <p>
@@ -33,44 +49,45 @@ export function Panel({ cause, advice, takesFocus = false, onRetry, onBasic }: P
         {onRetry ? (
           // biome-ignore lint/a11y/noAutofocus: it had the focus in the panel before
           <button type="button" autoFocus={takesFocus} onClick={onRetry}>
-            Retry
+            {words.retry}
           </button>
         ) : (
           // biome-ignore lint/a11y/useValidAnchor: the link reloads this page without any script
-          <a href="">Load the page again</a>
+          <a href="">{words.loadAgain}</a>
         )}
         {onBasic && (
           <button type="button" onClick={onBasic}>
-            Use the basic chat
+            {words.useBasic}
           </button>
         )}
-        {advice && <More slug={cause.slug} />}
+        {advice && <More slug={cause.slug} words={words} />}
       </p>
     </section>
   );
 }
 
 /** A link to what the owner can do about a pitfall. */
-export function More({ slug }: { slug: Slug }) {
+export function More({ slug, words }: { slug: Slug; words: PageWords }) {
   return (
     <a href={`/pitfalls#${slug}`} target="_blank" rel="noopener">
-      More about this
+      {words.moreAbout}
     </a>
   );
 }
 
 /** Covers a page that could not be displayed. */
 export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: string }; onRetry: () => void }) {
+  const { words, language, dir } = usePageWords();
   return (
-    <main className={styles.overlay}>
+    <main className={styles.overlay} lang={language} dir={dir}>
       <section role="alert" className={styles.panel}>
-        <h1>This page could not be displayed</h1>
-        <p>{isDevelopment() ? error.message : forVisitors(error.digest)}</p>
+        <h1>{words.pageFailed}</h1>
+        <p>{isDevelopment() ? error.message : forVisitors(words, error.digest)}</p>
         <p className={styles.actions}>
           <button type="button" onClick={onRetry}>
-            Retry
+            {words.retry}
           </button>
-          {isDevelopment() && <More slug="blank-screen" />}
+          {isDevelopment() && <More slug="blank-screen" words={words} />}
         </p>
       </section>
     </main>
@@ -78,8 +95,8 @@ export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: strin
 }
 
 /** The owner finds the error in the server's log by its digest. A browser's error has none. */
-function forVisitors(digest?: string): string {
-  return `Try again in a minute.${digest ? ` (error ${digest})` : ""}`;
+function forVisitors(words: PageWords, digest?: string): string {
+  return `${words.tryAgain}${digest ? ` (error ${digest})` : ""}`;
 }
 
 const MARKED = /`([^`]+)`|(https:\/\/\S*[^\s.,:;)])/;

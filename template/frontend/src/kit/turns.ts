@@ -15,9 +15,7 @@ type Turn = {
 };
 
 /** What the page shows above the chat: that an answer is being written, or what became of it. */
-export type Notice = { isRunning: boolean; message: string };
-
-const RUNNING: Notice = { isRunning: true, message: "This conversation is being answered." };
+export type Notice = { isRunning: true } | { isRunning: false; message: string };
 
 const LOOK_MS = 1500;
 
@@ -130,12 +128,12 @@ export class Turns {
       if (!isCurrent()) return;
       const isRunning = turn?.outcome === "running";
       isNew ||= isRunning;
-      if (isRunning) this.show(RUNNING);
+      if (isRunning) this.show({ isRunning });
       if (turn && isNew) await this.refresh().catch(console.error);
       if (!isCurrent()) return;
       if (turn && !isRunning) {
         this.#watch = null;
-        this.show(turn.message ? { isRunning, message: turn.message } : null);
+        this.show(turn.message ? { isRunning: false, message: turn.message } : null);
       }
     }
   }

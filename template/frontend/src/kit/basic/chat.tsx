@@ -16,6 +16,7 @@ import type { Item, Notice } from "@/kit/basic/protocol";
 import { type Methods, Session, type State } from "@/kit/basic/session";
 import { addFonts, themeStyle } from "@/kit/basic/theme";
 import { useWords, type Words } from "@/kit/words";
+import { en } from "@/kit/words/en";
 
 type Props = {
   /** What `useChatKit` gives for ChatKit's element. */
@@ -28,7 +29,7 @@ type Props = {
 /** The chat of this project's own, which asks nobody but the page's server. */
 export function BasicChat({ control, ref, className = "" }: Props) {
   const { options } = control;
-  const { words, language, dir } = useWords(options.locale);
+  const { words, language, dir } = useWords<Words>(en, options.locale);
   const { session, attach } = useSession(control, words, ref);
   const basic = useMemo<Basic>(
     () => ({ session, options, words, locale: language }),
@@ -302,7 +303,7 @@ function Alerts() {
           <Icon name="warning" />
           <p role="alert">{error.message}</p>
           {error.mayRetry && (
-            <button type="button" onClick={() => session.retryLast()}>
+            <button type="button" onClick={() => session.tryAgain()}>
               {words.tryAgainNow}
             </button>
           )}

@@ -107,7 +107,8 @@ export const de = {
   loadAgain: "Seite neu laden",
   moreAbout: "Mehr dazu",
   useBasic: "Einfachen Chat verwenden",
-  retryChatKit: "ChatKit laden",
+  inPlaceOfChatKit: "Dies ist ein einfacher Chat, weil der übliche nicht geladen werden konnte.",
+  trying: "Wird versucht …",
   tryAgain: "Bitte in einer Minute noch einmal versuchen.",
   unavailable: "Der Chat ist im Moment nicht verfügbar. Bitte in einer Minute noch einmal versuchen.",
   blankScreen:

@@ -1,6 +1,7 @@
-/** What the page says, in English. `{name}` stands for what `fill` puts there. */
+import { page } from "@/kit/words/page";
+
+/** What the page and the basic chat say, in English. `{name}` stands for what `fill` puts there. */
 export const en = {
-  // The basic chat.
   chat: "Chat",
   composerPlaceholder: "Message the AI",
   greeting: "What can I help with today?",
@@ -96,24 +97,5 @@ export const en = {
   sourceOf: "Source {number}: {title}",
   download: "Download",
   thinking: "Thinking…",
-  // What covers the chat until it is there, or says why it is not.
-  chatLoading: "The chat is loading…",
-  needsJavaScript: "This chat needs JavaScript. Switch it on in this browser, then load the page again.",
-  couldNotStart: "The chat could not start",
-  pageFailed: "This page could not be displayed",
-  retry: "Retry",
-  loadAgain: "Load the page again",
-  moreAbout: "More about this",
-  useBasic: "Use the basic chat",
-  retryChatKit: "Load ChatKit",
-  tryAgain: "Try again in a minute.",
-  unavailable: "The chat is not available at the moment. Try again in a minute.",
-  blankScreen: "The chat did not start. Check your connection, then try again in a minute.",
-  devOriginBlocked:
-    "The page could not start in this browser. Load it again, and allow scripts on this page if something blocks them.",
-  scriptBlocked:
-    "This browser could not load the chat. Check your connection, and allow scripts on this page if something " +
-    "blocks them, such as an ad blocker. Then try again.",
-  answering: "This conversation is being answered.",
-  stopAnswer: "Stop the answer",
+  ...page,
 };

@@ -90,6 +90,23 @@ test.describe("blank-screen", () => {
     await person.expectProblem("502");
   });
 
+  for (const [locale, language, dir, words] of [
+    ["de-AT", "de", "ltr", /^Der Chat ist im Moment nicht verfügbar\. .*\(request [0-9a-f-]{36}\)$/],
+    ["ar-EG", "ar", "rtl", /^الدردشة غير متاحة حاليًا\. .*\(request [0-9a-f-]{36}\)$/],
+  ] as const) {
+    test(`backend-down: the panel speaks the person's language, ${locale}`, async ({ newPerson, orphan }) => {
+      const person = await newPerson({ locale });
+      await person.page.goto(orphan.address);
+      const { panel } = person;
+      await expect(panel.locator("p:not(:has(button, a))")).toHaveText(words);
+      await expect(panel.locator("..")).toHaveAttribute("lang", language);
+      await expect(panel.locator("..")).toHaveAttribute("dir", dir);
+      await expectNoBarriers(person.page);
+      await person.keepPicture(`panel in ${language}`);
+      await person.expectProblem("502");
+    });
+  }
+
   test.describe("a backend that is up, and cannot serve", () => {
     for (const [state, slug, message] of [
       ["not migrated", "migrations-not-run", "The database is not migrated; it lacks 0001."],
