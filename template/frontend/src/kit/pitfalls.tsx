@@ -39,7 +39,26 @@ export function Pitfalls() {
   if (!isDevelopment()) notFound();
   return (
     <main className={styles.page}>
+      <p>
+        <a href="/">Back to the chat</a>
+      </p>
       <h1>Pitfalls</h1>
+      <nav aria-label="All pitfalls">
+        {SECTIONS.map(({ section, pitfalls }) => (
+          <details key={section}>
+            <summary>
+              {section} ({pitfalls.length})
+            </summary>
+            <ul>
+              {pitfalls.map(({ slug, title }) => (
+                <li key={slug}>
+                  <a href={`#${slug}`}>{title}</a>
+                </li>
+              ))}
+            </ul>
+          </details>
+        ))}
+      </nav>
       {SECTIONS.map(({ section, pitfalls }) => (
         <section key={section}>
           <h2>{section}</h2>

@@ -118,3 +118,23 @@ test("a panel's link leads to the words about its pitfall", async ({ newPerson, 
   // All are made alike, and axe would look at each for a long time.
   await expectNoBarriers(person.page, "article:not(:target)");
 });
+
+test("the pitfalls fit a telephone, and their table of contents leads to each", async ({
+  newPerson,
+  developmentAddress,
+}) => {
+  const person = await newPerson({ viewport: { width: 320, height: 640 } });
+  const { page } = person;
+  await page.goto(`${developmentAddress}/pitfalls`);
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(width).toBe(320);
+  const contents = page.getByRole("navigation", { name: "All pitfalls" });
+  await contents.getByRole("group").first().locator("summary").click();
+  const link = contents.getByRole("link").first();
+  const target = String(await link.getAttribute("href"));
+  await link.click();
+  await expect(page.locator(target)).toBeInViewport();
+  await person.keepPicture("pitfalls on a telephone");
+  await page.getByRole("link", { name: "Back to the chat" }).click();
+  await person.expectChat();
+});
