@@ -1,9 +1,20 @@
 import type { ChatKitOptions, OpenAIChatKit, WidgetsOption } from "@openai/chatkit";
 import { ChatKit, type UseChatKitReturn, useChatKit } from "@openai/chatkit-react";
-import { lazy, type RefObject, Suspense, useCallback, useEffect, useRef, useState } from "react";
+import {
+  lazy,
+  type Ref,
+  type RefObject,
+  Suspense,
+  useCallback,
+  useEffect,
+  useImperativeHandle,
+  useRef,
+  useState,
+} from "react";
 import { preload } from "react-dom";
 import { type Cause, isDevelopment, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
+import { type ChatEvents, type ChatMethods, type Handlers, handleOf, withEvents } from "@/kit/methods";
 import { fetchWith, noting, useTheme, withAliases } from "@/kit/options";
 import { type Advice, More, Panel, Prose, usePageWords } from "@/kit/panel";
 import { CHATKIT_SCRIPT, type ChatKind } from "@/kit/settings";
@@ -12,22 +23,33 @@ import { type Notice, Turns } from "@/kit/turns";
 import type { PageWords, Spoken } from "@/kit/words";
 
 /**
- * The object that ChatKit Studio exports. Its `api` is only a placeholder, because the kit knows
- * the server's address. The handlers in {@link OwnerProps} do what the server asks of the browser.
+ * The object that ChatKit Studio exports, and every other option of ChatKit. Of its `api` only `fetch`
+ * counts, because the kit knows the server's address. `onClientTool` and `widgets.onAction` go before
+ * the handlers in {@link OwnerProps}.
  */
-export type StudioExport = Omit<ChatKitOptions, "api" | "onClientTool" | "widgets"> & { api?: unknown };
+export type StudioExport = Omit<ChatKitOptions, "api"> & {
+  api?: {
+    /** Sends the requests of the chat, for example with a header of yours. */
+    fetch?: typeof fetch;
+    [name: string]: unknown;
+  };
+};
 
+type OnClientTool = NonNullable<ChatKitOptions["onClientTool"]>;
 type OnAction = NonNullable<WidgetsOption["onAction"]>;
-type Chat = Omit<UseChatKitReturn, "control">;
+
+export type { ChatEvents, ChatMethods } from "@/kit/methods";
 
 /** How the chat looks, and what the browser does for the server. */
 export type OwnerProps = {
   config: StudioExport;
   /** What the assistant is told about the page with each request. */
   pageContext?: () => Record<string, string>;
-  runClientTool: NonNullable<ChatKitOptions["onClientTool"]>;
-  runEffect: (effect: { name: string; data?: Record<string, unknown> }) => void;
-  runWidgetAction: (...asked: [...Parameters<OnAction>, chat: Chat]) => Promise<void>;
+  runClientTool: (...asked: [...Parameters<OnClientTool>, chat: ChatMethods]) => ReturnType<OnClientTool>;
+  runEffect: (effect: { name: string; data?: Record<string, unknown> }, chat: ChatMethods) => void;
+  runWidgetAction: (...asked: [...Parameters<OnAction>, chat: ChatMethods]) => Promise<void>;
+  /** What the page does when something happens in the chat. */
+  events?: ChatEvents;
 };
 
 /** What a page says about its own chat. */
@@ -36,6 +58,10 @@ export type PageProps = {
   assistant?: string;
   /** How the chat looks, if not as `chatkit.config.ts` says. The page's server cannot send functions in it. */
   config?: StudioExport;
+  /** What this page does when something happens in the chat, besides what `events.ts` says. */
+  events?: ChatEvents;
+  /** Gets the chat's methods. `useChat` gives them to any component. */
+  ref?: Ref<ChatMethods>;
 };
 
 type Advices = Partial<Record<Slug, Advice>>;
@@ -55,7 +81,9 @@ function notLoaded(error: unknown): Cause {
 const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its scripts did not start.");
 
 /** Holds ChatKit's element, or the basic chat in its place, and covers it while there is none. */
-export function ChatFrame(props: Props) {
+export function ChatFrame({ ref, ...props }: Props) {
+  const { methods } = handleOf(props.assistant);
+  useImperativeHandle(ref, () => methods, [methods]);
   const [attempt, setAttempt] = useState(1);
   const spoken = usePageWords(props.config.locale);
   // Why the basic chat has taken the place of ChatKit.
@@ -104,7 +132,7 @@ function Instead({ failure, spoken, onChatKit }: InsteadProps) {
   );
 }
 
-type AttemptProps = Props & {
+type AttemptProps = Omit<Props, "ref"> & {
   spoken: Spoken<PageWords>;
   /** Whether the person has asked for it. Then what has the focus is in a panel that is gone by now. */
   isRetry: boolean;
@@ -132,6 +160,7 @@ function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
       <div className={styles.holder} inert={!isUsable}>
         <ChatKitElement
           {...rest}
+          isReady={isReady}
           takesFocus={isRetry && isUsable}
           onReady={() => setReady(true)}
           onError={onError}
@@ -189,6 +218,7 @@ function WithoutScripts({ advice, words }: { advice: Advices; words: PageWords }
 }
 
 type ElementProps = OwnerProps & {
+  isReady: boolean;
   spoken: Spoken<PageWords>;
   /** Whether the composer takes the focus, which is true once the chat can be used. */
   takesFocus: boolean;
@@ -219,6 +249,7 @@ async function loadBasic(onMissing: ElementProps["onMissing"]) {
 }
 
 function ChatKitElement({
+  isReady,
   chat: kind,
   spoken: { words, language, dir },
   config,
@@ -230,11 +261,15 @@ function ChatKitElement({
   onAway,
   onGone,
   onMissing,
+  events = {},
   ...handlers
 }: ElementProps) {
+  const handle = handleOf(handlers.assistant);
+  const { methods } = handle;
   const element = useRef<OpenAIChatKit>(null);
   const loaded = useRef<number | null>(null);
-  const ask = noting(fetchWith(config.locale, handlers.pageContext, handlers.assistant), (status) => {
+  const tell = fetchWith(config.locale, handlers.pageContext, handlers.assistant, config.api?.fetch);
+  const ask = noting(tell, (status) => {
     loaded.current = status;
   });
   // An element may say of itself that it does its part.
@@ -245,27 +280,21 @@ function ChatKitElement({
   const [initialThread] = useState(threadOfAddress);
   const theme = useTheme(config.theme);
   const watchFrame = useFrameWatch(element, onGone);
-  const chat = useChatKit({
-    initialThread,
-    ...config,
-    ...(config.composer && { composer: withAliases(config.composer) }),
-    theme,
-    api: {
-      url: "/api/chatkit",
-      domainKey,
-      fetch: turns.fetch,
-      uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
-    },
-    onClientTool: handlers.runClientTool,
-    widgets: { onAction: (action, item) => handlers.runWidgetAction(action, item, chat) },
-    onEffect: handlers.runEffect,
+  const own: Handlers = {
     onThreadChange: ({ threadId }) => {
       rememberThread(threadId);
       turns.opened(threadId);
+      handle.set({ threadId });
     },
     onThreadLoadEnd: () => turns.look(),
-    onResponseStart: () => turns.receiving(true),
-    onResponseEnd: () => turns.receiving(false),
+    onResponseStart: () => {
+      turns.receiving(true);
+      handle.set({ isResponding: true });
+    },
+    onResponseEnd: () => {
+      turns.receiving(false);
+      handle.set({ isResponding: false });
+    },
     onReady: () => {
       watchFrame();
       onReady();
@@ -281,7 +310,32 @@ function ChatKitElement({
       }
       onError(error);
     },
+    onEffect: (effect) => handlers.runEffect(effect, methods),
+  };
+  const chat: UseChatKitReturn = useChatKit({
+    initialThread,
+    ...config,
+    ...(config.composer && { composer: withAliases(config.composer) }),
+    theme,
+    api: {
+      url: "/api/chatkit",
+      domainKey,
+      fetch: turns.fetch,
+      uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
+    },
+    onClientTool: config.onClientTool ?? ((call) => handlers.runClientTool(call, methods)),
+    widgets: {
+      onAction: (action, item) => handlers.runWidgetAction(action, item, methods),
+      ...config.widgets,
+    },
+    ...withEvents(own, events, methods),
   });
+  const latest = useRef(chat);
+  latest.current = chat;
+  useEffect(() => {
+    if (isReady) handle.start(element, latest.current);
+    return () => handle.end(element);
+  }, [handle, isReady]);
   const { focusComposer } = chat;
   useEffect(() => {
     if (takesFocus) focusComposer().catch(console.error);

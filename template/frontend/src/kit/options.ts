@@ -4,11 +4,16 @@ import { ASSISTANT, PAGE_CONTEXT } from "@/kit/settings";
 
 type Composer = NonNullable<ChatKitOptions["composer"]>;
 
-/** A `fetch` that tells the server the chat's language, its assistant, and what the owner says about the page. */
+/**
+ * A `fetch` that tells the server the chat's language, its assistant, and what the owner says about the page.
+ *
+ * @param send Sends the requests. By default, the browser's `fetch` does.
+ */
 export function fetchWith(
   locale?: string,
   pageContext?: () => Record<string, string>,
   assistant?: string,
+  send: typeof fetch = (...request) => fetch(...request),
 ): typeof fetch {
   return (address, options) => {
     const headers = new Headers(options?.headers ?? (address instanceof Request ? address.headers : {}));
@@ -17,7 +22,7 @@ export function fetchWith(
     if (assistant) headers.set(ASSISTANT, assistant);
     const context = new URLSearchParams(pageContext?.()).toString();
     if (context) headers.set(PAGE_CONTEXT, context);
-    return fetch(address, { ...options, headers });
+    return send(address, { ...options, headers });
   };
 }
 

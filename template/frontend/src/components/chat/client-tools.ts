@@ -1,6 +1,8 @@
+import type { ChatMethods } from "@/kit/chat";
+
 type Params = Record<string, unknown>;
 type Result = Record<string, unknown>;
-type ClientTool = (params: Params) => Result | Promise<Result>;
+type ClientTool = (params: Params, chat: ChatMethods) => Result | Promise<Result>;
 
 /** What the assistant may ask this browser to do: add your own here, under the name that the backend uses. */
 const clientTools = new Map<string, ClientTool>([["get_browser_time", getBrowserTime]]);
@@ -15,11 +17,14 @@ function getBrowserTime(): Result {
  *
  * Raises nothing: a call without a result would leave the conversation waiting, so a failure is a result too.
  */
-export async function runClientTool(call: { name: string; params: Params }): Promise<Result> {
+export async function runClientTool(
+  call: { name: string; params: Params },
+  chat: ChatMethods,
+): Promise<Result> {
   const tool = clientTools.get(call.name);
   if (!tool) return { error: `This page has no client tool named "${call.name}".` };
   try {
-    return await tool(call.params);
+    return await tool(call.params, chat);
   } catch (error) {
     return { error: String(error) };
   }

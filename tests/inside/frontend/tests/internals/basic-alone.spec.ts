@@ -1,39 +1,19 @@
-import { join } from "node:path";
 import type { Page } from "@playwright/test";
-import { build } from "esbuild";
 import { expect, test } from "../page/person";
-import { FRONTEND } from "../page/servers";
+import { pageOf } from "./bundle";
 
 // The basic chat with options and answers that the project's own page and backend do not have.
 
 const HERE = "http://127.0.0.1:4000/";
 
-let bundling: Promise<{ script: string; style: string }> | null = null;
-
-async function bundle() {
-  const { outputFiles } = await build({
-    entryPoints: [join(FRONTEND, "tests", "internals", "alone.tsx")],
-    bundle: true,
-    format: "iife",
-    jsx: "automatic",
-    charset: "utf8",
-    outdir: "out",
-    write: false,
-    define: { "process.env.NODE_ENV": '"production"' },
-    loader: { ".module.css": "local-css" },
-  });
-  const named = (ending: string) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? "";
-  return { script: named(".js"), style: named(".css") };
-}
+let making: ReturnType<typeof pageOf> | null = null;
 
 /** Opens a page with nothing but the basic chat. `setUp` runs in it first, and fills `options` and `answers`. */
 async function open(page: Page, setUp: () => void): Promise<void> {
-  bundling ??= bundle();
-  const { script, style } = await bundling;
+  making ??= pageOf("alone.tsx");
+  const { document, script } = await making;
   await page.addInitScript(setUp);
-  const head = `<meta charset="utf-8"><title>Alone</title><style>${style}</style>`;
-  const body = `<!doctype html><html lang="en"><head>${head}</head><body></body></html>`;
-  await page.route(HERE, (route) => route.fulfill({ contentType: "text/html", body }));
+  await page.route(HERE, (route) => route.fulfill({ contentType: "text/html", body: document }));
   await page.goto(HERE);
   await page.addScriptTag({ content: script });
   await expect(composerOf(page)).toBeVisible();
