@@ -1,5 +1,6 @@
 import { type Cause, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
+import { Prose } from "@/kit/prose";
 import { type PageWords, type Spoken, translated, useWords } from "@/kit/words";
 import { page } from "@/kit/words/page";
 
@@ -97,23 +98,4 @@ export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: strin
 /** The owner finds the error in the server's log by its digest. A browser's error has none. */
 function forVisitors(words: PageWords, digest?: string): string {
   return `${words.tryAgain}${digest ? ` (error ${digest})` : ""}`;
-}
-
-const MARKED = /`([^`]+)`|(https:\/\/\S*[^\s.,:;)])/;
-
-/** Shows a text of the pitfalls: `backticks` mark code, and addresses become links. */
-export function Prose({ text }: { text: string }) {
-  // `split` also returns what the two groups match, so the parts are: plain, code, link, plain, …
-  return text.split(MARKED).map((part, index) => {
-    const key = `${index}`;
-    if (index % 3 === 1 && part) return <code key={key}>{part}</code>;
-    if (index % 3 === 2 && part) {
-      return (
-        <a key={key} href={part}>
-          {part}
-        </a>
-      );
-    }
-    return part;
-  });
 }

@@ -1,7 +1,8 @@
 import { notFound } from "next/navigation";
 import { CAUSES, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
-import { type Advice, Prose } from "@/kit/panel";
+import type { Advice } from "@/kit/panel";
+import { Prose } from "@/kit/prose";
 import sections from "./pitfalls.json";
 
 /** A pitfall. `uv run doctor`, the page's panels and docs/pitfalls.md show the same texts. */

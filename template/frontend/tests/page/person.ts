@@ -261,6 +261,7 @@ export class Person {
 
   /** Waits until the assistant has finished its answer. */
   async waitForEnd(): Promise<void> {
+    await expect(this.page.locator("[role=log][aria-busy=true]")).toHaveCount(0);
     await expect(this.page.getByRole("button", { name: "Send" })).toBeVisible();
   }
 

@@ -94,28 +94,33 @@ function useEarlier(log: Box, count: number) {
 
 const NEAR_PX = 80;
 
-/** Keeps the end of the conversation in sight while a person is there, and after their own message. */
+/**
+ * Shows the end of a conversation that is opened, and after the person's own message. It stays in sight while
+ * they are there.
+ */
 function useEnd(log: Box, content: Box) {
   const { options } = useBasic();
   const autoScroll = options.thread?.autoScroll ?? false;
+  const threadId = useChatState(({ thread }) => thread?.id);
   const questions = useChatState(({ items }) => items.filter(({ type }) => type === "user_message").length);
   const follows = useRef(true);
   const top = useRef(0);
   const [isAtEnd, setAtEnd] = useState(true);
   const look = useCallback(() => {
     const { scrollTop = 0, scrollHeight = 0, clientHeight = 0 } = log.current ?? {};
-    const isNear = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    // Only a person scrolls up. The end also goes away from them when an answer grows.
-    if (isNear || scrollTop < top.current) follows.current = isNear;
+    const below = scrollHeight - scrollTop - clientHeight;
+    // Only a person scrolls up, at first by a few pixels. The end also goes away when an answer grows.
+    if (below < 2 || (scrollTop > top.current && below < NEAR_PX)) follows.current = true;
+    else if (scrollTop < top.current) follows.current = false;
     top.current = scrollTop;
-    setAtEnd(isNear);
+    setAtEnd(below < NEAR_PX);
   }, [log]);
   const toEnd = useCallback(() => {
     if (log.current) log.current.scrollTop = log.current.scrollHeight;
     look();
   }, [log, look]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new question is what it waits for
-  useLayoutEffect(toEnd, [questions, toEnd]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation or question is what it waits for
+  useLayoutEffect(toEnd, [threadId, questions, toEnd]);
   useEffect(() => {
     const observer = new ResizeObserver(() => (autoScroll && follows.current ? toEnd() : look()));
     for (const { current } of [log, content]) if (current) observer.observe(current);

@@ -339,7 +339,9 @@ export class Session implements Methods {
     await this.hideHistory();
     const shown = this.#loading?.threadId ?? this.state.thread?.id ?? null;
     // A conversation that has just begun has no id yet.
-    if (threadId === shown && !(threadId === null && this.#running)) return this.#loading?.done;
+    if (threadId === shown && !(threadId === null && this.#running)) {
+      return this.#loading?.done ?? this.fetchUpdates();
+    }
     this.#leave(threadId);
     if (!threadId) return;
     const loading = { threadId, done: this.#load(threadId, wording) };
@@ -365,9 +367,9 @@ export class Session implements Methods {
     const loaded = await this.#loaded(threadId, wording);
     // Meanwhile the person may have opened another one, or asked something.
     if (this.#view !== view || this.#running) return;
-    this.#set({ isLoading: false });
-    if (!loaded) return;
-    this.#set({ thread: loaded.thread, items: withSame(loaded.items, this.state.items) });
+    if (!loaded) return this.#set({ isLoading: false });
+    const items = withSame(loaded.items, this.state.items);
+    this.#set({ thread: loaded.thread, items, isLoading: false });
     this.emit("chatkit.thread.load.end", { threadId });
   }
 

@@ -98,7 +98,7 @@ test("a long conversation begins with its newest items, and stays in its place a
     await expect(answers).toHaveCount(count ?? 0);
     // Browsers that keep the place by themselves would move it a second time in the next frames.
     await page.waitForTimeout(200);
-    expect(Math.abs(((await seen.boundingBox())?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(40);
+    expect(Math.abs(((await seen.boundingBox())?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
     await expect(seen).toBeInViewport();
     await expect(logOf(page)).toBeFocused();
   }
@@ -216,6 +216,7 @@ test("the focus stays in the chat when the button that has it goes away", async 
       "threads.create": async function* () {
         yield { type: "thread.created", thread };
         yield { type: "thread.item.done", item: question("q") };
+        yield { type: "stream_options", stream_options: { allow_cancel: true } };
         await moment();
         yield { type: "thread.item.done", item: answer };
       },
@@ -312,6 +313,7 @@ test("an answer that grows is followed, but not away from where a person reads",
     window.answers = {
       "threads.create": async function* () {
         yield { type: "thread.created", thread: { id: "t" } };
+        yield { type: "thread.item.done", item: { id: "q", thread_id, type: "user_message", content: [] } };
         yield {
           type: "thread.item.added",
           item: { id: "a", thread_id, type: "assistant_message", content: [] },
@@ -330,8 +332,9 @@ test("an answer that grows is followed, but not away from where a person reads",
     logOf(page).evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight < 80);
   await composerOf(page).fill("Hello");
   await composerOf(page).press("Enter");
-  await expect(page.getByText("Part 50.")).toBeInViewport({ ratio: 0 });
-  expect(await isAtEnd()).toBe(true);
+  const answer = page.getByRole("article", { name: "Assistant" });
+  await expect(answer).toContainText("Part 30.");
+  await expect.poll(isAtEnd).toBe(true);
   await expect(button(page, "Newest messages")).toBeHidden();
   await logOf(page).hover();
   await page.mouse.wheel(0, -400);
@@ -339,7 +342,7 @@ test("an answer that grows is followed, but not away from where a person reads",
   await expect(button(page, "Stop")).toHaveCount(0);
   expect(await isAtEnd()).toBe(false);
   await button(page, "Newest messages").click();
-  await expect(page.getByText("Part 99.")).toBeInViewport();
+  await expect(answer.getByText("Part 99.")).toBeInViewport();
 });
 
 test("what the history covers has no tab stops", async ({ page }) => {

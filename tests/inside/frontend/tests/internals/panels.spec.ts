@@ -97,7 +97,7 @@ test.describe("blank-screen", () => {
     test(`backend-down: the panel speaks the person's language, ${locale}`, async ({ newPerson, orphan }) => {
       const person = await newPerson({ locale });
       await person.page.goto(orphan.address);
-      const { panel } = person;
+      const panel = person.page.locator("[data-cause=backend-down]");
       await expect(panel.locator("p:not(:has(button, a))")).toHaveText(words);
       await expect(panel.locator("..")).toHaveAttribute("lang", language);
       await expect(panel.locator("..")).toHaveAttribute("dir", dir);

@@ -200,7 +200,7 @@ test("a question that is refused, because another tab asks, leaves the notice", 
   const composer = page.getByRole("textbox");
   await composer.fill("And I?");
   const refused = page.waitForResponse((response) => response.status() === 409);
-  await composer.press("Enter");
+  await page.getByRole("button", { name: "Send" }).click();
   await refused;
   const isAnswered = page.getByRole("status").filter({ hasText: "This conversation is being answered." });
   await expect(isAnswered).toBeVisible();
