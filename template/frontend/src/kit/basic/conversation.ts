@@ -1,5 +1,12 @@
 import type { Widgets } from "@openai/chatkit";
-import type { Item, ItemOf, TextPart, Update, Widget } from "@/kit/basic/protocol";
+import {
+  DEEPEST,
+  type Item,
+  type ItemOf,
+  type TextPart,
+  type Update,
+  type Widget,
+} from "@/kit/basic/protocol";
 
 /** Returns the items with one more, or with a newer version of one. */
 export function withItem(items: readonly Item[], item: Item): readonly Item[] {
@@ -86,9 +93,6 @@ function withComponent(item: Item, id: string, change: (component: Component) =>
   if (item.type !== "widget") return item;
   return { ...item, widget: replacedIn(item.widget, id, change) as Widget };
 }
-
-/** What lies deeper is not shown either. */
-const DEEPEST = 64;
 
 /** Returns a part of a widget in which the component with the id is changed. */
 function replacedIn(

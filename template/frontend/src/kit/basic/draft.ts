@@ -98,20 +98,23 @@ export function entityIn(part: Extract<UserMessageContent, { type: "input_tag" }
 }
 
 function contentOf({ text, tags }: Draft): UserMessageContent[] {
+  const named = new Map(tags.map((entity) => [`@${entity.title}`, entity]));
+  if (named.size === 0) return [{ type: "input_text", text: text.trim() }];
   // Longer names first: one may begin with another.
-  const names = [...new Set(tags.map(({ title }) => `@${title}`))].sort((a, b) => b.length - a.length);
-  const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
-  const parts = pattern ? text.trim().split(new RegExp(`(${pattern})`)) : [text.trim()];
-  // Two entities may have one title. Then they stand in the order in which they were chosen.
-  const left = [...tags];
-  return parts.filter(Boolean).map((part): UserMessageContent => {
-    const named = left.filter(({ title }) => `@${title}` === part);
-    const entity = named[0];
-    if (!entity) return { type: "input_text", text: part };
-    if (named.length > 1) left.splice(left.indexOf(entity), 1);
-    const { id, title, group, data = {}, interactive = false } = entity;
-    return { type: "input_tag", id, text: title, data, interactive, ...(group !== undefined && { group }) };
-  });
+  const names = [...named.keys()].sort((one, other) => other.length - one.length);
+  const pattern = new RegExp(
+    `(${names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`,
+  );
+  return text
+    .trim()
+    .split(pattern)
+    .filter(Boolean)
+    .map((part) => {
+      const entity = named.get(part);
+      if (!entity) return { type: "input_text", text: part };
+      const { id, title, group, data = {}, interactive = false } = entity;
+      return { type: "input_tag", id, text: title, data, interactive, ...(group !== undefined && { group }) };
+    });
 }
 
 type AttachmentOptions = NonNullable<ComposerOption["attachments"]>;

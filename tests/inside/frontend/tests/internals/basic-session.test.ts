@@ -416,13 +416,6 @@ test("a prompt of the start screen is asked with the chosen model and tool, and 
 });
 
 describe("drafts", () => {
-  test("two entities with one title are both sent", () => {
-    const tags: Entity[] = ["1", "2"].map((id) => ({ id, title: "Ada" }));
-    const message = drafts.messageOf({ ...drafts.EMPTY, text: "@Ada or @Ada?", tags }, undefined);
-    const named = message.content?.flatMap((part) => (part.type === "input_tag" ? part.id : []));
-    expect(named).toEqual(["1", "2"]);
-  });
-
   test("an entity that is named twice is sent twice", () => {
     const tags: Entity[] = [{ id: "1", title: "Ada" }];
     const message = drafts.messageOf({ ...drafts.EMPTY, text: "@Ada or @Ada?", tags }, undefined);
