@@ -56,6 +56,12 @@ EDITS = [
         '([["demo.ask", writeQuestion], ["cart.open", () => location.assign("/orders")]])',
     ),
     Edit(
+        "frontend/src/components/chat/events.ts",
+        "export const events: ChatEvents = {\n",
+        "export const events: ChatEvents = {\n"
+        "  onThreadChange: ({ threadId }) => console.info(threadId),\n",
+    ),
+    Edit(
         "frontend/src/chatkit.config.ts",
         "What can I help with today?",
         "What are you looking for?",
