@@ -1,3 +1,5 @@
+"use client";
+
 import { type Cause, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { Prose } from "@/kit/prose";
@@ -88,11 +90,31 @@ export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: strin
           <button type="button" onClick={onRetry}>
             {words.retry}
           </button>
+          <Home words={words} />
           {isDevelopment() && <More slug="blank-screen" words={words} />}
         </p>
       </section>
     </main>
   );
+}
+
+/** Covers a page that does not exist. */
+export function NotFoundPanel() {
+  const { words, language, dir } = usePageWords();
+  return (
+    <main className={styles.overlay} lang={language} dir={dir}>
+      <section className={styles.panel}>
+        <h1>{words.notFound}</h1>
+        <p className={styles.actions}>
+          <Home words={words} />
+        </p>
+      </section>
+    </main>
+  );
+}
+
+function Home({ words }: { words: PageWords }) {
+  return <a href="/">{words.home}</a>;
 }
 
 /** The owner finds the error in the server's log by its digest. A browser's error has none. */

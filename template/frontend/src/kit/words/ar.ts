@@ -103,6 +103,8 @@ export const ar = {
   needsJavaScript: "تحتاج هذه الدردشة إلى JavaScript. يُرجى تفعيله في هذا المتصفح ثم إعادة تحميل الصفحة.",
   couldNotStart: "تعذّر بدء الدردشة",
   pageFailed: "تعذّر عرض هذه الصفحة",
+  notFound: "لا توجد صفحة على هذا العنوان",
+  home: "إلى الدردشة",
   retry: "إعادة المحاولة",
   loadAgain: "إعادة تحميل الصفحة",
   moreAbout: "مزيد من المعلومات",

@@ -103,6 +103,8 @@ export const de = {
   needsJavaScript: "Dieser Chat braucht JavaScript. Bitte im Browser einschalten und die Seite neu laden.",
   couldNotStart: "Der Chat konnte nicht starten",
   pageFailed: "Diese Seite konnte nicht angezeigt werden",
+  notFound: "Unter dieser Adresse gibt es keine Seite",
+  home: "Zum Chat",
   retry: "Noch einmal versuchen",
   loadAgain: "Seite neu laden",
   moreAbout: "Mehr dazu",

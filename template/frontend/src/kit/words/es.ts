@@ -103,6 +103,8 @@ export const es = {
   needsJavaScript: "Este chat necesita JavaScript. Actívalo en este navegador y vuelve a cargar la página.",
   couldNotStart: "No se pudo iniciar el chat",
   pageFailed: "No se pudo mostrar esta página",
+  notFound: "No hay ninguna página en esta dirección",
+  home: "Ir al chat",
   retry: "Reintentar",
   loadAgain: "Volver a cargar la página",
   moreAbout: "Más información",

@@ -104,6 +104,8 @@ export const ja = {
     "このチャットには JavaScript が必要です。ブラウザで有効にしてから、ページを再読み込みしてください。",
   couldNotStart: "チャットを開始できませんでした",
   pageFailed: "このページを表示できませんでした",
+  notFound: "このアドレスにページはありません",
+  home: "チャットへ",
   retry: "再試行",
   loadAgain: "ページを再読み込み",
   moreAbout: "詳しく見る",

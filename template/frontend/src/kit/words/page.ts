@@ -8,6 +8,8 @@ export const page = {
   needsJavaScript: "This chat needs JavaScript. Switch it on in this browser, then load the page again.",
   couldNotStart: "The chat could not start",
   pageFailed: "This page could not be displayed",
+  notFound: "There is no page at this address",
+  home: "To the chat",
   retry: "Retry",
   loadAgain: "Load the page again",
   moreAbout: "More about this",

@@ -103,6 +103,8 @@ export const zh = {
   needsJavaScript: "此聊天需要 JavaScript。请在浏览器中启用它，然后重新加载页面。",
   couldNotStart: "聊天无法启动",
   pageFailed: "无法显示此页面",
+  notFound: "此地址没有页面",
+  home: "前往聊天",
   retry: "重试",
   loadAgain: "重新加载页面",
   moreAbout: "了解更多",

@@ -339,3 +339,22 @@ test("visitors-see-the-inside: there are no pitfalls to read", async ({ address 
   expect(answer.status).toBe(404);
   expect(await answer.text()).not.toContain("uv run");
 });
+
+for (const [locale, heading, home] of [
+  ["en-US", "There is no page at this address", "To the chat"],
+  ["de-DE", "Unter dieser Adresse gibt es keine Seite", "Zum Chat"],
+] as const) {
+  test(`an address without a page leads to the chat, ${locale}`, async ({ newPerson, address }) => {
+    const person = await newPerson({ locale });
+    const { page } = person;
+    const answer = await page.goto(`${address}/no/such/page`);
+    expect(answer?.status()).toBe(404);
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText(heading);
+    await expectNoBarriers(page);
+    await person.keepPicture(`not found ${locale}`);
+    await page.getByRole("link", { name: home }).click();
+    await expect(page.locator("link[rel=icon]")).toHaveAttribute("href", /icon\.svg/);
+    await expect(page.locator("openai-chatkit")).toBeVisible();
+    await person.expectProblem("404");
+  });
+}

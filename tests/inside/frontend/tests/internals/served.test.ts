@@ -86,6 +86,19 @@ test("the page's server says that it runs, to everybody and without asking the b
   expect(asked).not.toHaveBeenCalled();
 });
 
+test.each([
+  ["/robots.txt", "text/plain", /^Disallow: \/api\/$/m],
+  ["/manifest.webmanifest", "application/manifest+json", /"src":"\/icon\.svg"/],
+  ["/icon.svg", "image/svg+xml", /<svg/],
+])("%s is there, and is the same for everybody", async (path, type, words) => {
+  const { answered } = await ask(path, { cookie: "" });
+  const [file] = await answered;
+  expect(file.statusCode).toBe(200);
+  expect(file.headers["content-type"]).toContain(type);
+  expect(file.headers["set-cookie"]).toBeUndefined();
+  expect((await file.toArray()).join("")).toMatch(words);
+});
+
 describe("a stream", () => {
   test("comes delta by delta to a browser that takes gzip, as all do", async () => {
     const gzip = { "accept-encoding": "gzip, deflate, br" };

@@ -1,0 +1,6 @@
+import type { MetadataRoute } from "next";
+
+/** What search engines may read: the page, and nothing that it asks the server. */
+export default function robots(): MetadataRoute.Robots {
+  return { rules: { userAgent: "*", allow: "/", disallow: "/api/" } };
+}
