@@ -8,13 +8,14 @@ import {
   useCallback,
   useEffect,
   useImperativeHandle,
+  useMemo,
   useRef,
   useState,
 } from "react";
 import { preload } from "react-dom";
 import { type Cause, isDevelopment, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
-import { type ChatEvents, type ChatMethods, type Handlers, handleOf, withEvents } from "@/kit/methods";
+import { Chat, type ChatEvents, type ChatMethods, type Handlers, withEvents } from "@/kit/methods";
 import { fetchWith, noting, useTheme, withAliases } from "@/kit/options";
 import { type Advice, More, Panel, usePageWords } from "@/kit/panel";
 import { Prose } from "@/kit/prose";
@@ -48,16 +49,18 @@ export type OwnerProps = {
   pageContext?: () => Record<string, string>;
   runClientTool: (...asked: [...Parameters<OnClientTool>, chat: ChatMethods]) => ReturnType<OnClientTool>;
   runEffect: (effect: { name: string; data?: Record<string, unknown> }, chat: ChatMethods) => void;
-  runWidgetAction: (...asked: [...Parameters<OnAction>, chat: ChatMethods]) => Promise<void>;
-  /** What the page does when something happens in the chat. */
-  events?: ChatEvents;
+  runWidgetAction: (
+    ...asked: [...Parameters<OnAction>, chat: Omit<UseChatKitReturn, "control">]
+  ) => Promise<void>;
+  /** What all pages do when something happens in the chat. */
+  ownerEvents?: ChatEvents;
 };
 
 /** What a page says about its own chat. */
 export type PageProps = {
   /** The name that the backend has for the assistant. Without it, the first one answers. */
   assistant?: string;
-  /** How the chat looks, if not as `chatkit.config.ts` says. The page's server cannot send functions in it. */
+  /** What is not as `chatkit.config.ts` says. The page's server cannot send functions in it. */
   config?: StudioExport;
   /** What this page does when something happens in the chat, besides what `events.ts` says. */
   events?: ChatEvents;
@@ -83,8 +86,10 @@ const WITHOUT_OUR_SCRIPTS = seen("dev-origin-blocked", "The page loaded, but its
 
 /** Holds ChatKit's element, or the basic chat in its place, and covers it while there is none. */
 export function ChatFrame({ ref, ...props }: Props) {
-  const { methods } = handleOf(props.assistant);
-  useImperativeHandle(ref, () => methods, [methods]);
+  const { assistant } = props;
+  const beside = useMemo(() => new Chat(assistant), [assistant]);
+  useEffect(() => beside.enter(), [beside]);
+  useImperativeHandle(ref, () => beside.methods, [beside]);
   const [attempt, setAttempt] = useState(1);
   const spoken = usePageWords(props.config.locale);
   // Why the basic chat has taken the place of ChatKit.
@@ -100,6 +105,7 @@ export function ChatFrame({ ref, ...props }: Props) {
         {...props}
         chat={kind}
         spoken={spoken}
+        beside={beside}
         isRetry={attempt > 1}
         onRetry={() => setAttempt(attempt + 1)}
         onBasic={setFailure}
@@ -134,6 +140,7 @@ function Instead({ failure, spoken, onChatKit }: InsteadProps) {
 }
 
 type AttemptProps = Omit<Props, "ref"> & {
+  beside: Chat;
   spoken: Spoken<PageWords>;
   /** Whether the person has asked for it. Then what has the focus is in a panel that is gone by now. */
   isRetry: boolean;
@@ -144,7 +151,11 @@ type AttemptProps = Omit<Props, "ref"> & {
 
 function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
   const [isReady, setReady] = useState(false);
-  const { obstacle, failure, reportObstacle, reportFailure } = useStart(isReady, rest.chat === "chatkit");
+  const { obstacle, failure, reportObstacle, reportFailure } = useStart(
+    isReady,
+    rest.chat === "chatkit",
+    rest.config.api?.fetch,
+  );
   const replaced = failure && isReplaced(failure) ? failure : null;
   useEffect(() => {
     if (replaced) onBasic(replaced);
@@ -161,7 +172,7 @@ function Attempt({ advice, isRetry, onRetry, onBasic, ...rest }: AttemptProps) {
       <div className={styles.holder} inert={!isUsable}>
         <ChatKitElement
           {...rest}
-          isReady={isReady}
+          isUsable={isUsable}
           takesFocus={isRetry && isUsable}
           onReady={() => setReady(true)}
           onError={onError}
@@ -219,7 +230,10 @@ function WithoutScripts({ advice, words }: { advice: Advices; words: PageWords }
 }
 
 type ElementProps = OwnerProps & {
-  isReady: boolean;
+  /** What is beside the chat hears of it here. */
+  beside: Chat;
+  isUsable: boolean;
+  events?: ChatEvents;
   spoken: Spoken<PageWords>;
   /** Whether the composer takes the focus, which is true once the chat can be used. */
   takesFocus: boolean;
@@ -250,7 +264,8 @@ async function loadBasic(onMissing: ElementProps["onMissing"]) {
 }
 
 function ChatKitElement({
-  isReady,
+  beside,
+  isUsable,
   chat: kind,
   spoken: { words, language, dir },
   config,
@@ -263,10 +278,11 @@ function ChatKitElement({
   onGone,
   onMissing,
   events = {},
+  ownerEvents = {},
   ...handlers
 }: ElementProps) {
-  const handle = handleOf(handlers.assistant);
-  const { methods } = handle;
+  const { methods } = beside;
+  const [isReceiving, setReceiving] = useState(false);
   const element = useRef<OpenAIChatKit>(null);
   const loaded = useRef<number | null>(null);
   const tell = fetchWith(config.locale, handlers.pageContext, handlers.assistant, config.api?.fetch);
@@ -285,16 +301,16 @@ function ChatKitElement({
     onThreadChange: ({ threadId }) => {
       rememberThread(threadId);
       turns.opened(threadId);
-      handle.set({ threadId });
+      beside.set({ threadId });
     },
     onThreadLoadEnd: () => turns.look(),
     onResponseStart: () => {
       turns.receiving(true);
-      handle.set({ isResponding: true });
+      setReceiving(true);
     },
     onResponseEnd: () => {
       turns.receiving(false);
-      handle.set({ isResponding: false });
+      setReceiving(false);
     },
     onReady: () => {
       watchFrame();
@@ -326,17 +342,18 @@ function ChatKitElement({
     },
     onClientTool: config.onClientTool ?? ((call) => handlers.runClientTool(call, methods)),
     widgets: {
-      onAction: (action, item) => handlers.runWidgetAction(action, item, methods),
+      onAction: (action, item) => handlers.runWidgetAction(action, item, { ...methods, ref: element }),
       ...config.widgets,
     },
-    ...withEvents(own, events, methods),
+    ...withEvents(own, [ownerEvents, events], methods),
   });
   const latest = useRef(chat);
   latest.current = chat;
   useEffect(() => {
-    if (isReady) handle.start(element, latest.current);
-    return () => handle.end(element);
-  }, [handle, isReady]);
+    if (isUsable) return beside.start(latest.current);
+  }, [beside, isUsable]);
+  const isResponding = isReceiving || notice?.isRunning === true;
+  useEffect(() => beside.set({ isResponding }), [beside, isResponding]);
   const { focusComposer } = chat;
   useEffect(() => {
     if (takesFocus) focusComposer().catch(console.error);
@@ -344,7 +361,7 @@ function ChatKitElement({
   return (
     <>
       {notice && (
-        <p role="status" className={styles.notice} lang={language} dir={dir}>
+        <p role="status" className={styles.notice} {...(notice.isRunning && { lang: language, dir })}>
           {notice.isRunning ? words.answering : notice.message}
           {notice.isRunning && (
             <button type="button" onClick={() => turns.stop().catch(console.error)}>

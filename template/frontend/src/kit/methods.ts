@@ -1,27 +1,5 @@
 import type { UseChatKitOptions, UseChatKitReturn } from "@openai/chatkit-react";
-import { useMemo, useSyncExternalStore } from "react";
-
-/** What code can do with a chat. Each method waits until the chat is there. */
-export type ChatMethods = Omit<UseChatKitReturn, "control" | "ref">;
-
-/** How a chat is. */
-export type ChatState = {
-  isReady: boolean;
-  /** The open conversation; null before its first message. */
-  threadId: string | null;
-  /** Whether an answer is being written. */
-  isResponding: boolean;
-};
-
-type EventName = Exclude<Extract<keyof UseChatKitOptions, `on${string}`>, "onClientTool">;
-type Happened<K extends EventName> = Parameters<NonNullable<UseChatKitOptions[K]>>;
-/** An event without a detail has nothing to hand on. */
-type Told<K extends EventName> =
-  Happened<K> extends [infer Detail] ? (Detail extends object ? [Detail] : []) : [];
-export type Handlers = Pick<UseChatKitOptions, EventName>;
-
-/** What the page does when something happens in its chat. The names are those of `useChatKit`. */
-export type ChatEvents = { [K in EventName]?: (...told: [...Told<K>, chat: ChatMethods]) => void };
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 
 const NAMES = [
   "focusComposer",
@@ -32,97 +10,169 @@ const NAMES = [
   "sendCustomAction",
   "showHistory",
   "hideHistory",
-] as const satisfies readonly (keyof ChatMethods)[];
+] as const satisfies readonly (keyof UseChatKitReturn)[];
+
+/** What code can do with a chat. Each method waits until the person can use the chat. */
+export type ChatMethods = Pick<UseChatKitReturn, (typeof NAMES)[number]>;
+
+/** How a chat is. */
+export type ChatState = {
+  /** Whether the person can use it. */
+  isReady: boolean;
+  /** The open conversation; null before its first message. */
+  threadId: string | null;
+  /** Whether an answer is being written. */
+  isResponding: boolean;
+};
 
 const AWAY: ChatState = { isReady: false, threadId: null, isResponding: false };
 
-type Method = (...given: never[]) => Promise<void>;
+/** A call that waits for a chat. */
+type Waiting = { find: () => Chat | undefined; go: (chat: ChatMethods) => void };
+
+/** Gives methods that wait for a chat. `forget` drops the calls that wait. */
+function waitingFor(find: () => Chat | undefined): { methods: ChatMethods; forget: () => void } {
+  const calls = new Set<Waiting>();
+  const ready = async (): Promise<ChatMethods> => {
+    const chat = find();
+    if (chat?.ready) return chat.ready;
+    return new Promise((go) => {
+      const call = { find, go };
+      calls.add(call);
+      waiting.add(call);
+    });
+  };
+  type Method = (...given: never[]) => Promise<void>;
+  const method = (name: keyof ChatMethods): Method => {
+    return async (...given) => ((await ready())[name] as Method)(...given);
+  };
+  const methods = Object.fromEntries(NAMES.map((name) => [name, method(name)])) as unknown as ChatMethods;
+  const forget = () => {
+    for (const call of calls) waiting.delete(call);
+    calls.clear();
+  };
+  return { methods, forget };
+}
+
+const waiting = new Set<Waiting>();
+/** The chats of the page, the oldest first. */
+const chats = new Set<Chat>();
+const listeners = new Set<() => void>();
 
 /** A chat of the page, for all that is beside it. */
-class Handle {
+export class Chat {
   state = AWAY;
+  /** The methods of its element, while the person can use it. */
+  ready: ChatMethods | null = null;
   readonly methods: ChatMethods;
-  #element: object | null = null;
-  #chat: ChatMethods | null = null;
-  readonly #waiting = new Set<(chat: ChatMethods) => void>();
-  readonly #listeners = new Set<() => void>();
+  readonly #forget: () => void;
 
-  constructor() {
-    const method = (name: keyof ChatMethods): Method => {
-      return async (...given) => ((await this.#whenReady())[name] as Method)(...given);
-    };
-    this.methods = Object.fromEntries(NAMES.map((name) => [name, method(name)])) as unknown as ChatMethods;
+  /**
+   * @param assistant The name that the backend has for its assistant, if it has one.
+   */
+  constructor(readonly assistant: string | undefined) {
+    const { methods, forget } = waitingFor(() => this);
+    this.methods = methods;
+    this.#forget = forget;
   }
 
-  /** Calls a function at each change of the state. Returns a function that ends it. */
-  readonly subscribe = (onChange: () => void): (() => void) => {
-    this.#listeners.add(onChange);
-    return () => this.#listeners.delete(onChange);
-  };
+  /** Says that the chat is on the page. Returns a function that says that it is gone. */
+  enter(): () => void {
+    chats.add(this);
+    return () => {
+      chats.delete(this);
+      this.#forget();
+      tellAll();
+    };
+  }
 
   set(change: Partial<ChatState>): void {
     this.state = { ...this.state, ...change };
-    for (const onChange of this.#listeners) onChange();
+    tellAll();
   }
 
-  /** Says that a chat is there. `element` stands for it. */
-  start(element: object, chat: ChatMethods): void {
-    this.#element = element;
-    this.#chat = chat;
+  /** Says that the person can use the chat. Returns a function that says that they no longer can. */
+  start(methods: ChatMethods): () => void {
+    this.ready = methods;
     this.set({ isReady: true });
-    for (const go of this.#waiting) go(chat);
-    this.#waiting.clear();
-  }
-
-  /** Says that a chat is gone, unless another one has taken its place. */
-  end(element: object): void {
-    if (this.#element !== element) return;
-    this.#element = null;
-    this.#chat = null;
-    this.set(AWAY);
-  }
-
-  #whenReady(): ChatMethods | Promise<ChatMethods> {
-    return this.#chat ?? new Promise((resolve) => this.#waiting.add(resolve));
+    for (const call of waiting) {
+      if (call.find() !== this) continue;
+      waiting.delete(call);
+      call.go(methods);
+    }
+    return () => {
+      this.ready = null;
+      this.set({ isReady: false });
+    };
   }
 }
 
-const handles = new Map<string, Handle>();
+function tellAll(): void {
+  for (const onChange of listeners) onChange();
+}
 
-/** Returns the handle of the page's chat with an assistant. It is there before the chat is. */
-export function handleOf(assistant = ""): Handle {
-  const known = handles.get(assistant) ?? new Handle();
-  handles.set(assistant, known);
-  return known;
+function subscribe(onChange: () => void): () => void {
+  listeners.add(onChange);
+  return () => listeners.delete(onChange);
+}
+
+function chatOf(assistant?: string): Chat | undefined {
+  return [...chats].find((chat) => assistant === undefined || chat.assistant === assistant);
 }
 
 /**
  * Returns the methods of the page's chat, and how it is. The component may be anywhere in the page.
  *
- * @param assistant The name that the chat has for its assistant, if a page has several chats.
+ * What still waits for the chat when the component goes away is not done any more.
+ *
+ * @param assistant The name of the chat's assistant, if a page has chats with several.
  */
 export function useChat(assistant?: string): ChatMethods & ChatState {
-  const handle = handleOf(assistant);
+  const { methods, forget } = useMemo(() => waitingFor(() => chatOf(assistant)), [assistant]);
+  useEffect(() => forget, [forget]);
   const state = useSyncExternalStore(
-    handle.subscribe,
-    () => handle.state,
+    subscribe,
+    () => chatOf(assistant)?.state ?? AWAY,
     () => AWAY,
   );
-  return useMemo(() => ({ ...handle.methods, ...state }), [handle, state]);
+  return useMemo(() => ({ ...methods, ...state }), [methods, state]);
 }
 
-/** Returns handlers that call the kit's own first, and then the owner's. */
-export function withEvents(own: Handlers, events: ChatEvents, chat: ChatMethods): Handlers {
-  type Handler = (detail?: unknown) => void;
-  const first = own as Partial<Record<EventName, Handler>>;
-  const second = events as Partial<Record<EventName, (...told: unknown[]) => void>>;
-  const names = Object.keys({ ...own, ...events }) as EventName[];
-  const handlers = names.map((name): [EventName, Handler] => [
-    name,
-    (detail) => {
-      first[name]?.(detail);
-      second[name]?.(...(detail ? [detail] : []), chat);
-    },
-  ]);
+type EventName = Exclude<Extract<keyof UseChatKitOptions, `on${string}`>, "onClientTool">;
+type Happened<K extends EventName> = Parameters<NonNullable<UseChatKitOptions[K]>>;
+/** An event without a detail has nothing to hand on. */
+type Told<K extends EventName> =
+  Happened<K> extends [infer Detail] ? (Detail extends object ? [Detail] : []) : [];
+
+/** The handlers that `useChatKit` takes. */
+export type Handlers = Pick<UseChatKitOptions, EventName>;
+
+/** What the page does when something happens in its chat. The names are those of `useChatKit`. */
+export type ChatEvents = { [K in EventName]?: (...told: [...Told<K>, chat: ChatMethods]) => unknown };
+
+const WITHOUT_DETAIL = new Set<string>([
+  "onReady",
+  "onResponseStart",
+  "onResponseEnd",
+  "onHistoryOpen",
+  "onHistoryClose",
+] satisfies EventName[]);
+
+/** Returns handlers that call the kit's own first, and then those of the page's owner. */
+export function withEvents(own: Handlers, owners: ChatEvents[], chat: ChatMethods): Handlers {
+  type Handler = (...told: unknown[]) => unknown;
+  type Known = Partial<Record<string, Handler>>;
+  const names = [own, ...owners].flatMap((handlers) => Object.keys(handlers));
+  const handlers = [...new Set(names)].map((name) => {
+    const handler: Handler = (detail) => {
+      (own as Known)[name]?.(detail);
+      const told = WITHOUT_DETAIL.has(name) ? [chat] : [detail, chat];
+      for (const events of owners) {
+        const done = (events as Known)[name]?.(...told);
+        if (done instanceof Promise) done.catch(console.error);
+      }
+    };
+    return [name, handler] as const;
+  });
   return Object.fromEntries(handlers);
 }

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { CAUSES, type Cause, isDevelopment, type Slug, seen } from "@/kit/causes";
 import { CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS } from "@/kit/settings";
 
@@ -26,8 +26,11 @@ export type Start = {
  *
  * @param isReady Whether the chat has started.
  * @param isChatKit Whether the page shows ChatKit's element, and not the basic chat.
+ * @param send Sends the requests of the chat.
  */
-export function useStart(isReady: boolean, isChatKit: boolean): Start {
+export function useStart(isReady: boolean, isChatKit: boolean, send?: typeof fetch): Start {
+  const latest = useRef(send);
+  latest.current = send;
   const [obstacle, reportObstacle] = useFirst();
   const [failure, reportFailure] = useFirst();
 
@@ -37,7 +40,9 @@ export function useStart(isReady: boolean, isChatKit: boolean): Start {
 
   useEffect(() => {
     const leaving = new AbortController();
-    askStatus(leaving.signal).then((found) => found && !leaving.signal.aborted && reportObstacle(found));
+    askStatus(latest.current ?? fetch, leaving.signal).then(
+      (found) => found && !leaving.signal.aborted && reportObstacle(found),
+    );
     return () => leaving.abort();
   }, [reportObstacle]);
 
@@ -132,9 +137,9 @@ function append(): HTMLScriptElement {
 const STATUS = "/api/status";
 
 /** Asks the page's server whether this person can chat. Returns null if so, otherwise the cause. */
-async function askStatus(signal: AbortSignal): Promise<Cause | null> {
+async function askStatus(send: typeof fetch, signal: AbortSignal): Promise<Cause | null> {
   try {
-    const response = await fetch(STATUS, { signal });
+    const response = await send(STATUS, { signal });
     return response.ok ? null : causeIn(await response.json());
   } catch (error) {
     if (signal.aborted) return null;

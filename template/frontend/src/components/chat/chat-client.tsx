@@ -15,13 +15,13 @@ export { useChat } from "@/kit/methods";
 export function ChatClient(page: ServerProps & PageProps) {
   return (
     <ChatFrame
-      config={chatkitConfig}
       pageContext={pageContext}
       runClientTool={runClientTool}
       runEffect={runEffect}
       runWidgetAction={runWidgetAction}
+      ownerEvents={events}
       {...page}
-      events={{ ...events, ...page.events }}
+      config={{ ...chatkitConfig, ...page.config }}
     />
   );
 }

@@ -14,6 +14,6 @@ export function chatSettings(): ServerProps {
 }
 
 /** The chat: loads, and within ten seconds is there or says why not. It fills whatever holds it. */
-export function Chat(page: PageProps) {
+export function Chat(page: Pick<PageProps, "assistant" | "config">) {
   return <ChatClient {...page} {...chatSettings()} />;
 }

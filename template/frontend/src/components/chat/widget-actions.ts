@@ -5,7 +5,7 @@ import { isDevelopment } from "@/kit/causes";
 type OnAction = NonNullable<WidgetsOption["onAction"]>;
 type Action = Parameters<OnAction>[0];
 type WidgetItem = Parameters<OnAction>[1];
-type Chat = Omit<UseChatKitReturn, "control" | "ref">;
+type Chat = Omit<UseChatKitReturn, "control">;
 type WidgetAction = (payload: Record<string, unknown>, item: WidgetItem, chat: Chat) => unknown;
 
 /**

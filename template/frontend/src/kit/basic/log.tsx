@@ -72,7 +72,8 @@ function useEarlier(log: Box, count: number) {
   const newest = { threadId, earlier: Math.max(0, count - STEP) };
   const [left, setLeft] = useState(newest);
   if (left.threadId !== threadId) setLeft(newest);
-  const { earlier } = left;
+  // Items may also go away, in another tab.
+  const earlier = Math.min(left.earlier, newest.earlier);
   const below = useRef<number | null>(null);
   // What the person sees must stay where it is, and not every browser cares for that.
   // biome-ignore lint/correctness/useExhaustiveDependencies: it waits for the items that are shown

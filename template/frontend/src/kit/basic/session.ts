@@ -102,8 +102,12 @@ export class Session implements Methods {
   #options: ChatKitOptions | null = null;
   /** Stands for what is shown. Another one replaces it with each conversation that is opened. */
   #view = {};
-  /** The conversation that is being opened. */
-  #loading: { threadId: string; done: Promise<void> } | null = null;
+  /** The conversation that the page has heard of last. It may not be loaded, or may not load. */
+  #shown: string | null = null;
+  /** Done when that conversation is loaded, or cannot be. */
+  #loading: Promise<void> | null = null;
+  /** How many turns have begun. What is loaded before one is old after it. */
+  #turns = 0;
   #running: AbortController | null = null;
   /** Does again what has failed. */
   #again: Again | null = null;
@@ -337,16 +341,15 @@ export class Session implements Methods {
   /** Shows a conversation; null for a new one. What is running goes on if it is shown already. */
   async #open(threadId: string | null, wording: Wording): Promise<void> {
     await this.hideHistory();
-    const shown = this.#loading?.threadId ?? this.state.thread?.id ?? null;
-    // A conversation that has just begun has no id yet.
-    if (threadId === shown && !(threadId === null && this.#running)) {
-      return this.#loading?.done ?? this.fetchUpdates();
+    if (threadId !== null && threadId === this.#shown) {
+      if (this.#loading) return this.#loading;
+      if (this.state.thread) return this.fetchUpdates();
     }
     this.#leave(threadId);
     if (!threadId) return;
-    const loading = { threadId, done: this.#load(threadId, wording) };
+    const loading = this.#load(threadId, wording);
     this.#loading = loading;
-    await loading.done;
+    await loading;
     if (this.#loading === loading) this.#loading = null;
   }
 
@@ -354,20 +357,27 @@ export class Session implements Methods {
   #leave(threadId: string | null): void {
     this.#view = {};
     this.#loading = null;
-    this.#running?.abort();
+    const running = this.#running;
     this.#running = null;
+    running?.abort();
     this.#set({ ...NOTHING_OPEN, isRunning: false, isLoading: threadId !== null });
+    if (running) this.emit("chatkit.response.end", undefined);
+    this.#tell(threadId);
+  }
+
+  #tell(threadId: string | null): void {
+    this.#shown = threadId;
     this.emit("chatkit.thread.change", { threadId });
   }
 
   /** Loads a conversation as it is by now, and shows it when all of it is there. */
   async #load(threadId: string, wording: Wording): Promise<void> {
-    const view = this.#view;
+    const [view, turns] = [this.#view, this.#turns];
     this.emit("chatkit.thread.load.start", { threadId });
     const loaded = await this.#loaded(threadId, wording);
     // Meanwhile the person may have opened another one, or asked something.
-    if (this.#view !== view || this.#running) return;
-    if (!loaded) return this.#set({ isLoading: false });
+    if (this.#view !== view) return;
+    if (!loaded || this.#turns !== turns) return this.#set({ isLoading: false });
     const items = withSame(loaded.items, this.state.items);
     this.#set({ thread: loaded.thread, items, isLoading: false });
     this.emit("chatkit.thread.load.end", { threadId });
@@ -420,7 +430,9 @@ export class Session implements Methods {
   async #send(message: drafts.Message, again: Again = () => this.#send(message)): Promise<boolean> {
     if (message.newThread) await this.setThreadId(null);
     await this.hideHistory();
-    await this.#loading?.done;
+    // Meanwhile the person may open another one. The message is for what they have before them.
+    while (this.#loading) await this.#loading;
+    if (this.#shown && !this.state.thread) return false;
     const { attachments = [], reply, toolChoice, model } = message;
     const content = message.content ?? [{ type: "input_text" as const, text: message.text ?? "" }];
     const thread_id = this.state.thread?.id;
@@ -451,7 +463,8 @@ export class Session implements Methods {
    *
    * @param shown The items to show until the server has taken the request.
    * @param again Sends the request again if the server has not.
-   * @returns Whether the server has taken the request.
+   * @returns False if the server has not taken the request. If the person has left the conversation
+   * before it could answer, nobody knows, and the turn may go on.
    */
   async #run(
     type: string,
@@ -464,9 +477,11 @@ export class Session implements Methods {
     }
     const running = new AbortController();
     this.#running = running;
+    this.#turns += 1;
     const { items: before } = this.state;
     const { shown = before, again = () => this.#run(type, params, request) } = request;
     this.#set({ isRunning: true, error: null, notices: [], items: shown });
+    this.emit("chatkit.response.start", undefined);
     const isTaken = await this.#stream(type, params, running, again);
     const isShown = () => this.#running === running;
     if (!isTaken && isShown()) this.#set({ items: before });
@@ -479,10 +494,11 @@ export class Session implements Methods {
       const next = this.#clientToolCall();
       call = next?.id === call.id ? null : next;
     }
-    if (this.#running === running) {
-      this.#running = null;
-      this.#set({ isRunning: false, progress: null });
-    }
+    if (!isShown()) return true;
+    this.#running = null;
+    this.#set({ isRunning: false, progress: null });
+    // Whoever hears of it may ask for the next answer.
+    this.emit("chatkit.response.end", undefined);
     return isTaken;
   }
 
@@ -492,7 +508,6 @@ export class Session implements Methods {
     const isShown = () => this.#running === running;
     // Until the first event nobody knows whether the server has the request, and Stop might come before it.
     this.#set({ canStop: false });
-    this.emit("chatkit.response.start", undefined);
     try {
       for await (const event of this.#wire().stream(type, params, running.signal)) {
         isTaken ||= event.type !== "error";
@@ -503,7 +518,6 @@ export class Session implements Methods {
       if (isShown() && !running.signal.aborted)
         this.#fail(error as Error, error instanceof Refusal ? null : retry);
     }
-    this.emit("chatkit.response.end", undefined);
     return isTaken;
   }
 
@@ -520,7 +534,7 @@ export class Session implements Methods {
     switch (event.type) {
       case "thread.created":
         this.#name(event.thread);
-        this.emit("chatkit.thread.change", { threadId: event.thread.id });
+        this.#tell(event.thread.id);
         break;
       case "thread.updated":
         this.#name(event.thread);

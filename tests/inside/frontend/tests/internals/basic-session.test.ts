@@ -66,12 +66,16 @@ function talk(options: Partial<ChatKitOptions> = {}) {
     return request.response;
   };
   const session = new Session(
-    (type, detail) => told.push({ type, detail }),
+    (type, detail) => {
+      told.push({ type, detail });
+      chat.hears(type);
+    },
     () => en,
   );
   const api = { url: "/api/chatkit", domainKey: "", fetch: ask as typeof fetch };
-  session.configure({ ...options, api } as ChatKitOptions);
-  return {
+  const chat = {
+    /** Called with the type of each event. */
+    hears: (_type: string) => {},
     session,
     told,
     requests,
@@ -84,6 +88,8 @@ function talk(options: Partial<ChatKitOptions> = {}) {
       });
     },
   };
+  session.configure({ ...options, api } as ChatKitOptions);
+  return chat;
 }
 
 type Talk = ReturnType<typeof talk>;
@@ -164,6 +170,40 @@ describe("conversations", () => {
     expect(chat.session.state.error?.message).toContain(en.connectionLost);
     await openAnswered(chat);
     expect(texts(chat)).toEqual(["Old", "Answered"]);
+  });
+
+  test("a new one begins also after one that could not be loaded", async () => {
+    const chat = talk();
+    const opening = chat.session.setThreadId("thr_a");
+    (await chat.asked("threads.get_by_id")).json({ message: "Not there." }, 404);
+    await opening;
+    await chat.session.setThreadId(null);
+    expect(chat.told.at(-1)).toEqual({ type: "chatkit.thread.change", detail: { threadId: null } });
+    expect(chat.session.state).toMatchObject({ error: null, isLoading: false });
+  });
+
+  test("a message for one that could not be loaded begins no other one", async () => {
+    const chat = talk();
+    const opening = chat.session.setThreadId("thr_a");
+    const sending = chat.session.sendUserMessage({ text: "New" });
+    (await chat.asked("threads.get_by_id")).lose();
+    await Promise.all([opening, sending]);
+    expect(chat.requests).toEqual([]);
+  });
+
+  test("what is loaded before an answer does not replace it", async () => {
+    const chat = talk();
+    await openAnswered(chat);
+    const updating = chat.session.fetchUpdates();
+    const old = await chat.asked("threads.get_by_id");
+    const sending = chat.session.sendUserMessage({ text: "New" });
+    const turn = await chat.asked("threads.add_user_message");
+    turn.send(done(said("New", "thr_a")), begun, done(said("Whole", "thr_a", "assistant_message")));
+    turn.end();
+    await sending;
+    old.json(loaded("thr_a", said("Old", "thr_a")));
+    await updating;
+    expect(texts(chat)).toEqual(["Old", "Answered", "New", "Whole"]);
   });
 
   test("a message that is sent while one is opened belongs to it", async () => {
@@ -292,6 +332,34 @@ describe("after a failure", () => {
     chat.session.dismissError();
     expect(chat.session.state).toMatchObject({ error: null, notices: [other] });
   });
+});
+
+test("a message whose conversation is left before it is taken may be answered, so it does not come back", async () => {
+  const chat = talk();
+  await openAnswered(chat);
+  chat.session.write({ text: "New" });
+  const sending = chat.session.submit();
+  await chat.asked("threads.add_user_message");
+  await open(chat, "thr_b", said("In B", "thr_b"));
+  await sending;
+  expect(chat.session.state.draft.text).toBe("");
+  const ends = chat.told.map(({ type }) => type).filter((type) => /response|thread\.change/.test(type));
+  expect(ends.slice(-3)).toEqual(["chatkit.response.start", "chatkit.response.end", "chatkit.thread.change"]);
+});
+
+test("whoever hears that an answer is over can ask for the next one", async () => {
+  const chat = talk();
+  await openAnswered(chat);
+  const sending = chat.session.sendUserMessage({ text: "New" });
+  const turn = await chat.asked("threads.add_user_message");
+  chat.hears = (type) => {
+    if (type === "chatkit.response.end") void chat.session.sendCustomAction({ type: "next" });
+  };
+  turn.send(done(said("New", "thr_a")), begun);
+  turn.end();
+  await chat.asked("threads.custom_action");
+  await sending;
+  expect(chat.session.state.error).toBeNull();
 });
 
 test("nobody can stop an answer of which it is unknown whether it was asked for", async () => {
