@@ -97,7 +97,9 @@ test("a long conversation begins with its newest items, and stays in its place a
     await button(page, "Show earlier messages").click();
     await expect(answers).toHaveCount(count ?? 0);
     // Browsers that keep the place by themselves would move it a second time in the next frames.
-    await page.waitForTimeout(200);
+    await page.evaluate(
+      () => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))),
+    );
     expect(Math.abs(((await seen.boundingBox())?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
     await expect(seen).toBeInViewport();
     await expect(logOf(page)).toBeFocused();

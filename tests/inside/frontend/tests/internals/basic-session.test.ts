@@ -4,6 +4,7 @@ import * as drafts from "@/kit/basic/draft";
 import type { Item, StreamEvent, Thread } from "@/kit/basic/protocol";
 import { Session } from "@/kit/basic/session";
 import { en } from "@/kit/words/en";
+import { PATIENCE } from "./page-request";
 
 type Asked = { type: string; params: Record<string, unknown>; signal: AbortSignal | null };
 
@@ -81,7 +82,7 @@ function talk(options: Partial<ChatKitOptions> = {}) {
     requests,
     /** Waits for the next request of a type, which the test has not answered yet. */
     async asked(type: string): Promise<Request> {
-      return vi.waitFor(() => {
+      return soon(() => {
         const index = requests.findIndex(({ asked }) => asked.type === type);
         expect(index, `${type} is asked`).toBeGreaterThanOrEqual(0);
         return requests.splice(index, 1)[0] as Request;
@@ -90,6 +91,10 @@ function talk(options: Partial<ChatKitOptions> = {}) {
   };
   session.configure({ ...options, api } as ChatKitOptions);
   return chat;
+}
+
+function soon<T>(look: () => T): Promise<T> {
+  return vi.waitFor(look, PATIENCE);
 }
 
 type Talk = ReturnType<typeof talk>;
@@ -272,7 +277,7 @@ describe("after a failure", () => {
     const sending = chat.session.sendUserMessage({ text: "New" });
     const turn = await chat.asked("threads.add_user_message");
     turn.send(done(said("New", "thr_a")), begun, done(said("Half", "thr_a", "assistant_message")));
-    await vi.waitFor(() => expect(texts(chat)).toContain("Half"));
+    await soon(() => expect(texts(chat)).toContain("Half"));
     turn.lose();
     await sending;
     void chat.session.tryAgain();
@@ -368,7 +373,7 @@ test("nobody can stop an answer of which it is unknown whether it was asked for"
   const turn = await chat.asked("threads.create");
   expect(chat.session.state).toMatchObject({ isRunning: true, canStop: false });
   turn.send(begun);
-  await vi.waitFor(() => expect(chat.session.state.canStop).toBe(true));
+  await soon(() => expect(chat.session.state.canStop).toBe(true));
   chat.session.stop();
   await sending;
   expect(chat.session.state).toMatchObject({ isRunning: false, error: null });
@@ -413,7 +418,7 @@ describe("client tools", () => {
     });
     const onClientTool = vi.fn(() => work);
     const { chat, sending } = await called(onClientTool);
-    await vi.waitFor(() => expect(onClientTool).toHaveBeenCalled());
+    await soon(() => expect(onClientTool).toHaveBeenCalled());
     await open(chat, "thr_b");
     finish({ seen: 1 });
     await sending;
@@ -423,7 +428,7 @@ describe("client tools", () => {
 
   test("Stop does not wait for one that hangs", async () => {
     const { chat, sending } = await called(() => new Promise(() => {}));
-    await vi.waitFor(() => expect(chat.session.state.canStop).toBe(true));
+    await soon(() => expect(chat.session.state.canStop).toBe(true));
     chat.session.stop();
     await sending;
     expect(chat.session.state.isRunning).toBe(false);

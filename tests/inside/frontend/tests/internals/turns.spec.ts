@@ -197,8 +197,8 @@ test("a question that is refused, because another tab asks, leaves the notice", 
   await begin(person, "An endless answer");
   const page = await person.context.newPage();
   await page.goto(person.page.url());
-  const composer = page.getByRole("textbox");
-  await composer.fill("And I?");
+  await expect(page.getByRole("log", { name: "Conversation" })).toContainText(" 1 2 3 4 5 6 7 8");
+  await page.getByRole("textbox").fill("And I?");
   const refused = page.waitForResponse((response) => response.status() === 409);
   await page.getByRole("button", { name: "Send" }).click();
   await refused;
