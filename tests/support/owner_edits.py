@@ -77,11 +77,7 @@ EDITS = [
         '"font-src": ["\'self\'", "data:", "https://fonts.example"]',
     ),
     Edit("frontend/src/app/page.tsx", "<Chat />", "<h1>Ada's shop</h1>\n      <Chat />"),
-    Edit(
-        "frontend/src/app/layout.tsx",
-        'export const metadata: Metadata = { title: "',
-        'export const metadata: Metadata = { applicationName: "Ada\'s shop", title: "',
-    ),
+    Edit("frontend/src/app/layout.tsx", 'title: "Chat"', 'title: "Ada\'s shop"'),
     Edit("README.md", "# my-chat\n", "# Ada's shop\n"),
     Edit(
         "backend/alembic/env.py",

@@ -2,7 +2,7 @@ import type { Metadata, Viewport } from "next";
 import type { ReactNode } from "react";
 import "./globals.css";
 
-export const metadata: Metadata = { title: "{{ project_name }}" };
+export const metadata: Metadata = { title: "Chat" };
 export const viewport: Viewport = { colorScheme: "light dark" };
 
 // Every document carries a cookie of its own: a page made at build time would invite caches to share it.
