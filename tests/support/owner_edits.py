@@ -257,10 +257,13 @@ test("each assistant has a page and a history of its own", async ({ person, addr
 
 
 def add_assistant(project: Project) -> Project:
-    """Add a second assistant, with the line and the page that docs/kit.md shows; commit it."""
+    """Add a second assistant, with the line and the page that docs/kit.md shows; commit it.
+
+    The components that the document shows beside that page come with it.
+    """
     document = (project.path / "docs" / "kit.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```py\n(.*?)```", document, re.DOTALL)
-    (page,) = re.findall(r"```tsx\n(.*?)```", document, re.DOTALL)
+    page, *components = re.findall(r"```tsx\n(.*?)```", document, re.DOTALL)
     app, frontend = project.path / "backend" / "src" / "app", project.path / "frontend"
     for new in filter(None, code.splitlines()):
         begin = new[: new.index("assistant")]
@@ -272,6 +275,10 @@ def add_assistant(project: Project) -> Project:
     (app / "support.py").write_text(SUPPORT, encoding="utf-8")
     (frontend / "src" / "app" / "support").mkdir()
     (frontend / "src" / "app" / "support" / "page.tsx").write_text(page, encoding="utf-8")
+    for text in components:
+        name = re.findall(r"export function (\w+)", text)[0]
+        file = frontend / "src" / "components" / "chat" / f"{name.lower()}.tsx"
+        file.write_text(text, encoding="utf-8")
     (frontend / "tests" / "page" / "support.spec.ts").write_text(SUPPORT_SPEC, encoding="utf-8")
     project.commit("Add a second assistant")
     return project
