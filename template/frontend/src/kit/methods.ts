@@ -32,15 +32,10 @@ type Waiting = { find: () => Chat | undefined; go: (chat: ChatMethods) => void }
 
 /** Gives methods that wait for a chat. `forget` drops the calls that wait. */
 function waitingFor(find: () => Chat | undefined): { methods: ChatMethods; forget: () => void } {
-  const calls = new Set<Waiting>();
   const ready = async (): Promise<ChatMethods> => {
     const chat = find();
     if (chat?.ready) return chat.ready;
-    return new Promise((go) => {
-      const call = { find, go };
-      calls.add(call);
-      waiting.add(call);
-    });
+    return new Promise((go) => waiting.add({ find, go }));
   };
   type Method = (...given: never[]) => Promise<void>;
   const method = (name: keyof ChatMethods): Method => {
@@ -48,8 +43,7 @@ function waitingFor(find: () => Chat | undefined): { methods: ChatMethods; forge
   };
   const methods = Object.fromEntries(NAMES.map((name) => [name, method(name)])) as unknown as ChatMethods;
   const forget = () => {
-    for (const call of calls) waiting.delete(call);
-    calls.clear();
+    for (const call of waiting) if (call.find === find) waiting.delete(call);
   };
   return { methods, forget };
 }

@@ -218,8 +218,11 @@ export class Session implements Methods {
   async submit(): Promise<void> {
     const { draft } = this.state;
     if (this.#running || !drafts.isReady(draft)) return;
-    this.#clear(draft);
-    const isTaken = await this.#send(drafts.messageOf(draft, this.#options?.composer), () => this.submit());
+    const { composer } = this.#options ?? {};
+    const { toolId, ...rest } = drafts.afterSending(draft, composer);
+    this.write(rest);
+    if (toolId !== draft.toolId) this.chooseTool(toolId);
+    const isTaken = await this.#send(drafts.messageOf(draft, composer), () => this.submit());
     if (isTaken) for (const { preview } of draft.files) preview && URL.revokeObjectURL(preview);
     else this.write(drafts.joined(draft, this.state.draft));
   }
@@ -229,8 +232,10 @@ export class Session implements Methods {
     if (this.#running) return;
     const { draft } = this.state;
     const content = typeof prompt === "string" ? [{ type: "input_text" as const, text: prompt }] : prompt;
-    const { toolChoice, model } = drafts.messageOf(draft, this.#options?.composer);
-    this.#clear(draft, draft);
+    const { composer } = this.#options ?? {};
+    const { toolChoice, model } = drafts.messageOf(draft, composer);
+    const { toolId } = drafts.afterSending(draft, composer);
+    if (toolId !== draft.toolId) this.chooseTool(toolId);
     await this.#send({ content, ...(toolChoice && { toolChoice }), ...(model && { model }) });
   }
 
@@ -413,13 +418,6 @@ export class Session implements Methods {
         ? { threads: [...known, ...page.data], isLoading: false, hasFailed: false, hasMore: page.has_more }
         : { ...asked, isLoading: false, hasFailed: true },
     });
-  }
-
-  /** Takes what is sent out of the draft. */
-  #clear(draft: drafts.Draft, kept?: drafts.Draft): void {
-    const { toolId, ...rest } = drafts.afterSending(draft, this.#options?.composer);
-    this.write({ ...(kept ?? rest), toolId });
-    if (toolId !== draft.toolId) this.emit("chatkit.tool.change", { toolId });
   }
 
   /**

@@ -8,6 +8,7 @@ import {
   useContext,
 } from "react";
 import { chatkitIcon, Icon } from "@/kit/basic/parts/icons";
+import { Spinner } from "@/kit/basic/parts/parts";
 import type { Action } from "@/kit/basic/protocol";
 import { actionOf, controlsOf, FormContext, ScopeContext, useAction } from "@/kit/basic/widget/form";
 import {
@@ -140,6 +141,7 @@ export function ActionButton({
       onClick={onClick}
     >
       {children}
+      {isBusy && <Spinner />}
     </button>
   );
 }
