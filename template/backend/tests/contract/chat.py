@@ -181,16 +181,19 @@ class SignedHeaders(Mapping[str, str]):
         return 1
 
 
+_ports = iter(secrets.SystemRandom().sample(range(20_000, 32_000), 12_000))
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on.
+    """Return a port that nobody listens on, and that this process has not returned before.
 
     The system gives such a one to nobody by itself, even seconds later.
     """
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
+    for port in _ports:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("no port is left between 20000 and 32000")
 
 
 def wait_until(
