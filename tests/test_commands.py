@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from conftest import Installed
-from contract.chat import PATIENCE, visit, wait_until
+from contract.chat import HTTP, PATIENCE, visit, wait_until
 from support.dev import Dev, dev, nothing_stays
 from support.ports import free_port, kill_server, listens
 from support.processes import processes_below
@@ -104,6 +105,21 @@ def test_the_second_start_installs_nothing(installed: Installed) -> None:
             running.stop()
     assert not re.search(r"npm ci|Installed|Building", running.output)
     assert len(re.findall(r"ready: (\S+)", running.output)) == 1
+
+
+def test_sub_path_dev_and_the_doctor_find_the_page(installed: Installed) -> None:
+    project = installed(DEFAULT)
+    path = {"FRONTEND_BASE_PATH": "/chat"}
+    with dev(project, path) as running:
+        page = running.wait_for_address()
+        assert page == f"http://127.0.0.1:{running.frontend_port}/chat"
+        root = httpx2.get(f"http://localhost:{running.frontend_port}", **HTTP)
+        assert root.headers["location"] == page
+        visit(page).say("Hello")
+        ports = {"BACKEND_PORT": running.backend_port, "FRONTEND_PORT": running.frontend_port}
+        env = path | {name: str(port) for name, port in ports.items()}
+        examined = project.run("uv", "run", "doctor", "--round-trip", env=env, check=False)
+    assert " 0 failed" in examined.stdout, examined.stdout
 
 
 def test_alembic_and_dev_share_the_server(installed: Installed) -> None:

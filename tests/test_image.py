@@ -39,6 +39,8 @@ def stages(dockerfile: Path) -> list[Stage]:
                 found.append(Stage())
             case "ENV":
                 found[-1].env |= dict(pair.split("=", 1) for pair in rest.split())
+            case "ARG":
+                found[-1].env |= dict([rest.split("=", 1)])
             case "COPY":
                 found[-1].copies.append(rest.split())
             case "RUN":

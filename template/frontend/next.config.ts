@@ -1,11 +1,15 @@
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { NextConfig } from "next";
-import { PHASE_PRODUCTION_BUILD } from "next/constants";
-import { chosenChat, developmentHosts, expectDomainKey } from "./src/kit/settings";
+import { PHASE_PRODUCTION_BUILD, PHASE_PRODUCTION_SERVER } from "next/constants";
+import { chosenBasePath, chosenChat, developmentHosts, expectDomainKey } from "./src/kit/settings";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
+const basePath = chosenBasePath();
 const development = process.env.NODE_ENV === "development";
 const port = process.env.PORT ?? "3000";
+const page = `http://127.0.0.1:${port}${basePath}`;
+const AT_LOCALHOST = [{ type: "header" as const, key: "host", value: `localhost:${port}` }];
 const pollIntervalMs = Number(process.env.WATCH_POLL_MS);
 
 const SECURITY_HEADERS = [
@@ -40,10 +44,17 @@ const config: NextConfig = {
       ? [
           {
             source: "/:path((?!api/).*)",
-            has: [{ type: "header", key: "host", value: `localhost:${port}` }],
-            destination: `http://127.0.0.1:${port}/:path`,
+            has: AT_LOCALHOST,
+            destination: `${page}/:path`,
             permanent: false,
           },
+          // Below a path, the source above is not also that of the page itself.
+          ...(basePath
+            ? [
+                { source: "/", has: AT_LOCALHOST, destination: page, permanent: false },
+                { source: "/", basePath: false as const, destination: page, permanent: false },
+              ]
+            : []),
         ]
       : [],
   // Without a root Next looks for lock files in the folders above, and may take a stranger's for ours.
@@ -53,10 +64,27 @@ const config: NextConfig = {
   ...(pollIntervalMs > 0 && { watchOptions: { pollIntervalMs } }),
 };
 
+/**
+ * The path below which the last build has put the app.
+ *
+ * @throws {Error} FRONTEND_BASE_PATH is another one.
+ */
+function builtBasePath(): string {
+  const manifest = `${frontend}/.next/routes-manifest.json`;
+  if (!existsSync(manifest)) return basePath; // Next says what is missing
+  const { basePath: built } = JSON.parse(readFileSync(manifest, "utf8"));
+  if (!basePath || basePath === built) return built;
+  throw new Error(
+    `FRONTEND_BASE_PATH is "${basePath}", and the page is built for "${built}". Build it again: npm run build`,
+  );
+}
+
 /** The settings of Next.js, for the command that reads them. */
 export default function nextConfig(phase: string): NextConfig {
   chosenChat();
   // `next typegen` says that it is a build.
   if (phase === PHASE_PRODUCTION_BUILD && process.argv[2] !== "typegen") expectDomainKey();
-  return config;
+  const below = phase === PHASE_PRODUCTION_SERVER ? builtBasePath() : basePath;
+  // Our own code reads the path too, also in the browser.
+  return { ...config, basePath: below, env: { ...config.env, FRONTEND_BASE_PATH: below } };
 }

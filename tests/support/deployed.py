@@ -137,7 +137,7 @@ def served_page(
     """
     _, command = commands(project)
     port = free_port()
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}{(settings or {}).get('FRONTEND_BASE_PATH', '')}"
     env = {
         "CHATKIT_SECRET": secret,
         "APP_ENV": "production",

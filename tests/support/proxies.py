@@ -28,7 +28,7 @@ http {{
   upstream servers {{ {servers} }}
   server {{
     listen 127.0.0.1:{port};
-    location / {{
+    location {path} {{
       proxy_pass http://servers;
       proxy_http_version 1.1;
       {settings}
@@ -40,7 +40,11 @@ http {{
 
 @contextmanager
 def nginx(
-    addresses: Sequence[str], folder: Path, settings: str, connections: str = ""
+    addresses: Sequence[str],
+    folder: Path,
+    settings: str,
+    connections: str = "",
+    path: str = "/",
 ) -> Iterator[str]:
     """Run nginx in front of servers until the end of the block, and return its address.
 
@@ -49,12 +53,17 @@ def nginx(
         folder: for its files.
         settings: how it passes requests on.
         connections: how it uses its connections to the servers.
+        path: which requests it passes on.
     """
     folder.mkdir(exist_ok=True)
     port = free_port()
     servers = [f"server {urlsplit(one).netloc} max_fails=0;" for one in addresses]
     text = NGINX.format(
-        folder=folder, servers=" ".join([*servers, connections]), port=port, settings=settings
+        folder=folder,
+        servers=" ".join([*servers, connections]),
+        port=port,
+        settings=settings,
+        path=path,
     )
     config = folder / "nginx.conf"
     config.write_text(text, encoding="utf-8")

@@ -15,6 +15,8 @@ export function proxy(request: NextRequest): Promise<Response> {
 // the browser fetches in advance is opened as it came, without asking again: its cookie must be there.
 export const config = {
   matcher: [
+    // Below a path (FRONTEND_BASE_PATH) the second source is not also that of the page itself.
+    { source: "/", missing: [{ type: "header", key: "next-router-prefetch" }] },
     {
       source: "/((?!api/|_next/|.*\\.).*)",
       missing: [{ type: "header", key: "next-router-prefetch" }],

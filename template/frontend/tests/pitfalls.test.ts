@@ -20,6 +20,34 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllEnvs());
 
+describe("sub-path", () => {
+  test("the app is below the path that is set, and only below one that is a path", async () => {
+    vi.stubEnv("NODE_ENV", "production");
+    vi.stubEnv("ALLOW_PLACEHOLDER_DOMAIN_KEY", "1");
+    vi.stubEnv("FRONTEND_BASE_PATH", "/team/chat");
+    vi.resetModules();
+    const { default: below } = await import("../next.config");
+    expect(below(BUILD)).toMatchObject({
+      basePath: "/team/chat",
+      env: { FRONTEND_BASE_PATH: "/team/chat" },
+    });
+    for (const path of ["chat", "/", "/chat/", "https://example.com/chat", "/a b"]) {
+      vi.stubEnv("FRONTEND_BASE_PATH", path);
+      vi.resetModules();
+      await expect(import("../next.config")).rejects.toThrow(`FRONTEND_BASE_PATH is "${path}"`);
+    }
+  });
+
+  test("the page asks for nothing at the root of the domain", () => {
+    const files = readdirSync("src/kit", { recursive: true, encoding: "utf8" });
+    const ofThePage = files.filter((file) => /\.tsx?$/.test(file) && !/^server[/\\]/.test(file));
+    expect(ofThePage.length).toBeGreaterThan(20);
+    for (const file of ofThePage) {
+      expect(readFileSync(`src/kit/${file}`, "utf8"), file).not.toMatch(/["'`]\/(?:api|pitfalls)\b/);
+    }
+  });
+});
+
 describe("csp-blocks-chatkit", () => {
   beforeEach(() => {
     vi.stubEnv("NODE_ENV", "production");

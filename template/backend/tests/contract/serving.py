@@ -189,7 +189,9 @@ def run_page(server: Server) -> Iterator[str]:
     """Run the page's server, as it was built, in front of a server, and return its address."""
     port = free_port()
     env = {"BACKEND_URL": server.address, "CHATKIT_SECRET": SECRET, "PORT": str(port)}
-    frontend, address = BACKEND.parent / "frontend", f"http://127.0.0.1:{port}"
+    frontend = BACKEND.parent / "frontend"
+    manifest = (frontend / ".next/routes-manifest.json").read_text(encoding="utf-8")
+    address = f"http://127.0.0.1:{port}{json.loads(manifest)['basePath']}"
     with run_program(["node", "scripts/start.mjs"], cwd=frontend, env=os.environ | env) as process:
         wait_until(lambda: answers(process.poll() is None, address))
         yield address

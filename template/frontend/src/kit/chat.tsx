@@ -19,7 +19,7 @@ import { Chat, type ChatEvents, type ChatMethods, type Handlers, withEvents } fr
 import { fetchWith, noting, useTheme, withAliases } from "@/kit/options";
 import { type Advice, More, Panel, usePageWords } from "@/kit/panel";
 import { Prose } from "@/kit/prose";
-import { CHATKIT_SCRIPT, type ChatKind } from "@/kit/settings";
+import { BASE_PATH, CHATKIT_SCRIPT, type ChatKind } from "@/kit/settings";
 import { causeOf, isFatal, isReplaced, loadChatKit, useStart } from "@/kit/start";
 import { type Notice, Turns } from "@/kit/turns";
 import type { PageWords, Spoken } from "@/kit/words";
@@ -335,10 +335,10 @@ function ChatKitElement({
     ...(config.composer && { composer: withAliases(config.composer) }),
     theme,
     api: {
-      url: "/api/chatkit",
+      url: `${BASE_PATH}/api/chatkit`,
       domainKey,
       fetch: turns.fetch,
-      uploadStrategy: { type: "direct", uploadUrl: "/api/attachments" },
+      uploadStrategy: { type: "direct", uploadUrl: `${BASE_PATH}/api/attachments` },
     },
     onClientTool: config.onClientTool ?? ((call) => handlers.runClientTool(call, methods)),
     widgets: {

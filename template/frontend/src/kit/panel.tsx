@@ -3,6 +3,7 @@
 import { type Cause, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { Prose } from "@/kit/prose";
+import { BASE_PATH } from "@/kit/settings";
 import { type PageWords, type Spoken, translated, useWords } from "@/kit/words";
 import { page } from "@/kit/words/page";
 
@@ -72,7 +73,7 @@ export function Panel({ cause, words, advice, takesFocus = false, onRetry, onBas
 /** A link to what the owner can do about a pitfall. */
 export function More({ slug, words }: { slug: Slug; words: PageWords }) {
   return (
-    <a href={`/pitfalls#${slug}`} target="_blank" rel="noopener">
+    <a href={`${BASE_PATH}/pitfalls#${slug}`} target="_blank" rel="noopener">
       {words.moreAbout}
     </a>
   );
@@ -114,7 +115,7 @@ export function NotFoundPanel() {
 }
 
 function Home({ words }: { words: PageWords }) {
-  return <a href="/">{words.home}</a>;
+  return <a href={`${BASE_PATH}/`}>{words.home}</a>;
 }
 
 /** The owner finds the error in the server's log by its digest. A browser's error has none. */

@@ -3,6 +3,7 @@ import { CAUSES, isDevelopment, type Slug } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import type { Advice } from "@/kit/panel";
 import { Prose } from "@/kit/prose";
+import { BASE_PATH } from "@/kit/settings";
 import sections from "./pitfalls.json";
 
 /** A pitfall. `uv run doctor`, the page's panels and docs/pitfalls.md show the same texts. */
@@ -41,7 +42,7 @@ export function Pitfalls() {
   return (
     <main className={styles.page}>
       <p>
-        <a href="/">Back to the chat</a>
+        <a href={`${BASE_PATH}/`}>Back to the chat</a>
       </p>
       <h1>Pitfalls</h1>
       <nav aria-label="All pitfalls">

@@ -13,6 +13,28 @@ export function setting(name: string): string {
 }
 
 /**
+ * The path below which the build has put the page and its API, such as `/chat`. It is empty at the
+ * root of a domain.
+ */
+export const BASE_PATH = process.env.FRONTEND_BASE_PATH ?? "";
+
+/**
+ * The path below which a build is to put the page and its API. Next.js writes it into all
+ * addresses, so another one needs another build.
+ *
+ * @returns An empty string for the root of a domain.
+ * @throws {Error} FRONTEND_BASE_PATH is not a path.
+ */
+export function chosenBasePath(): string {
+  const path = setting("FRONTEND_BASE_PATH").trim();
+  if (path === "" || /^(\/[\w.~-]+)+$/.test(path)) return path;
+  throw new Error(
+    `FRONTEND_BASE_PATH is "${path}". Set it to a path such as /chat, which begins with a slash and ends without ` +
+      "one, or leave it out.",
+  );
+}
+
+/**
  * The names besides localhost under which a browser may open the page in development.
  *
  * Under another name, Next's development server sends no scripts and we answer no request. Any

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { CAUSES, type Cause, isDevelopment, type Slug, seen } from "@/kit/causes";
-import { CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS } from "@/kit/settings";
+import { BASE_PATH, CHATKIT_ORIGIN, CHATKIT_SCRIPT, DOMAIN_KEYS } from "@/kit/settings";
 
 const PATIENCE_MS = 10_000;
 
@@ -134,7 +134,7 @@ function append(): HTMLScriptElement {
   return script;
 }
 
-const STATUS = "/api/status";
+const STATUS = `${BASE_PATH}/api/status`;
 
 /** Asks the page's server whether this person can chat. Returns null if so, otherwise the cause. */
 async function askStatus(send: typeof fetch, signal: AbortSignal): Promise<Cause | null> {

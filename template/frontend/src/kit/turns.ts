@@ -6,7 +6,7 @@
  * connection was closed. So here the page sees the element's requests, says Stop by itself, and
  * shows an answer that it does not receive as a stream.
  */
-import { SAYS_STOP, STREAMED } from "@/kit/settings";
+import { BASE_PATH, SAYS_STOP, STREAMED } from "@/kit/settings";
 
 /** How the newest turn of a conversation is, as the backend says. */
 type Turn = {
@@ -279,7 +279,7 @@ export class Turns {
    * @throws {Error} The server refused.
    */
   async #post<T>(type: string, params: object): Promise<T | null> {
-    const response = await this.ask("/api/chatkit", {
+    const response = await this.ask(`${BASE_PATH}/api/chatkit`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ type, params }),

@@ -35,7 +35,7 @@ test("blank-screen, assistant-message-not-saved: a conversation survives a reloa
 test("what was written elsewhere is there when the page comes to the front", async ({ person }) => {
   await person.say("Hello from here");
   await person.waitForEnd();
-  const { origin, searchParams } = new URL(person.page.url());
+  const { searchParams } = new URL(person.page.url());
   const input = {
     content: [{ type: "input_text", text: "Hello from elsewhere" }],
     attachments: [],
@@ -43,7 +43,7 @@ test("what was written elsewhere is there when the page comes to the front", asy
   };
   const params = { thread_id: searchParams.get("thread"), input };
   const data = { type: "threads.add_user_message", params };
-  await (await person.page.request.post(`${origin}/api/chatkit`, { data })).body();
+  await (await person.page.request.post(person.endpoint, { data })).body();
   await expect(person.said).toHaveCount(1);
   await person.comeBack();
   await expect(person.said).toHaveText(["Hello from here", "Hello from elsewhere"]);
@@ -173,10 +173,8 @@ test("answered-form-reopens: a form that is answered stays so", async ({ person 
 });
 
 /** Sends a ChatKit request from a person's browser, and returns the answer. */
-async function ask({ page }: Person, type: string, params: object) {
-  const answer = await page.request.post(new URL("/api/chatkit", page.url()).href, {
-    data: { type, params },
-  });
+async function ask({ page, endpoint }: Person, type: string, params: object) {
+  const answer = await page.request.post(endpoint, { data: { type, params } });
   return answer.json();
 }
 

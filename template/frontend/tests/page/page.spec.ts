@@ -10,12 +10,12 @@ test("a link to a conversation opens it, and so does a reload", async ({ person,
   await expect(person.said).toHaveText("Remember me");
 
   await person.press("New chat");
-  await expect(person.page).toHaveURL(`${address}/`);
+  await expect(person.page).toHaveURL(new URL(address).href);
 
   const stranger = await newPerson();
   await stranger.page.goto(link);
   await stranger.expectChat();
-  await expect(stranger.page).toHaveURL(`${address}/`);
+  await expect(stranger.page).toHaveURL(new URL(address).href);
   await stranger.expectProblem("Failed to load initial thread");
   await stranger.say("And mine?");
   await stranger.waitForEnd();

@@ -161,6 +161,12 @@ export class Person {
     return this.page.locator("openai-chatkit, [data-chat]");
   }
 
+  /** Where the open page sends ChatKit's requests. */
+  get endpoint(): string {
+    const { origin, pathname } = new URL(this.page.url());
+    return `${origin}${pathname.replace(/\/$/, "")}/api/chatkit`;
+  }
+
   /** The panel over the chat that says why it could not start. */
   get panel(): Locator {
     const heading = this.page.getByRole("heading", { name: "The chat could not start" });

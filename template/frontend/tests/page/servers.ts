@@ -104,7 +104,9 @@ export function settingsFor({ address, secret }: Backend): Environment {
 export async function startPage(backend: Backend, env: Environment = {}): Promise<Running<string>> {
   const port = await freePort();
   const settings = { ...settingsFor(backend), NODE_ENV: "production", PORT: String(port), ...env };
-  return startNode("page", ["scripts/start.mjs"], port, settings);
+  const { at, stop } = await startNode("page", ["scripts/start.mjs"], port, settings);
+  const { basePath } = JSON.parse(readFileSync(join(FRONTEND, ".next", "routes-manifest.json"), "utf8"));
+  return { at: `${at}${basePath}`, stop };
 }
 
 /** Starts a Node program that serves at a port, and waits until it answers. */

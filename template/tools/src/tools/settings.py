@@ -78,6 +78,11 @@ def backend_url() -> Value:
     return Value("http://127.0.0.1:8000", DEFAULT)
 
 
+def base_path() -> str:
+    """Return the path below which the page is, such as `/chat`; empty if it is at the root."""
+    return value_of("frontend", "FRONTEND_BASE_PATH").text.strip()
+
+
 MASK = "***"
 
 NAMES = re.compile(r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|KEY|KEYS|CREDENTIALS)(_|$)", re.IGNORECASE)

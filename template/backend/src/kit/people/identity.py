@@ -47,7 +47,10 @@ class Identity:
     owner: str
     """The owner of the person's conversations: an opaque name of at most 255 characters."""
     page_origin: str | None = None
-    """The origin of the page in the person's browser, such as `https://chat.example.com`."""
+    """The origin of the page in the person's browser, such as `https://chat.example.com`.
+
+    If the page is below a path (FRONTEND_BASE_PATH), the path follows.
+    """
     address: str | None = None
     """The network address of the browser, if known. For IPv6 it is the /64 network."""
 

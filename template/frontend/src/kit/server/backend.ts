@@ -16,7 +16,7 @@ import {
 import { cookieOf, OF_THIS_HOST, sharedSecret } from "@/kit/server/guest";
 import { type AtOnce, answering, type Sender } from "@/kit/server/limits";
 import { pageOrigin } from "@/kit/server/sender";
-import { listed, setting } from "@/kit/settings";
+import { BASE_PATH, listed, setting } from "@/kit/settings";
 
 /** The backend's address, and the setting that it comes from. */
 export type BackendAddress = { url: URL; source: string };
@@ -197,7 +197,7 @@ export async function handOn(
 ): Promise<BackendResponse> {
   const address = backendAddress(path, asked.search);
   const headers: Record<string, string> = {
-    authorization: `Bearer ${await backendToken(sender, pageOrigin(request))}`,
+    authorization: `Bearer ${await backendToken(sender, pageOrigin(request) + BASE_PATH)}`,
     [REQUEST_ID]: requestId(request),
     ...(asked.headers ?? passedOn(request)),
   };
@@ -223,12 +223,12 @@ export async function handOn(
  * one request to arrive, and a token in a log is soon worthless.
  *
  * @param sender The owner and the network address. The backend has limits for both.
- * @param origin The origin under which the browser sees the page. The addresses for uploads start
- * with it.
+ * @param page Where the browser sees the page, such as `https://example.com/chat`. The addresses for
+ * uploads start with it.
  * @throws {Failure} The shared secret is missing or too short.
  */
-function backendToken({ owner, address }: Sender, origin: string): Promise<string> {
-  return new SignJWT({ origin, ...(address !== null && { address }) })
+function backendToken({ owner, address }: Sender, page: string): Promise<string> {
+  return new SignJWT({ origin: page, ...(address !== null && { address }) })
     .setProtectedHeader({ alg: "HS256" })
     .setIssuer("chatkit-frontend")
     .setAudience("chatkit-backend")

@@ -4,6 +4,7 @@ import { finished, Readable } from "node:stream";
 import { finished as end } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "@/kit/server/failures";
+import { BASE_PATH } from "@/kit/settings";
 
 /**
  * A value of which this process has only one. A module's own variable is not enough, because Next
@@ -233,7 +234,7 @@ const going = processWide("bodies", () => new Map<Bounds, number>());
 export function endUncountedBodies(): void {
   subscribe("http.server.request.start", (message) => {
     const { request } = message as Exchange;
-    if (hasBody(request) && !request.url?.startsWith("/api/")) endWithin(TO_A_PAGE, request);
+    if (hasBody(request) && !request.url?.startsWith(`${BASE_PATH}/api/`)) endWithin(TO_A_PAGE, request);
   });
   subscribe("http.server.response.finish", (message) => {
     const { request } = message as Exchange;

@@ -12,6 +12,7 @@ from http.client import HTTPException
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, Request, build_opener
 
 import psutil
@@ -129,7 +130,7 @@ def run(family: Family) -> str:
     with installing_packages(FRONTEND, node, os.environ | family.mark) as installs:
         # Slow to import, and Node is missing more often.
         from kit.database.engine import MissingDriverError, prepare_database
-        from tools.settings import find_mismatch
+        from tools.settings import base_path, find_mismatch
 
         mismatch = find_mismatch()  # before what follows writes the address into the environment
         try:
@@ -145,7 +146,7 @@ def run(family: Family) -> str:
         _say(str(mismatch))
     environment = os.environ | family.mark | drive
     backend = f"http://127.0.0.1:{backend_port}"
-    page = f"http://127.0.0.1:{frontend_port}"
+    page = f"http://127.0.0.1:{frontend_port}{base_path()}"
     if backend_port != BACKEND_PORT:
         environment["BACKEND_URL"] = backend
 
@@ -361,7 +362,8 @@ def list_conversations(browser: OpenerDirector, page: str) -> None:
         NotReadyError: there was no list.
     """
     body = json.dumps({"type": "threads.list", "params": {"limit": 1}}).encode()
-    headers = {"Content-Type": "application/json", "Origin": page}
+    origin = f"http://{urlsplit(page).netloc}"
+    headers = {"Content-Type": "application/json", "Origin": origin}
     request = Request(f"{page}/api/chatkit", data=body, headers=headers, method="POST")
     answer = _open(browser, request)
     try:

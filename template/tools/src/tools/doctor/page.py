@@ -23,6 +23,7 @@ from tools.doctor.running import (
     json_of,
     listens,
     page_address,
+    page_origin,
     page_port,
     post,
     signed,
@@ -31,7 +32,7 @@ from tools.doctor.running import (
     words_of,
 )
 from tools.ports import by_whom, with_another_port
-from tools.settings import backend_url, value_of
+from tools.settings import backend_url, base_path, place_of, value_of
 from tools.shell import fetch, quoted
 
 SLUGS = {
@@ -118,6 +119,14 @@ def server() -> Finding:
             tried=tried,
             source=source_of_port("FRONTEND_PORT"),
             command=with_another_port("FRONTEND_PORT", port),
+        )
+    if answer.status_code == 404:
+        return failed(
+            f"there is no page at {page_address()}",
+            tried=tried,
+            source=place_of("frontend", "FRONTEND_BASE_PATH"),
+            command=f"End the page's server. Then: {START}",
+            slug="sub-path",
         )
     if answer.status_code != 200:
         return failed(
@@ -336,12 +345,12 @@ def development() -> Finding | None:
     """Find out whether Next.js, in development, lets a page at 127.0.0.1 come alive."""
     if "/_next/static/chunks/" not in document().text or "hmr-client" not in document().text:
         return None
-    said = _open_socket("/_next/hmr?id=doctor")
+    said = _open_socket(f"{base_path()}/_next/hmr?id=doctor")
     if said.startswith("HTTP/1.1 101 "):
         return passed("Next.js lets the page at 127.0.0.1 come alive")
     return failed(
         f"Next.js refuses the page at 127.0.0.1 what it needs to come alive: {said}",
-        tried=f"a WebSocket to /_next/hmr with the origin {page_address()}",
+        tried=f"a WebSocket to /_next/hmr with the origin {page_origin()}",
         source="frontend/next.config.ts",
         command="git diff frontend/next.config.ts",
         slug="dev-origin-blocked",
@@ -351,7 +360,7 @@ def development() -> Finding | None:
 def _open_socket(path: str) -> str:
     """Return the first line with which the page's server answers a WebSocket of the page."""
     head = (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{page_port()}\r\nOrigin: {page_address()}\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{page_port()}\r\nOrigin: {page_origin()}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: ZG9jdG9yZG9jdG9yZG9jdA==\r\n\r\n"
     )

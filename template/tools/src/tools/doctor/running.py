@@ -18,7 +18,7 @@ from kit.env_files import SECRET
 from kit.people.identity import ALGORITHM, AUDIENCE, ISSUER
 from kit.settings import read_port
 from tools.ports import BACKEND_PORT, FRONTEND_PORT, answers
-from tools.settings import backend_url, place_of, value_of
+from tools.settings import backend_url, base_path, place_of, value_of
 
 SECONDS = 5
 """How long an answer may take."""
@@ -61,9 +61,14 @@ def backend_address() -> str:
     return usual
 
 
+def page_origin() -> str:
+    """Return the origin of the page, which its browser sends along."""
+    return f"http://127.0.0.1:{page_port()}"
+
+
 def page_address() -> str:
     """Return where the page is."""
-    return f"http://127.0.0.1:{page_port()}"
+    return f"{page_origin()}{base_path()}"
 
 
 def listens(url: str) -> bool:
@@ -135,7 +140,7 @@ def signed(owner: str) -> dict[str, str]:
 def guest(page: httpx2.Response) -> dict[str, str]:
     """Return the headers of the guest that a document of the page has made."""
     cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
-    return {"Cookie": cookies, "Origin": page_address()}
+    return {"Cookie": cookies, "Origin": page_origin()}
 
 
 def words_of(answer: httpx2.Response) -> str:

@@ -245,7 +245,7 @@ test("the address of an open conversation is kept, and that of a foreign one for
   await expect(person.said).toHaveText("Remember me");
   const stranger = await newPerson();
   await stranger.page.goto(link);
-  await expect(stranger.page).toHaveURL(`${address}/`);
+  await expect(stranger.page).toHaveURL(new URL(address).href);
   await stranger.expectProblem("Failed to load initial thread");
   stranger.problems = stranger.problems.filter((problem) => !problem.includes("404"));
 });

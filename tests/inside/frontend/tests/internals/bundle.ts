@@ -12,7 +12,7 @@ export async function pageOf(module: string): Promise<{ document: string; script
     charset: "utf8",
     outdir: "out",
     write: false,
-    define: { "process.env.NODE_ENV": '"production"' },
+    define: { "process.env.NODE_ENV": '"production"', "process.env.FRONTEND_BASE_PATH": '""' },
     loader: { ".module.css": "local-css" },
   });
   const named = (ending: string) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? "";

@@ -61,7 +61,10 @@ test.describe("blank-screen", () => {
     });
   }
 
-  test("script-blocked: Retry brings ChatKit, in the same conversation", async ({ newPerson, address }) => {
+  test("script-blocked, cdn-unreachable: Retry brings ChatKit, in the same conversation", async ({
+    newPerson,
+    address,
+  }) => {
     const person = await newPerson();
     person.cdn = "blocked";
     await person.page.goto(address);
@@ -313,7 +316,9 @@ test("a panel is used by the keyboard, on a telephone in the dark, and Retry kee
   await person.expectProblem("502");
 });
 
-test("after an outage Retry opens the conversation of the address again", async ({ person }) => {
+test("address-forgets-the-conversation: after an outage Retry opens the conversation of the address again", async ({
+  person,
+}) => {
   await person.say("Remember me");
   await person.waitForEnd();
   const link = person.page.url();

@@ -74,10 +74,10 @@ class Network {
 }
 
 /** How the newest turn of the conversation is that the person's page shows. */
-async function outcome({ page }: Person): Promise<string> {
-  const { origin, searchParams } = new URL(page.url());
+async function outcome({ page, endpoint }: Person): Promise<string> {
+  const { searchParams } = new URL(page.url());
   const params = { thread_id: searchParams.get("thread") };
-  const answer = await page.request.post(`${origin}/api/chatkit`, { data: { type: "kit.turn", params } });
+  const answer = await page.request.post(endpoint, { data: { type: "kit.turn", params } });
   return (await answer.json()).outcome;
 }
 

@@ -2,6 +2,7 @@ import { Component, type CSSProperties, type ReactNode, useEffect, useState } fr
 import { useBasic, useChatState } from "@/kit/basic/context";
 import { Icon, type IconName } from "@/kit/basic/parts/icons";
 import styles from "@/kit/basic/parts/parts.module.css";
+import { BASE_PATH } from "@/kit/settings";
 import { fill } from "@/kit/words";
 
 /** Returns an address that a link of a model may have, or null. A relative one points into our own page. */
@@ -77,7 +78,8 @@ function pageOrigin(): string | undefined {
 
 /** Whether one of our own addresses is a file's. To load another one of the API may do something. */
 function isFile({ pathname }: URL): boolean {
-  if (/^\/api\/attachments\/[\w-]+$/.test(pathname)) return true;
+  const files = `${BASE_PATH}/api/attachments/`;
+  if (pathname.startsWith(files) && /^[\w-]+$/.test(pathname.slice(files.length))) return true;
   try {
     // A server may read `%61pi` and `\api` as it reads `api`.
     return !/[/\\]api(?:[/\\]|$)/i.test(decodeURIComponent(pathname));

@@ -205,6 +205,18 @@ def test_what_is_wrong_with_the_page_is_named(
     fails(through(healthy, backend, between, check), check, slug)
 
 
+def test_sub_path_a_page_at_another_path_is_named(
+    healthy: Patient, backend: Server, between: Between
+) -> None:
+    between.document_status = 404
+    found = fails(through(healthy, backend, between, "proxy"), "proxy.page-server", "sub-path")
+    assert found["source"] == "the default of FRONTEND_BASE_PATH"
+    elsewhere = {"FRONTEND_BASE_PATH": "/chat"}
+    examination = through(healthy, backend, between, "proxy", **elsewhere)
+    assert f"http://127.0.0.1:{between.port}/chat" in examination["proxy.page-server"]["words"]
+    assert examination["proxy.page-server"]["source"] == "FRONTEND_BASE_PATH in the shell"
+
+
 def test_a_policy_that_lets_chatkit_in_passes(
     healthy: Patient, backend: Server, between: Between
 ) -> None:
