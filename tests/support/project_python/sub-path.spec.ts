@@ -36,7 +36,7 @@ test("a chat below a path asks for nothing that is not", async ({ newPerson }) =
   await person.keepPicture("sub-path");
 
   await person.page.goto(`${PAGE}/no/such/page`);
-  await person.expectProblem("404");
+  await person.expectProblem("status of 404");
   await person.page.getByRole("link", { name: "To the chat" }).click();
   await expect(person.page).toHaveURL(PAGE);
   await person.expectChat();

@@ -215,7 +215,7 @@ test("foreign-thread: nobody opens another person's conversation by its id", asy
   await expect(other.alert).toContainText("not found");
   await expect(other.page.getByText("This is private")).toHaveCount(0);
   expect((await ask(other, "items.list", { thread_id: threadId })).data).toEqual([]);
-  await other.expectProblem("404");
+  await other.expectProblem("status of 404");
   await other.expectProblem("not found");
 });
 
@@ -285,7 +285,7 @@ test.describe("files", () => {
   test("a file that is not what it is called is refused in words", async ({ person }) => {
     await person.attach({ ...IMAGE, buffer: NOTES.buffer });
     await expect(person.alert).toContainText("The file is not what it is called");
-    await person.expectProblem("415");
+    await person.expectProblem("status of 415");
     await person.say("Never mind");
     await expect(person.answers).toContainText("You said: “Never mind”");
     await person.waitForEnd();

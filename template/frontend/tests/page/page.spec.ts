@@ -19,7 +19,7 @@ test("a link to a conversation opens it, and so does a reload", async ({ person,
   await stranger.expectProblem("Failed to load initial thread");
   await stranger.say("And mine?");
   await stranger.waitForEnd();
-  stranger.problems = stranger.problems.filter((problem) => !problem.includes("404"));
+  stranger.problems = stranger.problems.filter((problem) => !problem.includes("status of 404"));
 });
 
 test("server-component: the document is made on the server, and has a policy and a guest", async ({

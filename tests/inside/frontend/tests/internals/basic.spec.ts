@@ -247,5 +247,5 @@ test("the address of an open conversation is kept, and that of a foreign one for
   await stranger.page.goto(link);
   await expect(stranger.page).toHaveURL(new URL(address).href);
   await stranger.expectProblem("Failed to load initial thread");
-  stranger.problems = stranger.problems.filter((problem) => !problem.includes("404"));
+  stranger.problems = stranger.problems.filter((problem) => !problem.includes("status of 404"));
 });

@@ -71,6 +71,6 @@ test("dictation is there where it is wanted, and says what it needs", async ({
   const stop = () => person.press("Stop dictating");
   expect(await person.statusOf("input.transcribe", stop)).toBe(400);
   await expect(person.alert).toContainText("Dictation needs a model. Put an OPENAI_API_KEY");
-  await person.expectProblem("400");
+  await person.expectProblem("status of 400");
   await person.expectProblem("Dictation needs a model");
 });

@@ -105,7 +105,7 @@ test.describe("the owner is told everything", () => {
     );
     await person.page.goto(developmentAddress);
     await expectPanel(person, "backend-down", message);
-    await person.expectProblem("502");
+    await person.expectProblem("status of 502");
   });
 });
 

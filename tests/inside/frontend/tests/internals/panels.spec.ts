@@ -90,7 +90,7 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.page.goto(orphan.address);
     await expectPanel(person, "backend-down", NOT_NOW_WITH_ID);
-    await person.expectProblem("502");
+    await person.expectProblem("status of 502");
   });
 
   for (const [locale, language, dir, words] of [
@@ -106,7 +106,7 @@ test.describe("blank-screen", () => {
       await expect(panel.locator("..")).toHaveAttribute("dir", dir);
       await expectNoBarriers(person.page);
       await person.keepPicture(`panel in ${language}`);
-      await person.expectProblem("502");
+      await person.expectProblem("status of 502");
     });
   }
 
@@ -123,7 +123,7 @@ test.describe("blank-screen", () => {
         const person = await newPerson();
         await person.page.goto(orphan.address);
         await expectPanel(person, slug, NOT_NOW_WITH_ID);
-        await person.expectProblem("502");
+        await person.expectProblem("status of 502");
         leave(server);
       });
     }
@@ -134,7 +134,7 @@ test.describe("blank-screen", () => {
     const person = await newPerson();
     await person.page.goto(orphan.address);
     await expectPanel(person, "proxy-hides-the-cause", NOT_NOW_WITH_ID);
-    await person.expectProblem("502");
+    await person.expectProblem("status of 502");
     leave(server);
   });
 
@@ -144,7 +144,7 @@ test.describe("blank-screen", () => {
       await startOtherPage({ CHATKIT_SECRET: "another secret, longer than 32 characters" }),
     );
     await expectPanel(person, "env-file-lost", NOT_NOW_WITH_ID);
-    await person.expectProblem("502");
+    await person.expectProblem("status of 502");
   });
 
   test("not-signed-in: a browser that keeps no cookies", async ({ newPerson, address }) => {
@@ -161,7 +161,7 @@ test.describe("blank-screen", () => {
       "not-signed-in",
       /Reload the page: the cookie comes with it, if cookies are allowed\.$/,
     );
-    await person.expectProblem("401");
+    await person.expectProblem("status of 401");
   });
 
   test("domain-key: a refused domain", async ({ newPerson, address }) => {
@@ -313,7 +313,7 @@ test("a panel is used by the keyboard, on a telephone in the dark, and Retry kee
   await person.page.keyboard.press("Enter");
   await person.expectChat();
   await expect(person.composer).toBeFocused();
-  await person.expectProblem("502");
+  await person.expectProblem("status of 502");
 });
 
 test("address-forgets-the-conversation: after an outage Retry opens the conversation of the address again", async ({
@@ -360,6 +360,6 @@ for (const [locale, heading, home] of [
     await page.getByRole("link", { name: home }).click();
     await expect(page.locator("link[rel=icon]")).toHaveAttribute("href", /icon\.svg/);
     await expect(page.locator("openai-chatkit")).toBeVisible();
-    await person.expectProblem("404");
+    await person.expectProblem("status of 404");
   });
 }
