@@ -354,6 +354,13 @@ function ChatKitElement({
   }, [beside, isUsable]);
   const isResponding = isReceiving || notice?.isRunning === true;
   useEffect(() => beside.set({ isResponding }), [beside, isResponding]);
+  // What the person is writing goes on in the chat that comes next. This one can be used until it is gone.
+  const handOn = useCallback(
+    (draft: Parameters<ChatMethods["setComposerValue"]>[0]) => {
+      queueMicrotask(() => beside.methods.setComposerValue(draft).catch(console.error));
+    },
+    [beside],
+  );
   const { focusComposer } = chat;
   useEffect(() => {
     if (takesFocus) focusComposer().catch(console.error);
@@ -372,7 +379,7 @@ function ChatKitElement({
       )}
       {kind === "basic" ? (
         <Suspense>
-          <BasicChat ref={element} control={chat.control} className={styles.element} />
+          <BasicChat ref={element} control={chat.control} onLeave={handOn} className={styles.element} />
         </Suspense>
       ) : (
         <ChatKit ref={element} control={chat.control} className={styles.element} />

@@ -5,6 +5,7 @@ import styles from "@/kit/basic/chat.module.css";
 import { DropArea } from "@/kit/basic/composer/attachments";
 import { Composer } from "@/kit/basic/composer/composer";
 import { type Basic, BasicContext, useBasic, useChatState } from "@/kit/basic/context";
+import { type ComposerValue, movable } from "@/kit/basic/draft";
 import { History } from "@/kit/basic/history";
 import { joined } from "@/kit/basic/items/items";
 import { Log } from "@/kit/basic/log";
@@ -23,14 +24,22 @@ type Props = {
   control: ChatKitControl;
   /** Holds the element, which has the methods and events of ChatKit's. */
   ref: RefObject<OpenAIChatKit | null>;
+  /** Called with the message that is being written when the chat goes away. */
+  onLeave?: (draft: ComposerValue) => void;
   className?: string | undefined;
 };
 
 /** The chat of this project's own, which asks nobody but the page's server. */
-export function BasicChat({ control, ref, className = "" }: Props) {
+export function BasicChat({ control, ref, onLeave, className = "" }: Props) {
   const { options } = control;
   const { words, language, dir } = useWords<Words>(en, options.locale);
   const { session, attach } = useSession(control, words, ref);
+  useEffect(() => {
+    return () => {
+      const draft = movable(session.state.draft);
+      if (draft) onLeave?.(draft);
+    };
+  }, [session, onLeave]);
   const basic = useMemo<Basic>(
     () => ({ session, options, words, locale: language }),
     [session, options, words, language],

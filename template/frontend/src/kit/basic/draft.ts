@@ -11,6 +11,9 @@ import { fill, type Words } from "@/kit/words";
 /** What `sendUserMessage` takes. */
 export type Message = Parameters<OpenAIChatKit["sendUserMessage"]>[0];
 
+/** What `setComposerValue` takes. */
+export type ComposerValue = Parameters<OpenAIChatKit["setComposerValue"]>[0];
+
 /** A file of the message that is being written. */
 export type DraftFile = {
   /** Unique in this page, also before the server knows the file. */
@@ -52,6 +55,19 @@ export function messageOf(draft: Draft, options: ComposerOption | undefined): Me
     ...(draft.quote && { reply: draft.quote }),
     ...(draft.toolId && { toolChoice: { id: draft.toolId } }),
     ...(model && { model }),
+  };
+}
+
+/** Returns a draft as another chat takes it, without what is still being uploaded; null if it is empty. */
+export function movable(draft: Draft): ComposerValue | null {
+  const attachments = draft.files.flatMap(({ attachment }) => attachment ?? []);
+  if (draft.text.trim() === "" && attachments.length === 0) return null;
+  return {
+    content: contentOf(draft),
+    ...(attachments.length > 0 && { attachments }),
+    ...(draft.quote && { reply: draft.quote }),
+    ...(draft.toolId && { selectedToolId: draft.toolId }),
+    ...(draft.modelId && { selectedModelId: draft.modelId }),
   };
 }
 

@@ -78,10 +78,12 @@ test.describe("blank-screen", () => {
     await expect(person.said).toHaveText("Remember me");
 
     person.cdn = "up";
+    await person.composer.fill("I am not done yet");
     await retry.click();
     await expect(person.page.locator("openai-chatkit")).toBeVisible();
     await person.expectChat();
     await expect(person.said).toHaveText("Remember me");
+    await expect(person.composer).toHaveValue("I am not done yet");
     await expect(retry).toBeHidden();
     await person.expectProblem("ERR_FAILED");
   });
