@@ -122,10 +122,11 @@ def server() -> Finding:
         )
     if answer.status_code == 404:
         return failed(
-            f"there is no page at {page_address()}",
+            f"there is no page at {page_address()}: end the page's server, which was started or built "
+            "with another path",
             tried=tried,
             source=place_of("frontend", "FRONTEND_BASE_PATH"),
-            command=f"End the page's server. Then: {START}",
+            command=START,
             slug="sub-path",
         )
     if answer.status_code != 200:
