@@ -6,7 +6,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,11 +115,7 @@ class Chat:
         ) as response:
             assert response.status_code == 200, response.read()
             assert response.headers["content-type"].startswith("text/event-stream")
-            yield (
-                json.loads(line.removeprefix("data: "))
-                for line in response.iter_lines()
-                if line.startswith("data: ")
-            )
+            yield _events(response.iter_lines())
 
     def say(self, text: str, thread_id: str | None = None) -> list[Json]:
         """Write a message, into a new thread without an id, and return all events of the turn."""
@@ -139,6 +135,18 @@ class Chat:
         page = self.ask("items.list", thread_id=thread_id, order="asc", limit=9999)
         items: list[Json] = page["data"]
         return items
+
+
+def _events(lines: Iterable[str]) -> Iterator[Json]:
+    """Read a stream as strictly as ChatKit's element, for which every blank line ends an event."""
+    data = ""
+    for line in lines:
+        if line.startswith("data:"):
+            data += line.removeprefix("data:")
+        elif line == "":
+            assert data, "an event without data breaks the stream in ChatKit's element"
+            yield json.loads(data)
+            data = ""
 
 
 def visit(page: str) -> Chat:

@@ -54,9 +54,8 @@ test("studio-config-not-applied: the chat shows what chatkit.config.ts says", as
   await expect(person.start).toContainText(startScreen?.greeting ?? "What can I help with today?");
   await expect(person.start.getByRole("button")).toHaveText(prompts);
   await expect(person.composer).toBeVisible();
-  const accent = typeof theme === "object" ? (theme.color?.accent?.primary ?? "") : "";
-  const applied = await person.element.evaluate((element) => element.style.getPropertyValue("--accent"));
-  expect(applied).toBe(accent);
+  const accent = typeof theme === "object" ? theme.color?.accent?.primary : undefined;
+  if (accent) await expect(person.start).toHaveCSS("--basic-accent", accent);
   await person.keepPicture("start");
 });
 
@@ -71,7 +70,7 @@ test("a start prompt is sent", async ({ person }) => {
 test("the chat and what lies around it are dark where the system is", async ({ newPerson, address }) => {
   const person = await newPerson({ colorScheme: "dark" });
   await person.open(address);
-  await expect(person.element).toHaveAttribute("data-scheme", "dark");
+  await expect(person.start).toHaveCSS("color-scheme", "dark");
   await expect(person.page.locator("body")).toHaveCSS("background-color", "rgb(23, 23, 26)");
   await person.keepPicture("dark");
 });

@@ -10,12 +10,11 @@ import {
   type Page,
   type Route,
 } from "@playwright/test";
-import { build } from "esbuild";
 import { chatkitConfig } from "@/chatkit.config";
 import type { ChatKind } from "@/kit/settings";
-import type { Failures } from "../stand-in/frame";
+import { standInScript } from "../stand-in/bundle";
 import { findBrowser, whyNoBrowser } from "./browser";
-import { FRONTEND, RESULTS, sharedServers } from "./servers";
+import { RESULTS, sharedServers } from "./servers";
 
 export { expect };
 
@@ -142,13 +141,11 @@ export class Person {
     }
   }
 
-  /**
-   * Makes the stand-in fail, from the next document on. tests/stand-in/frame.ts lists the failures.
-   */
-  async letFail(failures: Failures): Promise<void> {
+  /** Makes the stand-in fail, from the next document on. */
+  async letFail(failure: Window["standIn"]): Promise<void> {
     await this.page.addInitScript((chosen) => {
       window.standIn = chosen;
-    }, failures);
+    }, failure);
   }
 
   /** Waits for a problem that the test expects, and removes it from the list. */
@@ -353,21 +350,6 @@ export class Person {
     const file = `${name.replace(/\W+/g, "-")}.png`;
     await this.page.screenshot({ path: join(RESULTS, "pictures", file), fullPage: true });
   }
-}
-
-let building: Promise<string> | null = null;
-
-/** The stand-in for OpenAI's element, bundled into the one script that a browser loads. */
-export function standInScript(): Promise<string> {
-  building ??= bundle();
-  return building;
-}
-
-async function bundle(): Promise<string> {
-  const entry = join(FRONTEND, "tests", "stand-in", "element.ts");
-  const options = { bundle: true, format: "iife", charset: "utf8", write: false } as const;
-  const { outputFiles } = await build({ ...options, entryPoints: [entry] });
-  return outputFiles.map(({ text }) => text).join("");
 }
 
 /** Fails if axe finds an accessibility problem on a page, outside of what matches `leftOut`. */

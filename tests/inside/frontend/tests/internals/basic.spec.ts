@@ -1,4 +1,3 @@
-import type { OpenAIChatKit } from "@openai/chatkit";
 import { expect, expectNoBarriers, type Person, test } from "../page/person";
 import { sharedServers } from "../page/servers";
 
@@ -146,40 +145,6 @@ test("what a model writes never becomes a script or a request", async ({ person 
   await expect(person.page.locator("main iframe, main script")).toHaveCount(0);
   expect(await person.page.evaluate(() => "hacked" in window)).toBe(false);
   await expect(person.composer).toBeVisible();
-});
-
-test("it has the methods and the events of ChatKit's element", async ({ person }) => {
-  const heard = await person.element.evaluateHandle((element) => {
-    const types: string[] = [];
-    const names = ["response.start", "response.end", "thread.change", "history.open", "history.close"];
-    for (const name of names) element.addEventListener(`chatkit.${name}`, () => types.push(name));
-    return types;
-  });
-  await person.element.evaluate((element) =>
-    (element as OpenAIChatKit).sendUserMessage({ text: "By a method" }),
-  );
-  await expect(person.said).toHaveText("By a method");
-  await person.waitForEnd();
-  await person.element.evaluate((element) => (element as OpenAIChatKit).showHistory());
-  await expect(person.titles).toHaveCount(1);
-  await person.element.evaluate((element) => (element as OpenAIChatKit).hideHistory());
-  await expect(person.history).toBeHidden();
-  await person.element.evaluate((element) =>
-    (element as OpenAIChatKit).setComposerValue({ text: "A draft" }),
-  );
-  await expect(person.composer).toHaveValue("A draft");
-  await person.element.evaluate((element) => (element as OpenAIChatKit).setThreadId(null));
-  await expect(person.start).toBeVisible();
-  await person.element.evaluate((element) => (element as OpenAIChatKit).focusComposer());
-  await expect(person.composer).toBeFocused();
-  expect(await heard.jsonValue()).toEqual([
-    "response.start",
-    "thread.change",
-    "response.end",
-    "history.open",
-    "history.close",
-    "thread.change",
-  ]);
 });
 
 test("a message that the server does not take is there to be sent again", async ({ person }) => {

@@ -74,7 +74,7 @@ test.describe("the owner is told everything", () => {
 
   test("domain-key: which domain, and where to register it", async ({ newPerson, developmentAddress }) => {
     const person = await newPerson();
-    await person.letFail({ refusesDomain: true });
+    await person.letFail("refusesDomain");
     await person.page.goto(developmentAddress);
     await expectPanel(
       person,
@@ -88,7 +88,7 @@ test.describe("the owner is told everything", () => {
 
   test("options-refused: which option", async ({ newPerson, developmentAddress }) => {
     const person = await newPerson();
-    await person.letFail({ refusesOptions: true });
+    await person.letFail("refusesOptions");
     await person.page.goto(developmentAddress);
     await expectPanel(person, "options-refused", "ChatKit says: ChatKit.create()");
     await person.panel.getByRole("button", { name: "Use the basic chat" }).click();

@@ -168,7 +168,7 @@ test.describe("blank-screen", () => {
 
   test("domain-key: a refused domain", async ({ newPerson, address }) => {
     const person = await newPerson();
-    await person.letFail({ refusesDomain: true });
+    await person.letFail("refusesDomain");
     await person.page.goto(address);
     await expectBasic(person);
     await person.expectProblem("Domain verification failed");
@@ -176,14 +176,14 @@ test.describe("blank-screen", () => {
 
   test("domain-key: the element takes itself away without a word", async ({ newPerson, address }) => {
     const person = await newPerson();
-    await person.letFail({ removesItself: true });
+    await person.letFail("removesItself");
     await person.page.goto(address);
     await expectBasic(person);
   });
 
   test("options-refused: the console has ChatKit's words for the option", async ({ newPerson, address }) => {
     const person = await newPerson();
-    await person.letFail({ refusesOptions: true });
+    await person.letFail("refusesOptions");
     await person.page.goto(address);
     await expectBasic(person);
     await person.expectProblem("ChatKit.create()");
@@ -191,7 +191,7 @@ test.describe("blank-screen", () => {
 
   test("any error before ChatKit is ready", async ({ newPerson, address }) => {
     const person = await newPerson();
-    await person.letFail({ failsBeforeReady: true });
+    await person.letFail("failsBeforeReady");
     await person.page.goto(address);
     await expectBasic(person);
     await person.expectProblem("ChatKit:");
@@ -210,7 +210,7 @@ test.describe("blank-screen", () => {
 
   test("a script that comes, and never starts the chat", async ({ newPerson, address }) => {
     const person = await newPerson();
-    await person.letFail({ neverReady: true });
+    await person.letFail("neverReady");
     await person.page.clock.install();
     await person.page.goto(address);
     await person.page.waitForFunction(() => customElements.get("openai-chatkit"));
