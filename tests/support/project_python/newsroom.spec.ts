@@ -11,7 +11,7 @@ test("the newspaper and the chat know of each other", async ({ newPerson, addres
   await person.waitForEnd();
 
   await person.composer.pressSequentially("When does it open? @brid");
-  await person.press("The old bridge closes in May");
+  await person.page.getByRole("option", { name: "The old bridge closes in May" }).click();
   await person.press("Send");
   await expect(person.answers.last()).toHaveText("In October.");
   const name = person.said.last().getByRole("button", { name: "The old bridge closes in May" });
