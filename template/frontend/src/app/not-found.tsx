@@ -1,5 +1,5 @@
 import type { Metadata } from "next";
-import { NotFoundPanel } from "@/kit/panel";
+import { NotFoundPanel } from "@/kit/not-found";
 
 export const metadata: Metadata = { title: "Not found" };
 
