@@ -1,7 +1,7 @@
 "use client";
 
 import { useEffect } from "react";
-import { ErrorPanel } from "@/kit/panel";
+import { ErrorPanel } from "@/kit/pages";
 
 type Props = { error: Error & { digest?: string }; reset: () => void };
 

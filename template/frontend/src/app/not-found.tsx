@@ -1,5 +1,5 @@
 import type { Metadata } from "next";
-import { NotFoundPanel } from "@/kit/not-found";
+import { NotFoundPanel } from "@/kit/pages";
 
 export const metadata: Metadata = { title: "Not found" };
 

@@ -79,8 +79,10 @@ export function More({ slug, words }: { slug: Slug; words: PageWords }) {
   );
 }
 
+export type ErrorProps = { error: Error & { digest?: string }; onRetry: () => void };
+
 /** Covers a page that could not be displayed. */
-export function ErrorPanel({ error, onRetry }: { error: Error & { digest?: string }; onRetry: () => void }) {
+export function ErrorPanel({ error, onRetry }: ErrorProps) {
   const { words, language, dir } = usePageWords();
   return (
     <main className={styles.overlay} lang={language} dir={dir}>
