@@ -55,7 +55,7 @@ def test_the_whole_app_is_below_a_path(
 
 
 def test_a_server_with_another_path_than_its_build_does_not_start(project: Project) -> None:
-    env = {"FRONTEND_BASE_PATH": "/elsewhere", "PORT": "0", "CHATKIT_SECRET": "x" * 32}
+    env = {"FRONTEND_BASE_PATH": "/elsewhere", "PORT": "0"}
     ended = project.run("node", "scripts/start.mjs", cwd="frontend", env=env, check=False)
     assert ended.returncode
     assert f'is "/elsewhere", and the page is built for "{PATH}"' in ended.stderr

@@ -52,7 +52,7 @@ const config: NextConfig = {
           ...(basePath
             ? [
                 { source: "/", has: AT_LOCALHOST, destination: page, permanent: false },
-                { source: "/", basePath: false as const, destination: page, permanent: false },
+                { source: "/", basePath: false as const, destination: basePath, permanent: false },
               ]
             : []),
         ]
@@ -64,19 +64,11 @@ const config: NextConfig = {
   ...(pollIntervalMs > 0 && { watchOptions: { pollIntervalMs } }),
 };
 
-/**
- * The path below which the last build has put the app.
- *
- * @throws {Error} FRONTEND_BASE_PATH is another one.
- */
+/** The path below which the last build has put the app. A server has no other, see `expectSettings`. */
 function builtBasePath(): string {
   const manifest = `${frontend}/.next/routes-manifest.json`;
   if (!existsSync(manifest)) return basePath; // Next says what is missing
-  const { basePath: built } = JSON.parse(readFileSync(manifest, "utf8"));
-  if (!basePath || basePath === built) return built;
-  throw new Error(
-    `FRONTEND_BASE_PATH is "${basePath}", and the page is built for "${built}". Build it again: npm run build`,
-  );
+  return JSON.parse(readFileSync(manifest, "utf8")).basePath;
 }
 
 /** The settings of Next.js, for the command that reads them. */

@@ -94,7 +94,10 @@ export function ChatFrame({ ref, ...props }: Props) {
   const spoken = usePageWords(props.config.locale);
   // Why the basic chat has taken the place of ChatKit.
   const [failure, setFailure] = useState<Cause | null>(null);
-  const tryChatKit = useCallback(() => setFailure(null), []);
+  const tryChatKit = useCallback(() => {
+    setFailure(null);
+    setAttempt((last) => last + 1);
+  }, []);
   const kind = failure ? "basic" : (props.chat ?? "chatkit");
   if (kind === "chatkit") preload(CHATKIT_SCRIPT, { as: "script" });
   return (

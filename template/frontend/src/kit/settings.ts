@@ -29,8 +29,9 @@ export function chosenBasePath(): string {
   const path = setting("FRONTEND_BASE_PATH").trim();
   if (path === "" || /^(\/[\w.~-]+)+$/.test(path)) return path;
   throw new Error(
-    `FRONTEND_BASE_PATH is "${path}". Set it to a path such as /chat, which begins with a slash and ends without ` +
-      "one, or leave it out.",
+    `FRONTEND_BASE_PATH is "${path}". Set it to a path such as /chat, of letters without accents, digits and ` +
+      ". ~ - _ and without a slash at its end, or leave it out. Git Bash makes another path of it: there, set " +
+      "MSYS_NO_PATHCONV=1.",
   );
 }
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from kit.database.engine import KINDS
 from kit.env_files import EnvLine, read_env_lines, read_text
+from kit.errors import StartupError
 from tools import ROOT
 from tools.shell import quoted, unset
 
@@ -78,9 +79,23 @@ def backend_url() -> Value:
     return Value("http://127.0.0.1:8000", DEFAULT)
 
 
+BASE_PATH = "FRONTEND_BASE_PATH"
+
+
 def base_path() -> str:
-    """Return the path below which the page is, such as `/chat`; empty if it is at the root."""
-    return value_of("frontend", "FRONTEND_BASE_PATH").text.strip()
+    """Return the path below which the page is, such as `/chat`; empty if it is at the root.
+
+    Raises:
+        StartupError: FRONTEND_BASE_PATH is not a path, by the rule in frontend/src/kit/settings.ts.
+    """
+    path = value_of("frontend", BASE_PATH).text.strip()
+    if path and not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path):
+        raise StartupError(
+            f'{place_of("frontend", BASE_PATH)} is "{path}". Set it to a path such as /chat, of '
+            "letters without accents, digits and . ~ - _ and without a slash at its end, or leave "
+            "it out. Git Bash makes another path of it: there, set MSYS_NO_PATHCONV=1."
+        )
+    return path
 
 
 MASK = "***"

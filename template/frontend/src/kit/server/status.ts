@@ -9,6 +9,7 @@ import { believedSecrets } from "@/kit/server/guest";
 import { answering, endUncountedBodies, processWide, type Sender } from "@/kit/server/limits";
 import { oidcProvider } from "@/kit/server/oidc";
 import { type Access, rememberPeers, senderOf, trustedProxies } from "@/kit/server/sender";
+import { BASE_PATH, chosenBasePath } from "@/kit/settings";
 
 /**
  * Refuses settings in UTF-16, as `>` and `>>` of Windows PowerShell write them. Next.js ignores
@@ -35,6 +36,16 @@ function contentOf(name: string): Buffer {
   }
 }
 
+/** Refuses another path than that of the build, which is written into its scripts and addresses. */
+function expectBasePath(): void {
+  const chosen = chosenBasePath();
+  if (!chosen || chosen === BASE_PATH) return;
+  throw new Failure(
+    `FRONTEND_BASE_PATH is "${chosen}", and the page is built for "${BASE_PATH || "/"}". Build it again with the ` +
+      "same path, or leave it out here.",
+  );
+}
+
 /**
  * Checks the settings before the first request is answered. In development it checks only the
  * files and the proxies, because the page tells the owner about the other settings.
@@ -45,6 +56,7 @@ export function expectSettings(): void {
   expectUtf8();
   trustedProxies();
   if (isDevelopment()) return;
+  expectBasePath();
   believedSecrets();
   oidcProvider();
   backendAddress("/chatkit");

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from kit.env_files import SECRET
-from kit.errors import INSPECTED, explain_certificate
+from kit.errors import INSPECTED, StartupError, explain_certificate
 from tools import FRONTEND, ROOT
 from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.running import (
@@ -32,7 +32,7 @@ from tools.doctor.running import (
     words_of,
 )
 from tools.ports import by_whom, with_another_port
-from tools.settings import backend_url, base_path, place_of, value_of
+from tools.settings import BASE_PATH, backend_url, base_path, place_of, value_of
 from tools.shell import fetch, quoted
 
 SLUGS = {
@@ -45,6 +45,9 @@ SLUGS = {
 
 ON_THE_SERVER = re.compile("only available in Client Components|useRef")
 """What Next.js and React say of a component that needs a browser."""
+
+OF_NEXT = re.compile(r'"((?:/[\w.~-]+)*)/_next/static/')
+"""An address of a file of Next.js, with the path below which its app is."""
 
 ROUTE = "frontend/src/app/api/chatkit/route.ts"
 
@@ -94,7 +97,16 @@ def backend_setting() -> Finding:
 
 def server() -> Finding:
     """Ask the page's server for the page."""
-    tried = f"GET {page_address()}"
+    try:
+        tried = f"GET {page_address()}"
+    except StartupError as error:
+        return failed(
+            str(error),
+            tried=BASE_PATH,
+            source=place_of("frontend", BASE_PATH),
+            command=f"Set {BASE_PATH}=/chat in frontend/.env.local, then: {START}",
+            slug="sub-path",
+        )
     try:
         answer = document()
     except httpx2.ConnectError:
@@ -120,12 +132,13 @@ def server() -> Finding:
             source=source_of_port("FRONTEND_PORT"),
             command=with_another_port("FRONTEND_PORT", port),
         )
-    if answer.status_code == 404:
+    elsewhere = OF_NEXT.search(answer.text)
+    if answer.status_code == 404 and elsewhere and elsewhere[1] != base_path():
         return failed(
-            f"there is no page at {page_address()}: end the page's server, which was started or built "
-            "with another path",
+            f"the page is not at {page_address()} but at {page_origin()}{elsewhere[1]}: its server "
+            "was started or built with another path. End it",
             tried=tried,
-            source=place_of("frontend", "FRONTEND_BASE_PATH"),
+            source=place_of("frontend", BASE_PATH),
             command=START,
             slug="sub-path",
         )

@@ -84,6 +84,7 @@ test.describe("blank-screen", () => {
     await person.expectChat();
     await expect(person.said).toHaveText("Remember me");
     await expect(person.composer).toHaveValue("I am not done yet");
+    await expect(person.composer).toBeFocused();
     await expect(retry).toBeHidden();
     await person.expectProblem("ERR_FAILED");
   });

@@ -209,12 +209,21 @@ def test_sub_path_a_page_at_another_path_is_named(
     healthy: Patient, backend: Server, between: Between
 ) -> None:
     between.document_status = 404
+    between.document = '<script src="/chat/_next/static/chunks/a.js"></script>'
     found = fails(through(healthy, backend, between, "proxy"), "proxy.page-server", "sub-path")
+    assert f"but at http://127.0.0.1:{between.port}/chat" in found["words"]
     assert found["source"] == "the default of FRONTEND_BASE_PATH"
-    elsewhere = {"FRONTEND_BASE_PATH": "/chat"}
-    examination = through(healthy, backend, between, "proxy", **elsewhere)
-    assert f"http://127.0.0.1:{between.port}/chat" in examination["proxy.page-server"]["words"]
-    assert examination["proxy.page-server"]["source"] == "FRONTEND_BASE_PATH in the shell"
+    between.document = between.document.replace("/chat", "")
+    fails(through(healthy, backend, between, "proxy"), "proxy.page-server", "blank-screen")
+
+
+@pytest.mark.parametrize("path", ["chat", "/chat/", "/gespr\u00e4ch", "https://example.com/chat"])
+def test_sub_path_a_path_that_is_none_is_named(
+    healthy: Patient, backend: Server, between: Between, path: str
+) -> None:
+    examination = through(healthy, backend, between, FRONTEND_BASE_PATH=path)
+    found = fails(examination, "proxy.page-server", "sub-path")
+    assert found["words"].startswith(f'FRONTEND_BASE_PATH in the shell is "{path}".')
 
 
 def test_a_policy_that_lets_chatkit_in_passes(
