@@ -5,13 +5,20 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from contract.chat import visit
 from support.dev import Dev
-from support.projects import GIT
-from support.variants import ROOT
+from support.inside import lay
+from support.pitfall_tests import keep_pictures, run_playwright
+from support.projects import Project
+from support.proxy_trap import run_proxy_trap
+from support.variants import DEFAULT, ROOT
+
+NEWCOMER = "tests/internals/newcomer"
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the commands are typed into bash")
 
@@ -29,18 +36,41 @@ def test_ci_calls_exactly_what_the_readme_says() -> None:
 
 @posix
 def test_the_line_for_a_bare_machine_with_pip_ends_with_a_chat(tmp_path: Path) -> None:
-    clone = clone_into(tmp_path)
+    """In a browser that finds no way to OpenAI, on a machine that finds none but to registries."""
+    clone, machine = clone_into(tmp_path), bare_machine(tmp_path)
     command = block("pip install uv")
     assert "\n" not in command
-    running = Dev(clone, bare_machine(tmp_path), ["bash", "-c", command])
-    chat_with(running)
-    project = tmp_path / "my-chat"
-    # What the message after copying says next.
-    for words in ("git init", "git add .", 'git commit -m "Start my-chat"'):
-        assert words in running.output
-    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
-    subprocess.run(["git", "add", "."], cwd=project, check=True)
-    subprocess.run([*GIT, "commit", "--quiet", "-m", "Start my-chat"], cwd=project, check=True)
+    project = Project(tmp_path / "my-chat", DEFAULT)
+    with run_proxy_trap(registries(machine)) as trap:
+        running = Dev(clone, machine | trap.environment, ["bash", "-c", command])
+        try:
+            address = running.wait_for_address(seconds=600)
+            # What the message after copying says next.
+            for words in ("git init", "git add .", 'git commit -m "Start my-chat"'):
+                assert words in running.output
+            project.run("git", "init", "--quiet")
+            project.commit("Start my-chat")
+            lay(project, f"frontend/{NEWCOMER}")
+            config, report = f"{NEWCOMER}/playwright.config.ts", tmp_path / "report.json"
+            verdict = run_playwright(project, report, config=config, env={"ADDRESS": address})
+            keep_pictures(project)
+            talk(address)  # also where there is no browser
+        finally:
+            running.stop()
+        assert trap.hosts == []
+    if verdict.skipped and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium")
+    assert verdict.failed | verdict.broken == {}
+    assert verdict.passed
+
+
+def registries(machine: Mapping[str, str]) -> set[str]:
+    """Return the hosts that packages come from: where uv has found ours, and where npm looks."""
+    locked = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    npm = ["npm", "config", "get", "registry"]
+    registry = subprocess.check_output(npm, env=dict(machine), encoding="utf-8").strip()
+    addresses = [*re.findall(r'"(https?://[^"]+)"', locked), registry]
+    return {str(urlsplit(address).hostname) for address in addresses}
 
 
 @posix
@@ -95,11 +125,15 @@ def clone_into(folder: Path) -> Path:
 def chat_with(running: Dev) -> None:
     """Open the address that a command ends with, and talk."""
     try:
-        chat = visit(running.wait_for_address(seconds=600))
-        answer = chat.say("Hello")[-1]
-        assert answer["item"]["type"] == "assistant_message"
+        talk(running.wait_for_address(seconds=600))
     finally:
         running.stop()
+
+
+def talk(address: str) -> None:
+    """Be answered, without a browser."""
+    answer = visit(address).say("Hello")[-1]
+    assert answer["item"]["type"] == "assistant_message"
 
 
 def bare_machine(folder: Path) -> dict[str, str]:

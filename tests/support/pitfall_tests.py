@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -121,7 +121,12 @@ def run_vitest(project: Project, slugs: Iterable[str], report: Path) -> Verdict:
 
 
 def run_playwright(
-    project: Project, report: Path, files: Iterable[str] = (), slugs: Iterable[str] = ()
+    project: Project,
+    report: Path,
+    files: Iterable[str] = (),
+    slugs: Iterable[str] = (),
+    config: str = "playwright.config.ts",
+    env: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Run tests of the page, which must be built, in a browser.
 
@@ -130,12 +135,15 @@ def run_playwright(
         report: a file that does not exist yet.
         files: of tests; all by default.
         slugs: of which a test must have one; any or none by default.
+        config: which tests there are, and what they need; by default the page, built.
+        env: what the tests are told.
     """
     command = ["node", "node_modules/@playwright/test/cli.js", "test", "--reporter=json"]
+    command.append(f"--config={config}")
     if wanted := "|".join(slugs):
         command.append(f"--grep={wanted}")
-    env = {"PLAYWRIGHT_JSON_OUTPUT_FILE": str(report)}
-    ended = project.run(*command, *files, cwd="frontend", env=env, check=False)
+    variables = dict(env or {}) | {"PLAYWRIGHT_JSON_OUTPUT_FILE": str(report)}
+    ended = project.run(*command, *files, cwd="frontend", env=variables, check=False)
     assert report.exists(), ended.stdout + ended.stderr
     verdict = Verdict()
     said = json.loads(report.read_text(encoding="utf-8"))

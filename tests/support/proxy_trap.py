@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +17,12 @@ class ProxyTrap:
 
 
 @contextmanager
-def run_proxy_trap() -> Iterator[ProxyTrap]:
-    """Listen until the end of the block."""
+def run_proxy_trap(reachable: Iterable[str] = ()) -> Iterator[ProxyTrap]:
+    """Listen until the end of the block.
+
+    Args:
+        reachable: the hosts that a process may ask, as it may ask this machine.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
@@ -35,7 +39,8 @@ def run_proxy_trap() -> Iterator[ProxyTrap]:
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         lower = {} if os.name == "nt" else {name.lower(): address for name in names}
         away = dict.fromkeys(names, address) | lower
-        trap = ProxyTrap(away | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"})
+        direct = ",".join(["127.0.0.1", *reachable])
+        trap = ProxyTrap(away | {"NO_PROXY": direct, "no_proxy": direct})
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield trap
         server.shutdown()
