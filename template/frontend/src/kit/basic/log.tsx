@@ -13,7 +13,7 @@ export function Log({ isHidden }: { isHidden: boolean }) {
   const log = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const { earlier, showEarlier } = useEarlier(log, items.length);
-  const { isAtEnd, follow, toEnd } = useEnd(log, content);
+  const { isAtEnd, follow, leave, toEnd } = useEnd(log, content);
   const asked = items.findLastIndex(({ type }) => type === "user_message");
   const last = items.length - 1;
   return (
@@ -29,6 +29,8 @@ export function Log({ isHidden }: { isHidden: boolean }) {
         tabIndex={0}
         className={styles.log}
         onScroll={follow}
+        onWheel={({ deltaY }) => deltaY < 0 && leave()}
+        onKeyDown={({ key }) => UPWARDS.has(key) && leave()}
       >
         <div ref={content} className={styles.content}>
           {earlier > 0 && (
@@ -95,6 +97,9 @@ function useEarlier(log: Box, count: number) {
 
 const NEAR_PX = 80;
 
+/** The keys by which a person scrolls up. */
+const UPWARDS = new Set(["ArrowUp", "PageUp", "Home"]);
+
 /**
  * Shows the end of a conversation that is opened, and after the person's own message. It stays in sight while
  * they are there.
@@ -116,6 +121,10 @@ function useEnd(log: Box, content: Box) {
     top.current = scrollTop;
     setAtEnd(below < NEAR_PX);
   }, [log]);
+  // Firefox scrolls a bit later than it is told to, and not at all if the page has scrolled by then.
+  const leave = useCallback(() => {
+    if (log.current?.scrollTop) follows.current = false;
+  }, [log]);
   const toEnd = useCallback(() => {
     if (log.current) log.current.scrollTop = log.current.scrollHeight;
     look();
@@ -127,7 +136,7 @@ function useEnd(log: Box, content: Box) {
     for (const { current } of [log, content]) if (current) observer.observe(current);
     return () => observer.disconnect();
   }, [autoScroll, log, content, look, toEnd]);
-  return { isAtEnd, follow: look, toEnd };
+  return { isAtEnd, follow: look, leave, toEnd };
 }
 
 /** What the assistant is doing, while it has not said a word. */
