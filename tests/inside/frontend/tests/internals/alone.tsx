@@ -15,10 +15,28 @@ declare global {
     answers?: Record<string, (params: Record<string, unknown>) => Answer | Promise<Answer>>;
     /** The types of the requests so far. */
     asked: string[];
+    /** Waits until the test lets go what has this name. */
+    held: (name: string) => Promise<void>;
+    letGo: (name: string) => void;
   }
 }
 
 window.asked = [];
+
+const gates: Record<string, { isOpen: Promise<void>; open: () => void }> = {};
+
+/** What is held back. The test may let it go before anybody waits. */
+function gateOf(name: string) {
+  let open = () => {};
+  const isOpen = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  gates[name] ??= { isOpen, open };
+  return gates[name];
+}
+
+window.held = (name) => gateOf(name).isOpen;
+window.letGo = (name) => gateOf(name).open();
 
 const ask: typeof fetch = async (_, options) => {
   const { type, params } = JSON.parse(String(options?.body));

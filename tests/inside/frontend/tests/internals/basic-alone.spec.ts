@@ -23,11 +23,12 @@ const composerOf = (page: Page) => page.getByRole("textbox", { name: "Message th
 const logOf = (page: Page) => page.getByRole("log", { name: "Conversation" });
 const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
 const asked = (page: Page) => page.evaluate(() => window.asked);
+const letGo = (page: Page, name: string) => page.evaluate((one) => window.letGo(one), name);
 
 test("nobody chooses a suggestion of an older query", async ({ page }) => {
   await open(page, () => {
     const onTagSearch = async (query: string) => {
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      if (query === "ab") await window.held("newer");
       return [{ id: query, title: `Ann ${query}` }];
     };
     window.options = { entities: { onTagSearch } };
@@ -39,6 +40,7 @@ test("nobody chooses a suggestion of an older query", async ({ page }) => {
   await composer.press("Enter");
   await page.getByRole("option").click();
   await expect(composer).toHaveValue("@ab");
+  await letGo(page, "newer");
   await expect(page.getByRole("option")).toHaveText("Ann ab");
   await composer.press("Enter");
   await expect(composer).toHaveValue("@Ann ab ");
@@ -211,7 +213,6 @@ test("the focus stays in the chat when the button that has it goes away", async 
     const answer = { id: "a", thread_id, type: "assistant_message", content: [{ text: "An answer" }] };
     const inputs = [{ id: "n", type: "freeform", question: "Your name?" }];
     const form = { id: "f", thread_id, type: "structured_input", status: "pending", inputs };
-    const moment = () => new Promise((resolve) => setTimeout(resolve, 300));
     window.answers = {
       "threads.list": () => ({ data: [thread], has_more: false }),
       "threads.get_by_id": () => ({ ...thread, items: { data: [question("q"), answer], has_more: false } }),
@@ -219,16 +220,16 @@ test("the focus stays in the chat when the button that has it goes away", async 
         yield { type: "thread.created", thread };
         yield { type: "thread.item.done", item: question("q") };
         yield { type: "stream_options", stream_options: { allow_cancel: true } };
-        await moment();
+        await window.held("answer");
         yield { type: "thread.item.done", item: answer };
       },
       "threads.retry_after_item": async function* () {
-        await moment();
+        await window.held("form");
         yield { type: "thread.item.done", item: form };
         yield { type: "error", message: "It broke.", allow_retry: true };
       },
       "threads.add_structured_input": async function* () {
-        await moment();
+        await window.held("thanks");
         yield { type: "thread.item.done", item: { ...form, status: "answered" } };
         yield { type: "error", message: "It broke again.", allow_retry: true };
       },
@@ -237,6 +238,8 @@ test("the focus stays in the chat when the button that has it goes away", async 
     window.options = { startScreen: { prompts }, threadItemActions: { retry: true } };
   });
   const composer = composerOf(page);
+  // For some seconds it is also where a screen reader finds it.
+  const seen = page.getByRole("article").getByText("An answer");
   const press = async (name: string) => {
     await button(page, name).focus();
     await page.keyboard.press("Enter");
@@ -245,15 +248,18 @@ test("the focus stays in the chat when the button that has it goes away", async 
   await press("Begin");
   await expect(composer).toBeFocused();
   await button(page, "Stop").focus();
-  await expect(page.getByText("An answer")).toBeVisible();
+  await letGo(page, "answer");
+  await expect(seen).toBeVisible();
   await expect(button(page, "Stop")).toHaveCount(0);
   await expect(composer).toBeFocused();
 
   await press("Answer again");
   await expect(logOf(page)).toBeFocused();
+  await letGo(page, "form");
   await expect(button(page, "Submit")).toBeEnabled();
   await press("Submit");
   await expect(logOf(page)).toBeFocused();
+  await letGo(page, "thanks");
   await expect(page.getByText("It broke again.")).toBeVisible();
   await press("Try again");
   await expect(composer).toBeFocused();
@@ -263,7 +269,7 @@ test("the focus stays in the chat when the button that has it goes away", async 
 
   await press("Open history");
   await press("A talk");
-  await expect(page.getByText("An answer")).toBeVisible();
+  await expect(seen).toBeVisible();
   await expect(composer).toBeFocused();
 });
 
