@@ -9,12 +9,12 @@ import pytest
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
 
 
-def require(program: str) -> str:
-    """Return where a program is; without it skip here, but fail in CI."""
-    path = shutil.which(program, path=PATH)
-    if path is not None:
-        return path
-    reason = f"{program} is not installed"
+def require(*names: str) -> str:
+    """Return where a program is that has one of these names; without it skip, but fail in CI."""
+    for name in names:
+        if path := shutil.which(name, path=PATH):
+            return path
+    reason = f"{names[0]} is not installed"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
