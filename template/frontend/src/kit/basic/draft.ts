@@ -21,8 +21,9 @@ export type DraftFile = {
   name: string;
   /** The address of a picture of it in this page, or null. */
   preview: string | null;
-  /** The file as the server knows it; null while it is being uploaded. */
+  /** The file as the server knows it, or the file itself while it is being uploaded. */
   attachment: Attachment | null;
+  file?: File;
 };
 
 /** The message that is being written. An entity stands in the text as `@title`. */
@@ -58,13 +59,15 @@ export function messageOf(draft: Draft, options: ComposerOption | undefined): Me
   };
 }
 
-/** Returns a draft as another chat takes it, without what is still being uploaded; null if it is empty. */
+/** Returns a draft as another chat takes it, which uploads what is not uploaded yet; null if it is empty. */
 export function movable(draft: Draft): ComposerValue | null {
+  if (draft.text.trim() === "" && draft.files.length === 0) return null;
   const attachments = draft.files.flatMap(({ attachment }) => attachment ?? []);
-  if (draft.text.trim() === "" && attachments.length === 0) return null;
+  const files = draft.files.flatMap(({ attachment, file }) => (!attachment && file) || []);
   return {
     content: contentOf(draft),
     ...(attachments.length > 0 && { attachments }),
+    ...(files.length > 0 && { files }),
     ...(draft.quote && { reply: draft.quote }),
     ...(draft.toolId && { selectedToolId: draft.toolId }),
     ...(draft.modelId && { selectedModelId: draft.modelId }),

@@ -634,7 +634,7 @@ export class Session implements Methods {
     const refused = drafts.refusalOf(file, this.state.draft.files.length, allowed, this.words());
     if (refused) return this.#warn(refused);
     const preview = file.type.startsWith("image/") ? URL.createObjectURL(file) : null;
-    const added: drafts.DraftFile = { key: this.#key("file-"), name: file.name, preview, attachment: null };
+    const added = { key: this.#key("file-"), name: file.name, preview, attachment: null, file };
     this.write({ files: [...this.state.draft.files, added] });
     const attachment = await this.#wire()
       .upload(strategy, file)

@@ -79,12 +79,17 @@ test.describe("blank-screen", () => {
 
     person.cdn = "up";
     await person.composer.fill("I am not done yet");
+    await person.page.route("**/api/attachments", () => {}, { times: 1 });
+    await person.attach({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Buy milk.") });
     await retry.click();
     await expect(person.page.locator("openai-chatkit")).toBeVisible();
     await person.expectChat();
     await expect(person.said).toHaveText("Remember me");
     await expect(person.composer).toHaveValue("I am not done yet");
     await expect(person.composer).toBeFocused();
+    await person.press("Send");
+    await expect(person.answers.last()).toContainText("I see your notes.txt.");
+    await person.waitForEnd();
     await expect(retry).toBeHidden();
     await person.expectProblem("ERR_FAILED");
   });
