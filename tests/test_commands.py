@@ -113,8 +113,9 @@ def test_sub_path_dev_and_the_doctor_find_the_page(installed: Installed) -> None
     with dev(project, path) as running:
         page = running.wait_for_address()
         assert page == f"http://127.0.0.1:{running.frontend_port}/chat"
-        root = httpx2.get(f"http://localhost:{running.frontend_port}", **HTTP)
-        assert root.headers["location"] == page
+        elsewhere = f"http://localhost:{running.frontend_port}"
+        assert httpx2.get(elsewhere, **HTTP).headers["location"] == "/chat"
+        assert httpx2.get(f"{elsewhere}/chat", **HTTP).headers["location"] == page
         visit(page).say("Hello")
         ports = {"BACKEND_PORT": running.backend_port, "FRONTEND_PORT": running.frontend_port}
         env = path | {name: str(port) for name, port in ports.items()}

@@ -5,11 +5,8 @@ import { PHASE_PRODUCTION_BUILD, PHASE_PRODUCTION_SERVER } from "next/constants"
 import { chosenBasePath, chosenChat, developmentHosts, expectDomainKey } from "./src/kit/settings";
 
 const frontend = fileURLToPath(new URL(".", import.meta.url));
-const basePath = chosenBasePath();
 const development = process.env.NODE_ENV === "development";
 const port = process.env.PORT ?? "3000";
-const page = `http://127.0.0.1:${port}${basePath}`;
-const AT_LOCALHOST = [{ type: "header" as const, key: "host", value: `localhost:${port}` }];
 const pollIntervalMs = Number(process.env.WATCH_POLL_MS);
 
 const SECURITY_HEADERS = [
@@ -37,26 +34,7 @@ const config: NextConfig = {
   experimental: { inlineCss: true },
   // src/lib/content-security-policy.ts has what depends on the document.
   headers: async () => [{ source: "/:path*", headers: SECURITY_HEADERS }],
-  // A browser keeps the cookies of localhost and of 127.0.0.1 apart: under two names it would be two guests.
-  // Not in src/proxy.ts, where Next takes the two names for one and would make a loop of it.
-  redirects: async () =>
-    development
-      ? [
-          {
-            source: "/:path((?!api/).*)",
-            has: AT_LOCALHOST,
-            destination: `${page}/:path`,
-            permanent: false,
-          },
-          // Below a path, the source above is not also that of the page itself.
-          ...(basePath
-            ? [
-                { source: "/", has: AT_LOCALHOST, destination: page, permanent: false },
-                { source: "/", basePath: false as const, destination: basePath, permanent: false },
-              ]
-            : []),
-        ]
-      : [],
+  redirects: async () => (development ? toOneName(chosenBasePath()) : []),
   // Without a root Next looks for lock files in the folders above, and may take a stranger's for ours.
   turbopack: { root: frontend },
   outputFileTracingRoot: frontend,
@@ -64,11 +42,30 @@ const config: NextConfig = {
   ...(pollIntervalMs > 0 && { watchOptions: { pollIntervalMs } }),
 };
 
+type Redirect = Awaited<ReturnType<NonNullable<NextConfig["redirects"]>>>[number];
+
+/**
+ * Leads from localhost to 127.0.0.1. A browser keeps the cookies of the two apart, so under two names it would be
+ * two guests. This is not in src/proxy.ts, where Next takes the two names for one and would make a loop of it.
+ */
+function toOneName(basePath: string): Redirect[] {
+  const page = `http://127.0.0.1:${port}${basePath}`;
+  const has: Redirect["has"] = [{ type: "header", key: "host", value: `localhost:${port}` }];
+  const anyPage = { source: "/:path((?!api/).*)", has, destination: `${page}/:path`, permanent: false };
+  if (!basePath) return [anyPage];
+  return [
+    anyPage,
+    // Below a path, the source of any page is not also that of the first one.
+    { source: "/", has, destination: page, permanent: false },
+    { source: "/", basePath: false, destination: basePath, permanent: false },
+  ];
+}
+
 /** The path below which the last build has put the app. A server has no other, see `expectSettings`. */
-function builtBasePath(): string {
+function builtBasePath(): string | null {
   const manifest = `${frontend}/.next/routes-manifest.json`;
-  if (!existsSync(manifest)) return basePath; // Next says what is missing
-  return JSON.parse(readFileSync(manifest, "utf8")).basePath;
+  // Without a build, Next says what is missing.
+  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, "utf8")).basePath : null;
 }
 
 /** The settings of Next.js, for the command that reads them. */
@@ -76,7 +73,8 @@ export default function nextConfig(phase: string): NextConfig {
   chosenChat();
   // `next typegen` says that it is a build.
   if (phase === PHASE_PRODUCTION_BUILD && process.argv[2] !== "typegen") expectDomainKey();
-  const below = phase === PHASE_PRODUCTION_SERVER ? builtBasePath() : basePath;
+  const chosen = chosenBasePath();
+  const basePath = (phase === PHASE_PRODUCTION_SERVER ? builtBasePath() : null) ?? chosen;
   // Our own code reads the path too, also in the browser.
-  return { ...config, basePath: below, env: { ...config.env, FRONTEND_BASE_PATH: below } };
+  return { ...config, basePath, env: { ...config.env, FRONTEND_BASE_PATH: basePath } };
 }

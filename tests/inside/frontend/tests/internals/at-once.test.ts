@@ -167,7 +167,8 @@ describe("one-request-blocks-all", () => {
     };
     const [here, there] = [someone("203.0.113.7"), someone("203.0.113.8")];
     const first = await here();
-    const files = await Promise.all(Array.from({ length: 24 }, first));
+    // The first one alone, because several may come to the backend in any order.
+    const files = [await first(), ...(await Promise.all(Array.from({ length: 23 }, first)))];
     expect(new Set(files.map(({ status }) => status))).toEqual(new Set([200]));
     const words = "Too many downloads are on their way at once for you. Wait a moment, then try again.";
     await expectTooMuch(await first(), words);
