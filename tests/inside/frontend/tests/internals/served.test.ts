@@ -88,7 +88,7 @@ test("the page's server says that it runs, to everybody and without asking the b
 
 test.each([
   ["/robots.txt", "text/plain", /^Disallow: \/api\/$/m],
-  ["/manifest.webmanifest", "application/manifest+json", /"src": "\/icon\.svg"/],
+  ["/manifest.webmanifest", "application/manifest+json", /"src": "icon\.svg"/],
   ["/icon.svg", "image/svg+xml", /<svg/],
 ])("%s is there, and is the same for everybody", async (path, type, words) => {
   const { answered } = await ask(path, { cookie: "" });
