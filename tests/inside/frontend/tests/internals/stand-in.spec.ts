@@ -1,5 +1,33 @@
-import type { OpenAIChatKit } from "@openai/chatkit";
+import type { ChatKitOptions, OpenAIChatKit } from "@openai/chatkit";
 import { expect, test } from "../page/person";
+
+const API = { url: "/api/chatkit", domainKey: "a key" };
+
+test("the model and the tool that are chosen go with the message", async ({ person }) => {
+  const options: ChatKitOptions = {
+    api: API,
+    composer: {
+      models: [
+        { id: "small", label: "Small", default: true },
+        { id: "large", label: "Large" },
+      ],
+      tools: [{ id: "search", label: "Search", icon: "search", placeholderOverride: "Search for…" }],
+    },
+  };
+  await expect(person.element.getByRole("combobox")).toHaveCount(0);
+  await person.element.evaluate((chatkit, given) => (chatkit as OpenAIChatKit).setOptions(given), options);
+  await person.element.getByRole("combobox", { name: "Model" }).selectOption("large");
+  await person.element.getByRole("combobox", { name: "Tool" }).selectOption("search");
+  await person.element.getByRole("textbox", { name: "Search for…" }).fill("Proxies");
+  const sent = person.page.waitForRequest("**/api/chatkit");
+  await person.press("Send");
+  expect((await sent).postDataJSON().params.input.inference_options).toEqual({
+    model: "large",
+    tool_choice: { id: "search" },
+  });
+  await expect(person.answers).toContainText("You said: “Proxies”");
+  await person.waitForEnd();
+});
 
 for (const chat of ["chatkit", "basic"] as const) {
   test.describe(chat, () => {
