@@ -14,7 +14,7 @@ from support.ports import free_port, listens
 from support.processes import OF_A_TERMINAL, kill_tree, press_ctrl_c, processes_below
 from support.projects import Project, clean_environment, found
 
-READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\S+)")
+READY = re.compile(r"Your chat is ready: (http://127\.0\.0\.1:\d+(?:/\S+)?)")
 
 
 class Dev:

@@ -52,7 +52,7 @@ export function messageOf(draft: Draft, options: ComposerOption | undefined): Me
   const model = draft.modelId ?? defaultModel(options?.models)?.id;
   return {
     content: contentOf(draft),
-    attachments: draft.files.flatMap(({ attachment }) => attachment ?? []),
+    attachments: uploaded(draft),
     ...(draft.quote && { reply: draft.quote }),
     ...(draft.toolId && { toolChoice: { id: draft.toolId } }),
     ...(model && { model }),
@@ -62,7 +62,7 @@ export function messageOf(draft: Draft, options: ComposerOption | undefined): Me
 /** Returns a draft as another chat takes it, which uploads what is not uploaded yet; null if it is empty. */
 export function movable(draft: Draft): ComposerValue | null {
   if (draft.text.trim() === "" && draft.files.length === 0) return null;
-  const attachments = draft.files.flatMap(({ attachment }) => attachment ?? []);
+  const attachments = uploaded(draft);
   const files = draft.files.flatMap(({ attachment, file }) => (!attachment && file) || []);
   return {
     content: contentOf(draft),
@@ -72,6 +72,10 @@ export function movable(draft: Draft): ComposerValue | null {
     ...(draft.toolId && { selectedToolId: draft.toolId }),
     ...(draft.modelId && { selectedModelId: draft.modelId }),
   };
+}
+
+function uploaded({ files }: Draft): Attachment[] {
+  return files.flatMap(({ attachment }) => attachment ?? []);
 }
 
 /** Returns the model that is chosen before anybody chooses. */
