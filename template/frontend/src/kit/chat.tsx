@@ -13,6 +13,7 @@ import {
   useState,
 } from "react";
 import { preload } from "react-dom";
+import type { ComposerValue } from "@/kit/basic/draft";
 import { type Cause, isDevelopment, type Slug, seen } from "@/kit/causes";
 import styles from "@/kit/kit.module.css";
 import { Chat, type ChatEvents, type ChatMethods, type Handlers, withEvents } from "@/kit/methods";
@@ -359,7 +360,7 @@ function ChatKitElement({
   useEffect(() => beside.set({ isResponding }), [beside, isResponding]);
   // What the person is writing goes on in the chat that comes next. This one can be used until it is gone.
   const handOn = useCallback(
-    (draft: Parameters<ChatMethods["setComposerValue"]>[0]) => {
+    (draft: ComposerValue) => {
       queueMicrotask(() => beside.methods.setComposerValue(draft).catch(console.error));
     },
     [beside],

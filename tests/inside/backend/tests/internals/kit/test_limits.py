@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import ClassVar
 
 import httpx2
 import pytest
@@ -174,24 +173,20 @@ async def list_threads(
     assert reply.status == 200, reply.body
 
 
-class Noting(ChatKitServer):
-    """Notes the network address of each request when its turn has come."""
-
-    addresses: ClassVar[list[str | None]] = []
-
-    async def handle(
-        self, request: AnyReq, context: RequestContext
-    ) -> StreamingResult | NonStreamingResult:
-        self.addresses.append(context.address)
-        return await super().handle(request, context)
-
-
 def test_a_flood_puts_two_before_a_bystander(run: Run) -> None:
     """Slug: one-request-blocks-all. A new cookie for each request makes the guest no other.
 
     The order in which requests begin says it on a slow machine, too. A request that began first
     may wait longer for the database.
     """
+    began: list[str | None] = []
+
+    class Noting(ChatKitServer):
+        async def handle(
+            self, request: AnyReq, context: RequestContext
+        ) -> StreamingResult | NonStreamingResult:
+            began.append(context.address)
+            return await super().handle(request, context)
 
     async def work() -> None:
         noting = new_server(Noting)
@@ -199,8 +194,8 @@ def test_a_flood_puts_two_before_a_bystander(run: Run) -> None:
         await asyncio.gather(*flood, list_threads("guest_bystander", "192.0.2.2", noting))
 
     run(work())
-    assert Noting.addresses[:3] == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
-    assert len(Noting.addresses) == 21
+    assert began[:3] == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+    assert len(began) == 21
 
 
 def test_who_hangs_up_leaves_the_line(run: Run) -> None:
