@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.ports import free_port
-from support.processes import kill_tree
+from support.processes import interrupt, kill_tree
 from support.projects import Project, clean_environment, found
 from support.variants import DEFAULT
 
@@ -65,3 +65,11 @@ def test_behind_a_launcher_the_real_program_is_killed_too() -> None:
     kill_tree(launcher.pid)
     launcher.communicate()
     assert not real.is_running()
+
+
+def test_a_process_that_ends_meanwhile_is_not_interrupted() -> None:
+    """The one that a test has killed may be gone before it is asked to end."""
+    ended = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.DEVNULL)
+    process = psutil.Process(ended.pid)
+    ended.wait()
+    interrupt(process)

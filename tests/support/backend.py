@@ -60,8 +60,7 @@ def run_backend(
         wait_until(lambda: _is_up(backend, f"{address}/health"))
         yield backend
     finally:
-        if process.is_running():
-            interrupt(process)  # an orderly end, in which Python sends what it has
+        interrupt(process)  # an orderly end, in which Python sends what it has
         process.wait(PATIENCE)
 
 

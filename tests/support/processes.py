@@ -47,11 +47,17 @@ def press_ctrl_c(pid: int) -> None:
 
 
 def interrupt(process: psutil.Process) -> None:
-    """Interrupt a process alone, where the system can: on Windows with those in its terminal."""
+    """Interrupt a process alone, where the system can: on Windows with those in its terminal.
+
+    A process that has ended stays as it is.
+    """
+    if not process.is_running():
+        return
     if sys.platform == "win32":
         press_ctrl_c(process.pid)
     else:
-        process.send_signal(signal.SIGINT)
+        with suppress(psutil.NoSuchProcess):  # one that was killed may end just now
+            process.send_signal(signal.SIGINT)
 
 
 def kill_tree(pid: int) -> None:

@@ -4,7 +4,7 @@ import base64
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 ENTER, TAB = "\ue007", "\ue004"
 
 
+class StaleElementError(AssertionError):
+    """The page has replaced the element meanwhile."""
+
+
 @dataclass(frozen=True)
 class WebKit:
     """A browser with one window, in which a person looks for things and waits for them."""
@@ -33,6 +37,8 @@ class WebKit:
         """Send a command of WebDriver, and return its answer."""
         response = self._send(method, path, **parameters)
         value = response.json()["value"]
+        if not response.is_success and value["error"] == "stale element reference":
+            raise StaleElementError
         assert response.is_success, value
         return value
 
@@ -42,11 +48,17 @@ class WebKit:
 
     def open(self, address: str) -> None:
         """Open a page."""
-        self.ask("POST", "/url", url=address)
+        self._load("/url", url=address)
 
     def reload(self) -> None:
         """Load the page again."""
-        self.ask("POST", "/refresh")
+        self._load("/refresh")
+
+    def _load(self, path: str, **parameters: Any) -> None:
+        """Load a document, and wait until it is the one that is shown."""
+        self.run("window.isOld = true")
+        self.ask("POST", path, **parameters)
+        wait_until(lambda: self.run("return !window.isOld"), problem="the old page stays")
 
     def resize(self, width: int, height: int) -> None:
         """Give the window a size. It has one that it does not become smaller than."""
@@ -65,8 +77,9 @@ class WebKit:
         seen: list[Json] = []
 
         def look() -> list[Json]:
-            if element := self.run(script, selector, text):
-                seen.append(element)
+            with suppress(StaleElementError):
+                if element := self.run(script, selector, text):
+                    seen.append(element)
             return seen
 
         wait_until(look, problem=f"no {selector} with “{text}”")
