@@ -17,6 +17,12 @@ export class Refusal extends Error {
   }
 }
 
+/**
+ * How long an error waits that says that the browser has aborted a request. Firefox aborts those of
+ * a page that the person leaves, before the page is gone: there it is no error. Measured with 153.
+ */
+const LEAVING_MS = 10_000;
+
 /** Sends ChatKit's requests. All go to one address, and differ in their type. */
 export class Wire {
   /**
@@ -35,10 +41,8 @@ export class Wire {
    * @throws {Refusal} The server refuses the request.
    * @throws {TypeError} The network is away.
    */
-  async ask<T>(type: string, params: object): Promise<T> {
-    const response = await this.post(type, params, null);
-    if (!response.ok) throw await refusalIn(response);
-    return response.json();
+  ask<T>(type: string, params: object): Promise<T> {
+    return unlessLeft(this.post(type, params, null).then(jsonOf<T>));
   }
 
   /**
@@ -62,13 +66,12 @@ export class Wire {
    */
   async upload(strategy: FileUploadStrategy, file: File): Promise<Attachment> {
     if (strategy.type === "direct") {
-      const response = await this.send(strategy.uploadUrl, { method: "POST" }, file);
-      return response.json();
+      return unlessLeft(this.send(strategy.uploadUrl, { method: "POST" }, file).then(jsonOf<Attachment>));
     }
     const about = { name: file.name, size: file.size, mime_type: typeOf(file) };
     const { upload_descriptor, ...attachment } = await this.ask<Announced>("attachments.create", about);
     const { url, method, headers = {} } = upload_descriptor;
-    await this.send(url, { method, headers }, file);
+    await unlessLeft(this.send(url, { method, headers }, file));
     return attachment;
   }
 
@@ -99,6 +102,18 @@ function bodyOf({ method }: RequestInit, file: File): BodyInit {
   const form = new FormData();
   form.append("file", file);
   return form;
+}
+
+async function jsonOf<T>(response: Response): Promise<T> {
+  if (!response.ok) throw await refusalIn(response);
+  return response.json();
+}
+
+async function unlessLeft<T>(asked: Promise<T>): Promise<T> {
+  return asked.catch(async (error: Error) => {
+    if (error.name === "AbortError") await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
+    throw error;
+  });
 }
 
 async function refusalIn(response: Response): Promise<Refusal> {

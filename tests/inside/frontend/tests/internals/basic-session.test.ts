@@ -50,8 +50,7 @@ class Request {
     this.#stream?.close();
   }
 
-  lose(): void {
-    const lost = new TypeError("network error");
+  lose(lost: Error = new TypeError("network error")): void {
     this.#reject(lost);
     this.#stream?.error(lost);
   }
@@ -377,6 +376,26 @@ test("nobody can stop an answer of which it is unknown whether it was asked for"
   chat.session.stop();
   await sending;
   expect(chat.session.state).toMatchObject({ isRunning: false, error: null });
+});
+
+test("nobody hears of a request that Firefox aborts because the person leaves the page", async () => {
+  const chat = talk();
+  await openAnswered(chat);
+  const opening = chat.session.setThreadId("thr_b");
+  const request = await chat.asked("threads.get_by_id");
+  vi.useFakeTimers();
+  try {
+    request.lose(new DOMException("The operation was aborted.", "AbortError"));
+    await vi.advanceTimersByTimeAsync(5_000); // A page that is slow to come is there by then.
+    expect(chat.session.state.error).toBeNull();
+    expect(chat.told.map(({ type }) => type)).not.toContain("chatkit.error");
+    // Nothing is silent for ever: the person is still there.
+    await vi.runAllTimersAsync();
+    await opening;
+    expect(chat.session.state.error?.message).toContain("The operation was aborted.");
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe("client tools", () => {
