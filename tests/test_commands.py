@@ -29,11 +29,31 @@ WITH_DATA = [one for one in BY_DATABASE if one.database != "mysql"]
 def test_ctrl_c_ends_everything(installed: Installed, variant: Variant) -> None:
     project = installed(variant)
     with dev(project) as running:
-        running.wait_for_address()
+        address = running.wait_for_address()
         running.interrupt()
         nothing_stays(running, project)
     assert running.process.returncode == 130
     assert "Traceback" not in running.output
+    assert re.findall(r"http://\S+", running.output) == [address], "one address, the page's"
+    assert "exited with code" not in running.output
+
+
+@pytest.mark.parametrize("file", ["pyproject.toml", "backend/pyproject.toml"])
+def test_conflicts_on_update_are_named_though_uv_cannot_read_its_file(
+    tmp_path: Path, file: str
+) -> None:
+    """By the command of docs/updates.md: uv itself stops before a command of ours begins."""
+    project = render(tmp_path / "my-chat", DEFAULT)
+    project.run("uv", "sync", "--quiet")
+    project.run("git", "init", "--quiet")
+    project.commit("Start")
+    place = project.path / file
+    place.write_text(f"{'<' * 7} mine\n{place.read_text(encoding='utf-8')}", encoding="utf-8")
+    updates = (project.path / "docs" / "updates.md").read_text(encoding="utf-8")
+    command = ["uv", "run", "--no-project", "doctor"]
+    assert f"`{' '.join(command)}`" in updates
+    found = project.run(*command, "--only", "repository", check=False)
+    assert f"FAIL     repository.conflicts: an update left conflicts: {file} line 1" in found.stdout
 
 
 def test_a_closed_terminal_ends_everything(installed: Installed) -> None:
@@ -152,6 +172,18 @@ def test_a_taken_port_is_named_with_its_holder(
     assert str(os.getpid()) in result.stderr
 
 
+def test_database_down_dev_says_how_to_start_a_server(installed: Installed) -> None:
+    project = installed(next(one for one in BY_DATABASE if one.database == "mysql"))
+    ports = {name: str(free_port()) for name in ("BACKEND_PORT", "FRONTEND_PORT")}
+    nobody = ports | {"DATABASE_URL": f"mysql://root@127.0.0.1:{free_port()}/chatkit"}
+    ended = project.run("uv", "run", "dev", env=nobody, check=False)
+    assert ended.returncode == 1
+    assert "cannot be used" in ended.stderr
+    assert "Its address is DATABASE_URL, from the environment or" in ended.stderr
+    assert ended.stderr.endswith("\n\n    docker compose up --wait\n")
+    assert "Traceback" not in ended.stderr
+
+
 def with_node(folder: Path, node: str | None) -> str:
     """Return a PATH with what a project needs, and this node script in place of the real one."""
     tools = folder / "bin"
@@ -199,7 +231,8 @@ def test_a_failed_installation_is_told_at_once(tmp_path: Path) -> None:
     path = with_node(
         tmp_path, f'#!/bin/sh\n[ "$1" = ci ] || {{ echo v20.9.0; exit; }}\n{wait}\nexit 7\n'
     )
-    result = project.run("uv", "run", "dev", env={"PATH": path}, check=False)
+    ports = {name: str(free_port()) for name in ("BACKEND_PORT", "FRONTEND_PORT")}
+    result = project.run("uv", "run", "dev", env={"PATH": path, **ports}, check=False)
     assert result.returncode == 1
     assert "npm ci failed" in result.stderr
     assert "Traceback" not in result.stderr

@@ -138,10 +138,7 @@ def in_a_shell(folder: Path, name: str, command: list[str]) -> subprocess.Comple
     )
 
 
-SENTENCE = re.compile(r"(Set|Edit|Get|Remove|Add) .+")
-"""How what is no command begins."""
-
-WRITES = {"fetch", "get_uv", "in_turn", "make_folder", "unset", "with_another_port", "to_linux"}
+WRITES = {"fetch", "get_uv", "in_turn", "make_folder", "unset", "with_other_ports", "to_linux"}
 """Functions that return commands for the shell of the person."""
 
 
@@ -154,10 +151,10 @@ def commands_of_findings() -> Iterator[tuple[str, ast.expr]]:
 
 
 def constants() -> dict[str, str]:
-    """Return the texts that have names in the doctor's modules."""
+    """Return the texts that have names in the doctor's modules and in what they import."""
     return {
         node.targets[0].id: node.value.value
-        for file in TOOLS.glob("doctor/*.py")
+        for file in (TOOLS / "git.py", *TOOLS.glob("doctor/*.py"))
         for node in ast.parse(file.read_text(encoding="utf-8")).body
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
@@ -193,14 +190,14 @@ def texts(node: ast.expr, names: dict[str, str]) -> Iterator[str]:
 
 
 def test_what_the_doctor_says_next_works_in_each_shell() -> None:
-    """A command of all shells, one that the tools write for the shell, or a sentence."""
+    """A command of all shells, or one that the tools write for the shell."""
     found = list(commands_of_findings())
     assert len(found) > 50
     wrong = [
         f"{place} {problem}"
         for place, node in found
         for text in texts(node, constants())
-        if not SENTENCE.fullmatch(text)
+        if text
         for shell in SHELLS
         for problem in problems(text, shell)
     ]
@@ -276,16 +273,16 @@ def test_the_commands_of_a_project_s_documents_work_in_each_shell(
     assert [one for text in texts for one in wrong_in(text)] == []
 
 
-def test_the_readme_of_a_project_says_what_is_typed_in_place_of_uv_uvx_and_npm(
+def test_a_document_of_a_project_says_what_is_typed_in_place_of_uv_uvx_and_npm(
     project_of: Installed,
 ) -> None:
     """In Windows python3 opens the Store, and PowerShell may refuse npm, which is a script."""
-    readme = (project_of(DEFAULT).path / "README.md").read_text(encoding="utf-8")
-    typed = {(command, shell) for command, shells in spans(readme) for shell in shells}
+    document = (project_of(DEFAULT).path / "docs" / "run.md").read_text(encoding="utf-8")
+    typed = {(command, shell) for command, shells in spans(document) for shell in shells}
     for shell in SHELLS:
         python = "python3" if shell == "sh" else "python"
         assert {(f"{python} -m uv", shell), (f"{python} -m uv tool run", shell)} <= typed
-    first = next(part for part in readme.split("\n\n") if "`npm" in part)
+    first = next(part for part in document.split("\n\n") if "`npm" in part)
     assert "running scripts is disabled on this system, type `npm.cmd`" in " ".join(first.split())
 
 

@@ -66,7 +66,7 @@ def run_backend(
 
 def _start(project: Project, environment: dict[str, str], log_file: Path) -> psutil.Process:
     # Projects of 0.1.0 and before have it elsewhere.
-    room = "kit" if (project.path / "backend" / "src" / "kit").exists() else "app"
+    room = "kit" if (project.path / "backend" / "src" / "kit" / "serve.py").exists() else "app"
     with log_file.open("wb") as log:
         return psutil.Popen(
             # Not by `uv run`: without a terminal it passes a signal on that has been there already.

@@ -54,9 +54,9 @@ def problems(commands: str, shell: str) -> list[str]:
 
 
 def _parsed(commands: str, shell: str) -> Iterator[str]:
-    # PowerShell hands `--` and `--name=value` on. Its parser here takes the first for an operator
-    # and ends the second before its value.
-    text = re.sub(r"(?<= )--( |(?=[\w-]+=))", "", commands)
+    # PowerShell hands `-`, `--` and `--name=value` on. Its parser here takes the first two for
+    # operators and ends the third before its value.
+    text = re.sub(r"(?<= )(--( |(?=[\w-]+=))|-$)", "", commands, flags=re.MULTILINE)
     tree = PARSERS[shell].parse(text.encode())
     if tree.root_node.has_error:
         yield "no syntax of it"

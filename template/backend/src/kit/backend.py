@@ -113,7 +113,8 @@ class Backend:
             StartupError: a setting or a name is wrong.
         """
         if get_settings().is_demo:
-            from kit import demo  # nobody else needs it
+            check_assistant(get_settings())
+            from kit import demo  # nobody else needs it, so its owner may delete it
 
             assistant = demo
         elif get_settings().has_openai:

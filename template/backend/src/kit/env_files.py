@@ -29,27 +29,29 @@ class EnvFileError(StartupError):
     """The .env.local files cannot be completed. The message names the file and the fix."""
 
 
-def complete_env_files(root: Path) -> list[str]:
+def complete_env_files(root: Path, *, mend: bool = False) -> list[str]:
     """Complete backend/.env.local and frontend/.env.local, and give both the same secret.
 
     Existing content is not changed, byte for byte, except that an empty secret is filled in.
 
     Args:
         root: the project's folder, which contains backend/ and frontend/.
+        mend: whether a secret of the backend that differs is replaced by that of the front end,
+            which signs the cookies of guests.
 
     Returns:
         Sentences for a person that describe the changes; empty if there are none.
 
     Raises:
-        EnvFileError: the secrets of the two sides differ, a file is missing, a file has text in
-            UTF-16, or a file cannot be read or written. Before a file is written, nothing is
-            changed.
+        EnvFileError: the secrets of the two sides differ and are not mended, a file is missing, a
+            file has text in UTF-16, or a file cannot be read or written. Before a file is written,
+            nothing is changed.
     """
     try:
         sides = [_EnvFile(root, side) for side in ("backend", "frontend")]
         for side in sides:
             side.complete()
-        _share_secret(*sides)
+        _share_secret(*sides, mend=mend)
         for side in sides:
             side.save()
     except OSError as error:
@@ -135,6 +137,14 @@ class _EnvFile:
         )
         self.text = before + filled + after
 
+    def replace_secret(self, value: str) -> None:
+        """Replace the secret that counts. The secret must be set."""
+        binding = self._binding(SECRET)
+        assert binding is not None
+        before, line, after = self._around(binding)
+        end = line[len(line.rstrip("\r\n")) :]
+        self.text = f"{before}{line[: line.index(SECRET)]}{SECRET}={value}{end}{after}"
+
     def save(self) -> None:
         """Write the file if it changed. Only its owner can read a new file."""
         if self.text == self.saved:
@@ -170,14 +180,18 @@ class _EnvFile:
         self.text += newline.join(lines)
 
 
-def _share_secret(backend: _EnvFile, frontend: _EnvFile) -> None:
+def _share_secret(backend: _EnvFile, frontend: _EnvFile, *, mend: bool) -> None:
     if backend.secret and frontend.secret:
-        if frontend.secret not in (backend.secret, backend.previous):
+        if frontend.secret in (backend.secret, backend.previous):
+            return
+        if not mend:
             raise EnvFileError(
                 f"{SECRET} differs between {backend.secret_line} and {frontend.secret_line}, and "
-                "must be the same in both. Empty the wrong one and start again: it is then copied "
-                "from the other."
+                "must be the same in both. Guests keep their conversations with the one in "
+                f"{frontend.name}. To copy it to {backend.name}, type: uv run doctor --fix"
             )
+        backend.sentences.append(f"Copied {SECRET} from {frontend.name} to {backend.name}.")
+        backend.replace_secret(frontend.secret)
         return
     for empty, other in ((backend, frontend), (frontend, backend)):
         if other.secret:

@@ -3,6 +3,7 @@
 import os
 import ssl
 from functools import cache
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -303,15 +304,23 @@ def check_assistant(settings: Settings) -> None:
     """Check that somebody answers, because production never falls back to the demo.
 
     Raises:
-        StartupError: no setting says who answers. The message names the ones that do.
+        StartupError: no setting says who answers, or the demo assistant is to answer and its module
+            is deleted. The message names the settings that help.
     """
-    if settings.assistant is None and not settings.has_openai and not settings.is_demo:
-        raise StartupError(
-            "No setting says who answers. Set OPENAI_API_KEY, or OPENAI_BASE_URL and OPENAI_MODEL "
-            "for another server with OpenAI's API. If backend/src/app/assistant.py answers without "
-            "either, set ASSISTANT=own. For the demo assistant, set ASSISTANT=demo. Set it here in "
-            f"the environment or in {ENV_FILE}."
-        )
+    is_there = find_spec("kit.demo") is not None
+    if settings.is_demo and not is_there:
+        problem = "The demo assistant cannot answer, because backend/src/kit/demo.py is deleted."
+    elif settings.assistant is None and not settings.has_openai and not settings.is_demo:
+        problem = "No setting says who answers."
+    else:
+        return
+    demo = " For the demo assistant, set ASSISTANT=demo." if is_there else ""
+    raise StartupError(
+        f"{problem} Set OPENAI_API_KEY, or OPENAI_BASE_URL and OPENAI_MODEL for another server "
+        "with OpenAI's API. If backend/src/app/assistant.py answers without either, set "
+        "ASSISTANT=own."
+        f"{demo} Set it here in the environment or in {ENV_FILE}."
+    )
 
 
 def check_certificates(file: str) -> None:

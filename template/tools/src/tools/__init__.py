@@ -1,6 +1,7 @@
 """What is typed while one works on the project: dev, check, doctor, copy-database, usage."""
 
 import sys
+from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ def print_any_sign() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
+@cache
 def terminal() -> "Console":
     """Return the output: coloured if it is a terminal, and every line whole, to be copied."""
     from rich.console import Console  # slow to import

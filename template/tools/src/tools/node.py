@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import INSPECTED, SERVERS_OWN, StartupError
+from tools.progress import step
 from tools.shell import quoted
 from tools.wsl import is_windows_drive, is_wsl
 
@@ -136,23 +137,94 @@ def installing_packages(
     if are_packages_installed(frontend):
         yield False
         return
-    print("Installing the front end's packages (npm ci) ...", flush=True)
-    # npm speaks to the terminal. What it says is read in its log.
-    with tempfile.TemporaryDirectory(prefix="npm-", ignore_cleanup_errors=True) as logs:
-        command = [node.npm, "ci", "--include=dev", "--no-audit", "--no-fund", f"--logs-dir={logs}"]
-        with subprocess.Popen(command, cwd=frontend, env=environment) as npm:
+    # npm's log says more than its output, which is shown only if it fails.
+    with tempfile.TemporaryDirectory(prefix="npm-", ignore_cleanup_errors=True) as folder:
+        logs, output = Path(folder), Path(folder, "output")
+        command = [node.npm, "ci", *OPTIONS, f"--logs-dir={logs}"]
+        with (
+            step("Installing the front end's packages (npm ci)", "Installed them"),
+            output.open("wb") as said,
+            subprocess.Popen(
+                command, cwd=frontend, env=environment, stdout=said, stderr=subprocess.STDOUT
+            ) as npm,
+        ):
             try:
                 yield True
-                status = npm.wait()
+                status = _wait(npm, logs, lambda: _ping(frontend, node, environment))
             except BaseException:
                 npm.kill()  # else `with` waits for it
                 raise
         if status:
+            print(output.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
             raise StartupError(
                 f"npm ci failed in {frontend} (exit status {status}), for the reason above. "
-                + _advice(Path(logs))
+                + _advice(logs)
             )
     _stamp(frontend).write_text(_fingerprint(frontend), encoding="utf-8")
+
+
+OPTIONS = (
+    "--include=dev",
+    "--no-audit",
+    "--no-fund",
+    "--no-progress",
+    # By default npm waits for more than a minute before it gives up.
+    "--fetch-retry-mintimeout=1000",
+    "--fetch-retry-maxtimeout=3000",
+)
+
+SILENCE_SECONDS = 15
+"""After how long without any answer to npm its registry is asked whether it is there."""
+
+ANSWERED = re.compile(r" http (fetch|cache) ")
+"""A line of npm's log about what it has got."""
+
+UNREACHABLE = re.compile(
+    r"\b(EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ETIMEDOUT"
+    r"|ERR_SOCKET_TIMEOUT)\b"
+)
+"""How npm names what keeps it from reaching its registry."""
+
+
+def _wait(npm: subprocess.Popen[bytes], logs: Path, ping: Callable[[], str]) -> int:
+    """Return the exit status of npm, which may wait for an answer for minutes.
+
+    Raises:
+        StartupError: nothing has answered npm, and its registry cannot be reached.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        return npm.wait(SILENCE_SECONDS)
+    if not ANSWERED.search(_log(logs)) and (code := ping()) and npm.poll() is None:
+        raise StartupError(_unreachable(code))
+    return npm.wait()
+
+
+def _ping(frontend: Path, node: Node, environment: Mapping[str, str]) -> str:
+    """Return why npm cannot reach its registry, such as ENOTFOUND; empty if it can."""
+    command = [node.npm, "ping", "--fetch-retries=0", "--fetch-timeout=10000"]
+    ended = subprocess.run(
+        command,
+        cwd=frontend,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    found = UNREACHABLE.search(ended.stderr)
+    return found[1] if ended.returncode and found else ""
+
+
+def _unreachable(code: str) -> str:
+    return (
+        f"The server with npm's packages cannot be reached ({code}). `npm config get registry` "
+        "shows its address. Look at the network of this machine, and at its proxy: "
+        "`npm config get proxy` and HTTPS_PROXY. Then start again."
+    )
+
+
+def _log(logs: Path) -> str:
+    return "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log"))
 
 
 CERTIFICATE = re.compile(r"error code (\w*(?:CERT|VERIFY)\w*)")
@@ -164,7 +236,7 @@ NOT_VALID = ("CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "ERR_TLS_CERT_ALTNAME_INV
 
 def _advice(logs: Path) -> str:
     """Return what to do about what npm has written into its log."""
-    said = "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log"))
+    said = _log(logs)
     if refused := CERTIFICATE.search(said):
         code = refused[1]
         what, advice = ("valid", SERVERS_OWN) if code in NOT_VALID else ("trusted", INSPECTED)
@@ -172,6 +244,9 @@ def _advice(logs: Path) -> str:
             f"The certificate of the server with npm's packages is not {what} here ({code}). "
             + advice
         )
+    failed = re.search(r"error code (\w+)", said)
+    if failed and UNREACHABLE.fullmatch(failed[1]):
+        return _unreachable(failed[1])
     return (
         "If it says that package.json and package-lock.json disagree, run npm install there. If "
         "the network failed, start again."
@@ -194,6 +269,9 @@ def _stamp(frontend: Path) -> Path:
     return frontend / "node_modules" / STAMP
 
 
+CONFLICT = re.compile(rb"^<<<<<<< ", re.MULTILINE)
+
+
 def _fingerprint(frontend: Path) -> str:
     """Of what is installed, and of the system, since some packages differ between systems."""
     digest = hashlib.sha256(f"{sys.platform} {platform.machine()}".encode())
@@ -203,5 +281,12 @@ def _fingerprint(frontend: Path) -> str:
             raise StartupError(
                 f"{file} is missing. Bring it back with: git checkout -- {quoted(file)}"
             )
-        digest.update(file.read_bytes())
+        content = file.read_bytes()
+        if CONFLICT.search(content):
+            anew = ". npm makes it anew: npm install --package-lock-only --prefix frontend"
+            raise StartupError(
+                f"{file} has conflicts of an update, between <<<<<<< and >>>>>>>"
+                + (anew if name == "package-lock.json" else ". Choose what stays, and start again.")
+            )
+        digest.update(content)
     return digest.hexdigest()

@@ -20,23 +20,30 @@ RESERVED = "interface ipv4 show excludedportrange protocol=tcp"
 """What `netsh` has to be told to list the ports that Windows gives nobody."""
 
 
-def require_free_port(variable: str, port: int) -> None:
-    """Make sure that a port can be had.
+def require_free_ports(**ports: int) -> None:
+    """Make sure that ports can be had.
 
     Args:
-        variable: the environment variable that chooses another port.
-        port: the port's number.
+        ports: the ports by the environment variables that choose others.
 
     Raises:
-        StartupError: it is taken or forbidden; names what holds it, and how to take another.
+        StartupError: one is taken or forbidden; names what holds it, and how to take another.
     """
-    if is_port_free(port):
+    problems = {name: _problem_of(port) for name, port in ports.items() if not is_port_free(port)}
+    if not problems:
         return
+    wanted = {name: ports[name] for name in problems}
+    another = "another port" if len(wanted) == 1 else "other ports"
+    raise StartupError(
+        f"{' '.join(problems.values())} End what holds it, or choose {another}:\n\n"
+        f"    {with_other_ports(**wanted)}"
+    )
+
+
+def _problem_of(port: int) -> str:
     if is_port_forbidden(port):
-        problem = f"{why_forbidden(port)} Choose another port"
-    else:
-        problem = f"Port {port} is taken{by_whom(port)}. End that program, or choose another port"
-    raise StartupError(f"{problem}: {with_another_port(variable, port)}")
+        return why_forbidden(port)
+    return f"Port {port} is taken{by_whom(port)}."
 
 
 def is_port_free(port: int) -> bool:
@@ -107,7 +114,7 @@ def by_whom(port: int) -> str:
         except psutil.Error:
             continue
         try:
-            command = " ".join(process.cmdline())
+            command = " ".join(" ".join(process.cmdline()).split())  # Next.js pads its own
         except psutil.Error:
             command = ""
         return f" by {name}, process {process.pid}" + (f" ({command[:120]})" if command else "")
@@ -119,13 +126,24 @@ def by_whom(port: int) -> str:
     return " by a program of another user"
 
 
-def with_another_port(variable: str, taken: int) -> str:
-    """Return the command that starts both sides with another port, the next one that is free.
+def with_other_ports(**taken: int) -> str:
+    """Return the command that starts both sides with other ports, the next ones that are free.
 
-    The ports of both sides are left out, though nobody listens there yet.
+    The ports of both sides are left out, though nobody listens there yet. A port that is set for
+    the other side stays set.
+
+    Args:
+        taken: the ports that cannot be had, by their environment variables.
     """
-    set_here = {os.environ.get(name, "").strip() for name in ("BACKEND_PORT", "FRONTEND_PORT")}
-    ours = set_here | {str(BACKEND_PORT), str(FRONTEND_PORT)}
-    candidates = (port for port in range(taken + 1, 65536) if str(port) not in ours)
-    port = next(filter(is_port_free, candidates), FRONTEND_PORT)
-    return with_variable(variable, str(port), "uv run dev")
+    both = ("BACKEND_PORT", "FRONTEND_PORT")
+    set_here = {name: os.environ.get(name, "").strip() for name in both}
+    ours = {*set_here.values(), str(BACKEND_PORT), str(FRONTEND_PORT)}
+    chosen = {name: port for name, port in set_here.items() if port and name not in taken}
+    for name, port in taken.items():
+        candidates = (str(other) for other in range(port + 1, 65536) if str(other) not in ours)
+        chosen[name] = next((one for one in candidates if is_port_free(int(one))), str(port))
+        ours.add(chosen[name])
+    command = "uv run dev"
+    for name, text in reversed(chosen.items()):
+        command = with_variable(name, text, command)
+    return command

@@ -185,7 +185,7 @@ class Mismatch:
         return (
             f"{self.problem} (.copier-answers.yml).\nThe address comes from {self.address.source}."
             f"\nTo use {self.answered}: {self.use_the_answer}"
-            f"\nUnder Update, README.md tells how the conversations come along."
+            f"\ndocs/updates.md tells how the conversations come along."
             f"\nTo stay with {self.named}: {self.change_the_answer}"
         )
 

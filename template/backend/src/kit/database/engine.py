@@ -77,6 +77,10 @@ class MissingDriverError(StartupError):
     """The driver of a kind of database is not installed."""
 
 
+class UnusableDatabaseError(StartupError):
+    """The database does not answer, or refuses who asks."""
+
+
 @cache
 def database_url() -> URL:
     """Return the address of the database, which is DATABASE_URL.
@@ -314,9 +318,9 @@ def migrate() -> None:
         tables.migrate()
 
 
-def unusable(url: URL, error: DBAPIError) -> StartupError:
+def unusable(url: URL, error: DBAPIError) -> UnusableDatabaseError:
     """Return an error that says why a database cannot be used and where its address is set."""
-    return StartupError(
+    return UnusableDatabaseError(
         f"The database at {url.render_as_string(hide_password=True)} cannot be used: "
         f"{error.orig}\nIts address is DATABASE_URL, from the environment or {ENV_FILE}."
     )

@@ -31,6 +31,7 @@ def main() -> None:
             reload=True,
             reload_dirs=[str(BACKEND / "src")],
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            log_level="warning",  # its other lines name the backend's address and processes
         )
     except StartupError as error:  # of the settings the process that serves says it
         print(error, file=sys.stderr)

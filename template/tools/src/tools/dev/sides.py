@@ -20,9 +20,11 @@ import psutil
 from kit.env_files import complete_env_files, expect_utf_8, texts
 from kit.errors import StartupError
 from kit.settings import get_settings, read_port
-from tools import FRONTEND, ROOT
+from tools import FRONTEND, ROOT, terminal
+from tools.git import FIND_CONFLICTS, conflicts
 from tools.node import Node, find_node, installing_packages
-from tools.ports import BACKEND_PORT, FRONTEND_PORT, require_free_port
+from tools.ports import BACKEND_PORT, FRONTEND_PORT, require_free_ports
+from tools.progress import Screen, step
 from tools.shell import get_uv, without_uv
 from tools.wsl import polling, to_linux
 
@@ -117,19 +119,24 @@ def run(family: Family) -> str:
             f"The project lies on a drive of Windows ({ROOT}). Everything is slow there, and dev "
             "looks for changes once a second." + (f"\nMove it to Linux: {move}" if move else "")
         )
+    if places := conflicts():
+        _say(f"An update left conflicts: {', '.join(places[:4])}. To find all: {FIND_CONFLICTS}")
     node = find_node()
     backend_port = read_port("BACKEND_PORT", BACKEND_PORT)
     frontend_port = read_port("FRONTEND_PORT", FRONTEND_PORT)
     if backend_port == frontend_port:
         raise StartupError(f"BACKEND_PORT and FRONTEND_PORT are both {backend_port}. Change one.")
-    require_free_port("BACKEND_PORT", backend_port)
-    require_free_port("FRONTEND_PORT", frontend_port)
+    require_free_ports(BACKEND_PORT=backend_port, FRONTEND_PORT=frontend_port)
     expect_utf_8(*texts(ROOT))
     for sentence in complete_env_files(ROOT):
         _say(sentence)
     with installing_packages(FRONTEND, node, os.environ | family.mark) as installs:
         # Slow to import, and Node is missing more often.
-        from kit.database.engine import MissingDriverError, prepare_database
+        from kit.database.engine import (
+            MissingDriverError,
+            UnusableDatabaseError,
+            prepare_database,
+        )
         from tools.settings import base_path, find_mismatch
 
         mismatch = find_mismatch()  # before what follows writes the address into the environment
@@ -137,6 +144,8 @@ def run(family: Family) -> str:
             database = prepare_database()
         except MissingDriverError as error:
             raise StartupError(str(mismatch or error)) from None
+        except UnusableDatabaseError as error:
+            raise StartupError(f"{error}{_with_docker()}") from None
         compiling = _start_compiling(os.environ | family.mark) if installs else None
     if compiling:  # what is not compiled yet, the backend compiles
         compiling.kill()
@@ -150,16 +159,29 @@ def run(family: Family) -> str:
     if backend_port != BACKEND_PORT:
         environment["BACKEND_URL"] = backend
 
+    started = time.monotonic()
     sides = Sides(FRONTEND, node, frontend_port, environment, family)
     try:
-        if wait_until_ready(page, backend, lambda: not sides.stopped(), _complain):
+        with step("Starting both sides"):
+            is_ready = wait_until_ready(page, backend, lambda: not sides.stopped(), _complain)
             time.sleep(0.3)  # the log lines of that request come first
-            _say(_ready(page))
+        sides.screen.is_ready = True
+        if is_ready:
+            _say(_ready(page, time.monotonic() - started))
         while not (stopped := sides.stopped()):
             time.sleep(0.3)
     finally:
         sides.stop(STOP_SECONDS)
     return f"{SENTENCES[stopped]}, so dev ends everything."
+
+
+def _with_docker() -> str:
+    if not (ROOT / "compose.yaml").exists():
+        return ""
+    return (
+        "\nSet another one there, or start the server of compose.yaml with Docker:"
+        "\n\n    docker compose up --wait"
+    )
 
 
 def _start_compiling(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -176,10 +198,10 @@ def _start_compiling(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     )
 
 
-def _ready(page: str) -> str:
+def _ready(page: str, seconds: float) -> str:
     from tools.settings import value_of  # slow to import
 
-    lines = ["", f"  Your chat is ready: {page}", "  Ctrl-C ends it."]
+    lines = ["", f"  Your chat is ready: {page}", f"  Started in {seconds:.0f} s. Ctrl-C ends it."]
     if get_settings().is_demo:
         lines.append("  The demo assistant answers. ASSISTANT in backend/.env.local changes that.")
     if value_of("frontend", "NEXT_PUBLIC_CHAT").text.strip() != "basic":
@@ -197,7 +219,7 @@ def _complain(why: str) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    terminal().print(text)
 
 
 START_SECONDS = 60
@@ -244,11 +266,17 @@ class Sides:
                 "NEXT_TELEMETRY_DISABLED": "1",
                 "PYTHONUNBUFFERED": "1",  # what your code prints appears at once
                 "PYTHONIOENCODING": "utf-8",
+                **({"FORCE_COLOR": "1"} if terminal().color_system else {}),
             },
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
             # Ctrl-C reaches dev alone, which ends both sides in order. (Has no effect on Windows.)
             start_new_session=True,
         )
+        self.screen = Screen(self._process)
         self._family = family
         self._started = time.monotonic()
         self._members: dict[str, psutil.Process] = {}
@@ -281,6 +309,7 @@ class Sides:
         except subprocess.TimeoutExpired:  # an orphan of theirs holds its pipe
             self._process.kill()
             self._process.wait()
+        self.screen.end(patience=1)
 
     def _find_members(self) -> None:
         if len(self._members) == len(self._commands):

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from tools import terminal
 
@@ -34,6 +35,9 @@ def main() -> None:
         help="examine one layer, such as database, or one check, such as database.tables, and what "
         "it needs; may be given repeatedly",
     )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also list the checks that pass"
+    )
     parser.add_argument("--json", action="store_true", help="for machines and for bug reports")
     options = parser.parse_args()
     try:
@@ -41,6 +45,7 @@ def main() -> None:
             fix=options.fix,
             with_round_trip=options.round_trip,
             as_json=options.json,
+            verbose=options.verbose,
             only=options.only or [],
         )
     except KeyboardInterrupt:
@@ -51,13 +56,16 @@ def main() -> None:
     sys.exit(status)
 
 
-def _run(*, fix: bool, with_round_trip: bool, as_json: bool, only: Sequence[str]) -> int:
+def _run(
+    *, fix: bool, with_round_trip: bool, as_json: bool, verbose: bool, only: Sequence[str]
+) -> int:
     # Slow to import, and whoever asks for --help does not want to wait.
     from kit.database import postgresql
     from tools.doctor import backend, database, files, machine, page, round_trip
     from tools.doctor.checks import JsonReport, TextReport, examine, mend, named
+    from tools.progress import step
 
-    report = JsonReport() if as_json else TextReport(terminal())
+    report = JsonReport() if as_json else TextReport(terminal(), verbose)
     # What a check needs stands before it.
     modules = (machine, files, database, backend, page, *([round_trip] if with_round_trip else []))
     every = [check for module in modules for check in module.CHECKS]
@@ -69,8 +77,9 @@ def _run(*, fix: bool, with_round_trip: bool, as_json: bool, only: Sequence[str]
         if fix:
             # Settings that are missing are made before what they say is mended.
             report.mended(mend([*files.FIXES, *machine.FIXES, *database.FIXES]))
-        for check, finding in examine(checks):
-            report.add(check, finding)
+        with step("Examining the project") if terminal().is_terminal else nullcontext():
+            for check, finding in examine(checks):
+                report.add(check, finding)
         return report.end()
     finally:
         postgresql.leave_own_server()

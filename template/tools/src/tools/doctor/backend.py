@@ -27,7 +27,7 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
-from tools.ports import by_whom, with_another_port
+from tools.ports import by_whom, with_other_ports
 from tools.settings import SHELL, in_files, lines_of, place_of, value_of
 from tools.shell import fetch
 
@@ -78,7 +78,7 @@ def _not_ours(what: str, tried: str) -> Finding:
         f"port {port} is taken{by_whom(port)}, which {what}",
         tried=tried,
         source=source_of_port("BACKEND_PORT"),
-        command=with_another_port("BACKEND_PORT", port),
+        command=with_other_ports(BACKEND_PORT=port),
         slug="proxy-hides-the-cause",
     )
 
@@ -196,7 +196,8 @@ def model() -> Finding:
                 f"the demo assistant answers, though {ENV_FILE} has {other}",
                 tried=f"a search for keys in {ENV_FILE}",
                 source=chosen,
-                command=f"Set ASSISTANT=own in {ENV_FILE}, then: uv run dev",
+                by_hand=f"Set ASSISTANT=own in {ENV_FILE}",
+                command=START,
                 slug="demo-in-place-of-mine",
             )
         return passed(f"the demo assistant answers. ASSISTANT in {ENV_FILE} changes that")
@@ -212,7 +213,8 @@ def model() -> Finding:
         return failed(
             str(error),
             source=file.source,
-            command=f"Set {CERTIFICATES} in {_place_of_certificates()}, then: {START}",
+            by_hand=f"Set {CERTIFICATES} in {_place_of_certificates()}",
+            command=START,
             slug="tls-inspected",
         )
     try:
@@ -266,7 +268,8 @@ def _unreachable(base: str, error: Exception, tried: str) -> Finding:
             f"{base} cannot be asked. {refusal}",
             tried=tried,
             source=place_of("backend", CERTIFICATES),
-            command=f"Set {CERTIFICATES} in {_place_of_certificates()}, then: {START}",
+            by_hand=f"Set {CERTIFICATES} in {_place_of_certificates()}",
+            command=START,
             slug="tls-inspected",
         )
     if refusal:
@@ -300,7 +303,8 @@ def _key_refused(base: str, status: int, tried: str) -> Finding:
         f"{base} refuses the key, with {status}",
         tried=tried,
         source=f"OPENAI_API_KEY in {key.source}",
-        command=f"Set a valid OPENAI_API_KEY in {ENV_FILE}, then: uv run dev",
+        by_hand=f"Set a valid OPENAI_API_KEY in {ENV_FILE}",
+        command=START,
         slug="shell-beats-env-file" if is_beaten else "error-without-words",
     )
 
@@ -315,7 +319,7 @@ def _model_known(settings: Settings, answer: httpx2.Response, base: str, tried: 
             f"{base} answers and does not list the model {wanted}",
             tried=tried,
             source=f"OPENAI_MODEL in {value_of('backend', 'OPENAI_MODEL').source}",
-            command=f"Set another OPENAI_MODEL in {ENV_FILE}, such as {names[0]}",
+            by_hand=f"Set another OPENAI_MODEL in {ENV_FILE}, such as {names[0]}",
             slug="error-without-words",
         )
     if settings.openai_api_key is None:

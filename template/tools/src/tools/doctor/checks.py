@@ -56,6 +56,8 @@ class Finding:
     """What was done to find out."""
     source: str = ""
     """Where the value comes from: the shell, a file and its line."""
+    by_hand: str = ""
+    """What to change before the command, in a sentence without its full stop."""
     command: str = ""
     """What to type next."""
     slug: str = ""
@@ -72,7 +74,7 @@ class Finding:
         """Return what a check finds that needs this one, whose name it is told."""
         because = self.because or name
         words = f"not tried, since {because} did not pass"
-        return unknown(words, command=self.command, because=because)
+        return unknown(words, by_hand=self.by_hand, command=self.command, because=because)
 
 
 passed = partial(Finding, Outcome.PASS)
@@ -178,72 +180,78 @@ class Report:
 
 
 class TextReport(Report):
-    """Speaks as soon as it knows."""
+    """Says in a line what passes, and last what fails, where a person looks first."""
 
-    def __init__(self, console: Console) -> None:
-        """Begin with nothing said."""
+    def __init__(self, console: Console, verbose: bool = False) -> None:
+        """Begin with nothing said. `verbose` gives each check that passes a line of its own."""
         super().__init__()
         self._console = console
+        self._verbose = verbose
         self._width = WIDTH
         if console.is_terminal:
             self._width = max(NARROWEST, min(WIDTH, console.width))
-        self._layer = ""
-        self._because = ""
-        self._not_tried: list[str] = []
+        self._findings: list[tuple[Check, Finding]] = []
 
     def mended(self, sentences: Iterable[str]) -> None:
         """Say what was mended, a line each."""
         self._print("mended", style="bold")
         for sentence in list(sentences) or ["nothing: nothing is broken that can be mended"]:
             self._fill("  ", sentence)
+        self._print()
 
     def add(self, check: Check, finding: Finding) -> None:
-        """Say what a check found; those that one cause keeps from being tried share a line."""
+        """Keep what a check found, and say what passed if that was asked for."""
         super().add(check, finding)
-        if (check.layer, finding.because) != (self._layer, self._because):
-            self._say_what_was_not_tried()
-        if check.layer != self._layer:
-            self._layer = check.layer
-            self._print(self._layer, style="bold")
-        if finding.because:
-            self._because = finding.because
-            self._not_tried.append(check.title)
-        elif finding.outcome is Outcome.PASS:
+        if finding.outcome is not Outcome.PASS:
+            self._findings.append((check, finding))
+        elif self._verbose:
             source = f" ({finding.source})" if finding.source else ""
-            self._say(finding.outcome, f"{check.title}: {finding.words}{source}")
-        else:
-            self._say(finding.outcome, f"{check.title}: {finding.words}")
-            self._explain(finding)
+            self._say(finding.outcome, f"{check.name}: {finding.words}{source}")
 
     def end(self) -> int:
-        """Say how many checks ended in which way, and return the exit status."""
-        self._say_what_was_not_tried()
+        """Say the findings, the failures last, and return the exit status."""
+        if not self._verbose and (number := self._counts[Outcome.PASS]):
+            self._say(Outcome.PASS, f"{number} checks. `uv run doctor -v` lists them")
+        for outcome in (Outcome.UNKNOWN, Outcome.WARN, Outcome.FAIL):
+            for check, finding in self._findings:
+                if finding.outcome is outcome and not finding.because:
+                    self._print()
+                    self._say(outcome, f"{check.name}: {finding.words}")
+                    self._explain(finding)
+            if outcome is Outcome.UNKNOWN:
+                self._say_what_was_not_tried()
         passed, warned, failed, unknown = (self._counts[outcome] for outcome in Outcome)
         self._print(f"\n{passed} passed, {warned} warned, {failed} failed, {unknown} unknown.")
         return super().end()
 
     def _say_what_was_not_tried(self) -> None:
-        if self._not_tried:
-            names = ", ".join(self._not_tried)
-            self._say(Outcome.UNKNOWN, f"{names}: not tried, since {self._because} did not pass")
-        self._because = ""
-        self._not_tried = []
+        causes: dict[str, list[str]] = {}
+        for check, finding in self._findings:
+            if finding.because:
+                causes.setdefault(finding.because, []).append(check.name)
+        for cause, names in causes.items():
+            self._print()
+            words = f"{', '.join(names)}: not tried, since {cause} did not pass"
+            self._say(Outcome.UNKNOWN, words)
 
     def _say(self, outcome: Outcome, words: str) -> None:
-        self._fill(f"  {outcome:<8} ", " ".join(words.split()), style=STYLES[outcome])
+        self._fill(f"{outcome:<8} ", " ".join(words.split()), style=STYLES[outcome])
 
     def _explain(self, finding: Finding) -> None:
         for name, text in (("tried", finding.tried), ("from", finding.source)):
             if text:
-                self._fill(f"{'':<11}{name:<8}", text)
-        if finding.command:  # in one line, to be copied
-            self._print(f"{'':<11}{'next':<8}{finding.command}", style="bold", begin=19)
+                self._fill(f"{'':<9}{name:<8}", text)
         if finding.slug:
             pitfall = find_pitfall(finding.slug)
             title = f": {pitfall.title}" if pitfall else ""
-            self._print(f"{'':<11}{'pitfall':<8}{finding.slug}{title}")
+            self._print(f"{'':<9}{'pitfall':<8}{finding.slug}{title}")
             if pitfall:
-                self._fill(" " * 19, f"{pitfall.cure} More: {pitfall.read_on}")
+                self._fill(" " * 17, f"{pitfall.cure} More: {pitfall.read_on}")
+        if finding.by_hand:
+            self._fill(f"{'':<9}{'next':<8}", f"{finding.by_hand}.")
+        if finding.command:  # on a line of its own, to be copied
+            words = "Then type:" if finding.by_hand else "Type next:"
+            self._print(f"{'':<9}{words}\n\n{'':<13}{finding.command}", style="bold")
 
     def _fill(self, indent: str, text: str, style: str = "") -> None:
         # Not by Rich, which breaks or cuts what is longer than a line: addresses and paths.
@@ -257,9 +265,9 @@ class TextReport(Report):
         )
         self._print(lines, style, end=len(indent))
 
-    def _print(self, text: str, style: str = "", begin: int = 0, end: int | None = None) -> None:
+    def _print(self, text: str = "", style: str = "", end: int | None = None) -> None:
         line = Text(mask(text))
-        line.stylize(style, begin, end)
+        line.stylize(style, 0, end)
         self._console.print(line)
 
 

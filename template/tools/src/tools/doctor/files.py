@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +17,12 @@ from kit.env_files import (
     texts,
     without_text,
 )
+from kit.errors import StartupError
 from kit.people.identity import SECRET_CHARACTERS, check_secret
-from kit.settings import check_assistant, get_settings
+from kit.settings import Settings, check_assistant, get_settings
 from tools import ROOT
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, warned
+from tools.git import FIND_CONFLICTS, conflicts, git
 from tools.settings import (
     FILES,
     SHELL,
@@ -39,9 +40,6 @@ SIDES = ("backend", "frontend")
 
 OTHERS = {".git", ".venv", "node_modules", ".next", ".postgres", ".attachments", "__pycache__"}
 """Folders whose files are not the project's own."""
-
-QUOTING = ":(exclude)docs/pitfalls.md"
-"""It has such lines, to be found by them."""
 
 SECRET_FILES = ("backend/.env.local", "frontend/.env.local")
 
@@ -79,7 +77,8 @@ def _find_obstacle(name: str) -> Finding | None:
             f"{name} is a folder, in place of a file",
             tried=f"a look at {name}",
             source=name,
-            command=f"Remove the folder {name}, and then type: {MEND}",
+            by_hand=f"Remove the folder {name}",
+            command=MEND,
         )
     try:
         (ROOT / name).open("rb").close()
@@ -88,7 +87,7 @@ def _find_obstacle(name: str) -> Finding | None:
             f"{name} is there, and cannot be read: {error.strerror}",
             tried=f"opening {name}",
             source=name,
-            command=f"Set the owner and the permissions of {name} so that you can read it",
+            by_hand=f"Set the owner and the permissions of {name} so that you can read it",
         )
     return None
 
@@ -107,15 +106,24 @@ def _refused(wide: list[Path]) -> Finding:
         explain_utf_16(wide),
         tried="a search for NUL bytes and for marks of UTF-16",
         source=wide[0].relative_to(ROOT).as_posix(),
-        command=MEND if can_mend else f"Edit {names}: {TAKE_OUT}",
+        by_hand="" if can_mend else f"Edit {names}: {TAKE_OUT}",
+        command=MEND if can_mend else "",
         slug="env-file-in-utf-16" if can_mend else "",
     )
 
 
 def settings() -> Finding:
     """Read the settings of the backend as it does when it starts."""
-    read = get_settings()
-    check_assistant(read)
+    try:
+        read = get_settings()
+        check_assistant(read)
+    except StartupError as error:
+        words = re.findall(r"\b[A-Z][A-Z_]+\b", str(error))
+        named = [name for name in words if name.lower() in Settings.model_fields]
+        return failed(
+            str(error),
+            source=" and ".join(place_of("backend", name) for name in dict.fromkeys(named)),
+        )
     return passed(f"valid, for {read.app_env}", source=place_of("backend", "APP_ENV"))
 
 
@@ -124,11 +132,13 @@ def secrets() -> Finding:
     backend, frontend = values = [value_of(side, SECRET) for side in SIDES]
     previous = [value_of(side, PREVIOUS) for side in SIDES]
     if problem := _problem_of(backend, frontend, previous[0]):
+        cure = _cure_of(backend, frontend)
         return failed(
             problem,
             tried=f"a comparison of {SECRET} of both sides",
             source=" and ".join(dict.fromkeys(value.source for value in values)),
-            command=MEND,
+            by_hand=cure,
+            command="" if SHELL in cure else MEND,
             slug="env-file-lost",
         )
     check_secret(get_settings())
@@ -137,7 +147,7 @@ def secrets() -> Finding:
             change,
             tried=f"a comparison of {SECRET} and {PREVIOUS} of both sides",
             source=" and ".join(dict.fromkeys(value.source for value in (*values, *previous))),
-            command="Edit frontend/.env.local and backend/.env.local, or the environment",
+            by_hand="Edit frontend/.env.local and backend/.env.local, or the environment",
         )
     return passed("both sides have the same secret")
 
@@ -160,14 +170,22 @@ def _problem_of(backend: Value, frontend: Value, backend_previous: Value) -> str
         return f"{SECRET} is empty on at least one side"
     if frontend.text not in (backend.text, backend_previous.text):
         return (
-            f"{SECRET} differs between the two sides. Empty the wrong one: --fix then copies the "
-            "other"
+            f"{SECRET} differs between the two sides. Guests keep their conversations with the one "
+            "of the front end"
         )
     if len(frontend.text) < SECRET_CHARACTERS:
-        return (
-            f"{SECRET} is shorter than {SECRET_CHARACTERS} characters. Empty it on both sides: "
-            "--fix then makes a new one"
-        )
+        return f"{SECRET} is shorter than {SECRET_CHARACTERS} characters"
+    return ""
+
+
+def _cure_of(backend: Value, frontend: Value) -> str:
+    """Return what has to be done by hand before `doctor --fix` can mend the secret."""
+    if SHELL in (backend.source, frontend.source):
+        return f"Set {SECRET} in {SHELL} to {SECRET_CHARACTERS} random characters or more"
+    if backend.is_set and backend.text == frontend.text:
+        return f"Empty {SECRET} in both .env.local"
+    if not frontend.source.startswith(SECRET_FILES[1]) and frontend.is_set:
+        return f"Empty {SECRET} in {frontend.source}"
     return ""
 
 
@@ -250,7 +268,7 @@ def convert_texts() -> list[str]:
 
 def complete_settings() -> list[str]:
     """Make the missing .env.local files and secrets, and return what was done."""
-    return complete_env_files(ROOT)
+    return complete_env_files(ROOT, mend=True)
 
 
 def mend_line_ends() -> list[str]:
@@ -280,11 +298,11 @@ def _read(path: Path, size: int = -1) -> bytes:
 
 def committed() -> Finding:
     """Find out whether the project was ever committed."""
-    if _git("--version").returncode:
+    if git("--version").returncode:
         return _not_tracked("git is not installed", "git --version")
-    if _git("rev-parse", "--is-inside-work-tree").returncode:
+    if git("rev-parse", "--is-inside-work-tree").returncode:
         return _not_tracked("the project is no git repository", "git rev-parse")
-    if _git("cat-file", "-e", "HEAD:./pyproject.toml").returncode:
+    if git("cat-file", "-e", "HEAD:./pyproject.toml").returncode:
         return _not_tracked("the project has no commit yet", "git cat-file HEAD:./pyproject.toml")
     return passed("the project is committed")
 
@@ -300,41 +318,36 @@ def _not_tracked(problem: str, tried: str) -> Finding:
 
 def clean() -> Finding | None:
     """Find out whether Copier would refuse to update."""
-    changes = _git("status", "--porcelain", "--", ".")
+    changes = git("status", "--porcelain", "--", ".")
     if changes.returncode:
         return None
     files = [line[3:] for line in changes.stdout.splitlines()]
     if not files:
         return passed("nothing is uncommitted, so `uvx copier update` can begin")
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return warned(
-        f"`copier update` would refuse, since {', '.join(files[:3])}{more} is not committed",
-        tried="git status --porcelain",
-        command=in_turn("git add .", 'git commit -m "Before the update"'),
-        slug="update-refused-dirty",
-    )
+    # Whoever works on a project has changes.
+    return passed(f"{', '.join(files[:3])}{more} has to be committed before `uvx copier update`")
 
 
-def conflicts() -> Finding | None:
+def unmerged() -> Finding | None:
     """Look for what an update could not merge."""
-    found = _git("grep", "--untracked", "-I", "-n", "-E", "^(<<<<<<<|>>>>>>>) ", "--", ".", QUOTING)
-    if found.returncode > 1:
+    places = conflicts()
+    if places is None:
         return None
-    places = [re.sub(r"^(.*?):(\d+):.*", r"\1 line \2", line) for line in found.stdout.splitlines()]
     if not places:
         return passed("no conflict of an update is left")
     return failed(
         f"an update left conflicts: {', '.join(places[:4])}",
-        tried='git grep -n "<<<<<<<"',
+        tried=FIND_CONFLICTS,
         source=places[0],
-        command='git grep -n "<<<<<<<"',
+        command=FIND_CONFLICTS,
         slug="conflicts-on-update",
     )
 
 
 def untracked_secrets() -> Finding | None:
     """Find out whether git keeps a file with secrets."""
-    tracked = _git("ls-files", "--", *SECRET_FILES)
+    tracked = git("ls-files", "--", *SECRET_FILES)
     if tracked.returncode:
         return None
     files = tracked.stdout.split()
@@ -351,7 +364,7 @@ def untracked_secrets() -> Finding | None:
 
 def _ignored_secrets() -> Finding:
     """Find out whether git would keep one with the next commit."""
-    ignored = _git("check-ignore", *SECRET_FILES).stdout.split()
+    ignored = git("check-ignore", *SECRET_FILES).stdout.split()
     files = [name for name in SECRET_FILES if name not in ignored]
     if not files:
         return passed("git keeps no file with secrets")
@@ -365,21 +378,6 @@ def _ignored_secrets() -> Finding:
     )
 
 
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=20,
-            check=False,
-        )
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(arguments, 127, "", "git is not installed")
-
-
 CHECKS = (
     Check("files.backend", backend_env),
     Check("files.frontend", frontend_env),
@@ -391,7 +389,7 @@ CHECKS = (
     Check("files.line-ends", line_ends),
     Check("repository.committed", committed),
     Check("repository.clean", clean),
-    Check("repository.conflicts", conflicts),
+    Check("repository.conflicts", unmerged),
     Check("repository.secrets", untracked_secrets),
 )
 

@@ -33,7 +33,7 @@ from tools.ports import (
     is_port_forbidden,
     is_port_free,
     why_forbidden,
-    with_another_port,
+    with_other_ports,
 )
 from tools.settings import Value, backend_url, recorded_answers, value_of
 from tools.shell import get_uv, unset, without_uv
@@ -268,7 +268,7 @@ def _who_answers(variable: str, port: int) -> Finding:
             f"port {port} answers at ::1 and not at 127.0.0.1: it is taken{by_whom(port)}",
             tried=f"connections to 127.0.0.1:{port} and [::1]:{port}",
             source=source_of_port(variable),
-            command=with_another_port(variable, port),
+            command=with_other_ports(**{variable: port}),
             slug="localhost-is-not-one-place",
         )
     if not here and not is_port_free(port):
@@ -277,7 +277,7 @@ def _who_answers(variable: str, port: int) -> Finding:
             why_forbidden(port) if is_port_forbidden(port) else taken,
             tried=f"a server at 127.0.0.1:{port}",
             source=source_of_port(variable),
-            command=with_another_port(variable, port),
+            command=with_other_ports(**{variable: port}),
             slug="reserved-port",
         )
     if other:
@@ -293,7 +293,7 @@ def windows() -> Finding:
         here = "in WSL" if runs_there else f"on {sys.platform}, not in WSL"
         return warned(
             f"the project runs {here}, and its answer to the question of WSL is {answer}: "
-            "README.md and the comments in .env.example do not fit",
+            "docs/run.md and the comments in .env.example do not fit",
             tried=f"a look at {PROC / 'version'}",
             source=".copier-answers.yml",
             command=f"uvx copier update --data wsl={str(runs_there).lower()}",
@@ -331,7 +331,7 @@ def _behind_nat(windows: str | None) -> Finding:
             f"{windows}, not at 127.0.0.1",
             tried=f"connections to 127.0.0.1:{port} and {windows}:{port}",
             source=backend_url().source,
-            command=f"Set BACKEND_URL=http://{windows}:{port} in frontend/.env.local",
+            by_hand=f"Set BACKEND_URL=http://{windows}:{port} in frontend/.env.local",
             slug="wsl-two-worlds",
         )
     forwards = forwards_localhost()
@@ -340,7 +340,8 @@ def _behind_nat(windows: str | None) -> Finding:
             "in WSL, in NAT mode, and no browser in Windows finds the page: .wslconfig says "
             "localhostForwarding=false",
             tried="a look at .wslconfig in your folder in Windows",
-            command="Remove localhostForwarding=false from .wslconfig, then: wsl.exe --shutdown",
+            by_hand="Remove localhostForwarding=false from .wslconfig",
+            command="wsl.exe --shutdown",
             slug="wsl-two-worlds",
         )
     where = windows or "the address that `ip route show default` tells"

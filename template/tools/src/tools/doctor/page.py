@@ -31,7 +31,7 @@ from tools.doctor.running import (
     stranger,
     words_of,
 )
-from tools.ports import by_whom, with_another_port
+from tools.ports import by_whom, with_other_ports
 from tools.settings import BASE_PATH, backend_url, base_path, place_of, value_of
 from tools.shell import fetch, quoted
 
@@ -80,7 +80,8 @@ def backend_setting() -> Finding:
             f"{backend_address()}",
             tried=f"a connection to {setting.text}",
             source=setting.source,
-            command=f"Set BACKEND_URL={backend_address()} in frontend/.env.local, then: {START}",
+            by_hand=f"Set BACKEND_URL={backend_address()} in frontend/.env.local",
+            command=START,
             slug="backend-down",
         )
     other = value_of("frontend", "NEXT_PUBLIC_BACKEND_URL")
@@ -89,7 +90,7 @@ def backend_setting() -> Finding:
             f"NEXT_PUBLIC_BACKEND_URL, {other.text}, has no effect beside BACKEND_URL",
             tried="a comparison of the two settings",
             source=f"{other.source}, against {setting.source}",
-            command="Remove NEXT_PUBLIC_BACKEND_URL there",
+            by_hand="Remove NEXT_PUBLIC_BACKEND_URL there",
             slug="backend-url-baked-in",
         )
     return passed(f"the page looks for the backend at {setting.text}", source=setting.source)
@@ -104,7 +105,8 @@ def server() -> Finding:
             str(error),
             tried=BASE_PATH,
             source=place_of("frontend", BASE_PATH),
-            command=f"Set {BASE_PATH}=/chat in frontend/.env.local, then: {START}",
+            by_hand=f"Set {BASE_PATH}=/chat in frontend/.env.local",
+            command=START,
             slug="sub-path",
         )
     try:
@@ -130,7 +132,7 @@ def server() -> Finding:
             f"taken{by_whom(port)}",
             tried=tried,
             source=source_of_port("FRONTEND_PORT"),
-            command=with_another_port("FRONTEND_PORT", port),
+            command=with_other_ports(FRONTEND_PORT=port),
         )
     elsewhere = OF_NEXT.search(answer.text)
     if answer.status_code == 404 and elsewhere and elsewhere[1] != base_path():
@@ -395,12 +397,14 @@ def domain_key() -> Finding:
     key = value_of("frontend", DOMAIN_KEY)
     if key.is_set and key.text != PLACEHOLDER:
         return passed("the key of a domain is set", source=key.source)
+    if value_of("backend", "APP_ENV").text == "development":
+        return passed("the placeholder is set, which is good for this machine", source=key.source)
     return warned(
         "the placeholder is set, which is good for this machine only: on a domain the chat removes "
         "itself",
         tried=DOMAIN_KEY,
         source=key.source,
-        command=f"Get a key at {ALLOW_LIST}",
+        by_hand=f"Get a key at {ALLOW_LIST}",
         slug="domain-key",
     )
 

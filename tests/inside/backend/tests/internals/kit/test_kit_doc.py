@@ -27,7 +27,7 @@ PAGE = (BACKEND.parent / "docs" / "kit.md").read_text(encoding="utf-8")
 EXAMPLES = {
     "with_a_model": "Answer with a model",
     "running": "Change how the model runs",
-    "without_one": "Answer without one",
+    "without_one": "Answer with another library",
     "showing": "Show an image",
     "later": "Answer outside a turn",
     "acting": "Answer a widget",

@@ -30,10 +30,11 @@ from internals.tools.systems import port_of_root, unavailable
 from kit.errors import StartupError
 from tools import ROOT, node, wsl
 from tools.node import find_node, install_packages
-from tools.ports import require_free_port
+from tools.ports import require_free_ports
 from tools.wsl import POLLING, polling
 
 DEV = [sys.executable, "-c", "from tools.dev import main; main()"]
+PORTS = ("BACKEND_PORT", "FRONTEND_PORT")
 posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 
 
@@ -151,10 +152,37 @@ def test_a_port_that_is_offered_is_not_the_other_side_s(
         monkeypatch.setenv(variable, str(port))
         monkeypatch.setenv(other, str(port + 1))
         with pytest.raises(StartupError) as refused:
-            require_free_port(variable, port)
+            require_free_ports(**{variable: port})
     offered = re.search(rf"{variable}\D+(\d+)", str(refused.value))
     assert offered
     assert int(offered[1]) > port + 1
+
+
+@posix
+def test_two_ports_that_are_taken_are_named_at_once(tmp_path: Path) -> None:
+    """The command that is offered starts: else one way out would lead into the other."""
+    env = fake_programs(tmp_path, node="echo v22.1.0", npm="true")
+    with listen("127.0.0.1") as one, listen("127.0.0.1") as two:
+        ports = [taken.getsockname()[1] for taken in (one, two)]
+        status, said = dev(env | dict(zip(PORTS, map(str, ports), strict=True)))
+    assert status == 1
+    assert [port for port in ports if f"Port {port} is taken by " in said] == ports
+    offered = re.search(r"\n    BACKEND_PORT=(\d+) FRONTEND_PORT=(\d+) uv run dev\n", said)
+    assert offered
+    assert len({*ports, *map(int, offered.groups())}) == 4
+
+
+@posix
+@pytest.mark.parametrize(("variable", "other"), [PORTS, PORTS[::-1]])
+def test_the_offered_command_keeps_the_port_of_the_other_side(
+    tmp_path: Path, variable: str, other: str
+) -> None:
+    """It may have been set for one command only."""
+    env = fake_programs(tmp_path, node="echo v22.1.0", npm="true")
+    with listen("127.0.0.1") as taken:
+        status, said = dev(env | {variable: str(taken.getsockname()[1])})
+    assert status == 1
+    assert re.search(rf"\n    {other}={env[other]} {variable}=\d+ uv run dev\n", said)
 
 
 def test_reserved_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,14 +199,14 @@ def test_reserved_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", OfWindows)
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(StartupError) as refused:
-        require_free_port("FRONTEND_PORT", first)
+        require_free_ports(FRONTEND_PORT=first)
     said = str(refused.value)
     assert f"Windows has reserved port {first}" in said
     assert "`netsh interface ipv4 show excludedportrange protocol=tcp`" in said
     offered = re.search(r"FRONTEND_PORT\D+(\d+)", said)
     assert offered
     assert int(offered[1]) > last
-    require_free_port("FRONTEND_PORT", int(offered[1]))
+    require_free_ports(FRONTEND_PORT=int(offered[1]))
 
 
 @posix
@@ -251,6 +279,24 @@ def test_env_file_in_utf_16_is_refused_before_anything_is_written(
     assert "Convert it with: uv run doctor --fix" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert patient.contents() == before
+
+
+@posix
+@pytest.mark.parametrize("name", ["package.json", "package-lock.json"])
+def test_conflicts_on_update_are_named_before_npm_stumbles_over_them(
+    patient: Patient, tmp_path: Path, name: str
+) -> None:
+    """Slug: uv-add-conflicts."""
+    marks = [mark * 7 for mark in "<=>"]
+    text = f"{marks[0]} before updating\nmine\n{marks[1]}\ntheirs\n{marks[2]} after updating\n"
+    patient.path(f"frontend/{name}").write_text(text, encoding="utf-8")
+    sources = [str(patient.path(f"{side}/src")) for side in ("tools", "backend")]
+    env = patient.env | {"PYTHONPATH": os.pathsep.join(sources)}
+    status, said = dev(env)
+    assert status == 1
+    assert f"An update left conflicts: frontend/{name} line 1." in said
+    assert f"{patient.path(f'frontend/{name}')} has conflicts of an update" in said
+    assert ("npm install --package-lock-only" in said) == (name == "package-lock.json")
 
 
 @contextmanager
@@ -413,7 +459,7 @@ def test_wsl_two_worlds_a_port_that_windows_has(
     with listen("127.0.0.1") as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StartupError) as refused:
-            require_free_port("FRONTEND_PORT", port)
+            require_free_ports(FRONTEND_PORT=port)
     said = str(refused.value)
     assert f"Port {port} is taken by a program of another user" in said
     for look in (f"netstat.exe -ano | findstr.exe :{port}`", "netsh.exe interface ipv4 show"):

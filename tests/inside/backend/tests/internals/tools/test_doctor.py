@@ -72,16 +72,53 @@ def test_a_running_backend_passes(healthy: Patient) -> None:
 
 
 def test_a_person_is_told_what_to_do(patient: Patient) -> None:
+    """What fails stands last, and each command on a line of its own."""
     patient.path("frontend/.env.local").unlink()
+    patient.path(".gitattributes").unlink()
     ended = patient.hear("--only", "files")
     assert ended.status == 1
-    said = ended.said
-    assert "FAIL     frontend: frontend/.env.local is missing" in said
-    assert "next    uv run doctor --fix" in said
-    assert "pitfall env-file-lost: " in said
-    assert "docs/pitfalls.md#env-file-lost" in said
-    assert "UNKNOWN  secrets: not tried, since files.frontend did not pass" in said
-    assert re.search(r"\n\d+ passed, \d+ warned, 1 failed, 1 unknown\.\n$", said)
+    passed, unknown, warned, failed = re.split(r"\n\n(?=[A-Z]{4})", ended.said)
+    assert re.fullmatch(r"PASS     \d+ checks\. `uv run doctor -v` lists them", passed)
+    assert unknown == "UNKNOWN  files.secrets: not tried, since files.frontend did not pass"
+    assert warned.startswith("WARN     files.line-ends: git may write scripts with line ends")
+    assert "\n\n             git checkout -- .gitattributes" in warned
+    assert failed.startswith("FAIL     files.frontend: frontend/.env.local is missing")
+    assert "\n\n             uv run doctor --fix\n\n" in failed
+    assert "pitfall env-file-lost: " in failed
+    assert "docs/pitfalls.md#env-file-lost" in failed
+    assert re.search(r"\n\n\d+ passed, 1 warned, 1 failed, 1 unknown\.\n$", failed)
+
+
+def test_what_passes_is_listed_if_that_is_asked_for(patient: Patient) -> None:
+    said = patient.hear("--only", "files", "-v").said
+    assert re.search(r"(?m)^PASS     files\.frontend: frontend/\.env\.local is there", said)
+    assert "checks. `uv run doctor -v`" not in said
+
+
+def test_secrets_that_differ_are_mended(patient: Patient) -> None:
+    """Guests keep their conversations: the page's server signs their cookies with its own."""
+    theirs = "the-secret-of-the-page-with-32-characters"
+    patient.set("frontend", "CHATKIT_SECRET", theirs)
+    lines = patient.path("backend/.env.local").read_text(encoding="utf-8").splitlines()
+    fails(patient.examine("files"), "files.secrets", "env-file-lost")
+    mended = patient.mend("files")
+    assert mended.slugs("FAIL") == {}
+    sentence = "Copied CHATKIT_SECRET from frontend/.env.local to backend/.env.local."
+    assert mended.document["mended"] == [sentence]
+    kept = [line for line in lines if not line.startswith("CHATKIT_SECRET=")]
+    now = patient.path("backend/.env.local").read_text(encoding="utf-8").splitlines()
+    assert len(kept) == len(lines) - 1
+    assert sorted(now) == sorted([*kept, f"CHATKIT_SECRET={theirs}"])
+
+
+def test_a_short_secret_is_mended_once_it_is_emptied(patient: Patient) -> None:
+    for side in ("backend", "frontend"):
+        patient.set(side, "CHATKIT_SECRET", "short")
+    found = fails(patient.examine("files"), "files.secrets", "env-file-lost")
+    assert found["by_hand"] == "Empty CHATKIT_SECRET in both .env.local"
+    for side in ("backend", "frontend"):
+        patient.set(side, "CHATKIT_SECRET", "")
+    assert patient.mend("files").slugs("FAIL") == {}
 
 
 def test_every_slug_has_its_pitfall() -> None:

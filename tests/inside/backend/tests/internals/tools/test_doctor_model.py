@@ -97,7 +97,7 @@ def test_demo_in_place_of_mine_the_key_of_another_provider_is_named(patient: Pat
     patient.set("backend", "ANTHROPIC_API_KEY", "sk-of-another-provider")
     found = warns(patient.examine("model"), "model.key", "demo-in-place-of-mine")
     assert "ANTHROPIC_API_KEY" in found["words"]
-    assert found["command"].startswith("Set ASSISTANT=own")
+    assert found["by_hand"] == "Set ASSISTANT=own in backend/.env.local"
 
 
 def test_your_own_assistant_needs_no_key_of_openai(patient: Patient) -> None:
@@ -131,7 +131,7 @@ def test_tls_inspected_is_named(asking: Patient, models: str, tmp_path: Path) ->
         asking.set("backend", "OPENAI_BASE_URL", seen.address)
         found = fails(asking.examine("model"), "model.key", "tls-inspected")
         assert f"{seen.address} cannot be asked. Its certificate is not trusted" in found["words"]
-        assert "SSL_CERT_FILE in backend/.env.local" in found["command"]
+        assert "SSL_CERT_FILE in backend/.env.local" in found["by_hand"]
         assert asking.examine("model", SSL_CERT_FILE=seen.certificate).status == 0
 
         place = asking.set("backend", "SSL_CERT_FILE", str(tmp_path / "none.pem"))
@@ -156,7 +156,10 @@ def test_tls_inspected_a_shell_that_beats_the_file_is_what_has_to_change(
         for file in (other.certificate, str(tmp_path / "none.pem"), ""):
             found = fails(asking.examine("model", SSL_CERT_FILE=file), "model.key", "tls-inspected")
             assert "the shell" in found["source"]
-            assert found["command"] == "Set SSL_CERT_FILE in the shell, then: uv run dev"
+            assert (found["by_hand"], found["command"]) == (
+                "Set SSL_CERT_FILE in the shell",
+                "uv run dev",
+            )
 
 
 @pytest.mark.parametrize(("host", "days"), [("127.0.0.1", -1), ("localhost", 1)])
@@ -172,4 +175,4 @@ def test_tls_inspected_is_not_the_advice_for_a_certificate_that_is_not_valid(
     assert "the clock of this machine" in found["words"]
     assert place in found["source"]
     for name in WITHOUT:
-        assert name not in found["words"] + found["command"]
+        assert name not in found["words"] + found["by_hand"] + found["command"]

@@ -242,7 +242,7 @@ def test_backend_down_a_wrong_address_is_named_with_its_place(
     examination = through(healthy, backend, between, "proxy", BACKEND_URL=wrong)
     found = fails(examination, "proxy.backend-url", "backend-down")
     assert found["source"] == "BACKEND_URL in the shell"
-    assert backend.address in found["command"]
+    assert backend.address in found["by_hand"]
 
 
 def test_a_second_address_is_named(healthy: Patient, backend: Server, between: Between) -> None:

@@ -88,7 +88,7 @@ def test_wsl_two_worlds_a_backend_in_windows_is_found(
         examination = nat.examine(patient, "network", **env | {"BACKEND_PORT": server.port})
         found = fails(examination, "network.wsl", "wsl-two-worlds")
         address = f"BACKEND_URL={server.address}"
-        assert found["command"] == f"Set {address} in frontend/.env.local"
+        assert found["by_hand"] == f"Set {address} in frontend/.env.local"
         cured = env | dict([address.split("=")])
         examination = nat.examine(patient, "backend.threads", **cured)
     assert examination["backend.threads"]["outcome"] == "PASS"
