@@ -140,11 +140,11 @@ def test_after_the_answer_is_changed_dev_says_how_to_go_on(
     command = re.search("To use postgresql: (.*)", said)
     assert command, said
     project.run(*shlex.split(command[1]))
-    (command_of_readme,) = re.findall(
+    (documented,) = re.findall(
         r"(?m)^uv run --group databases copy-database .*",
-        (project.path / "README.md").read_text(encoding="utf-8"),
+        (project.path / "docs" / "updates.md").read_text(encoding="utf-8"),
     )
-    copied = project.run(*shlex.split(command_of_readme)).stdout
+    copied = project.run(*shlex.split(documented)).stdout
     assert "Copied 1 conversations, 1 turns, 1 attachments, 2 messages, 1 feedback." in copied
     with run_backend(project, tmp_path / "log") as backend:
         assert backend.chat.items(thread) == before

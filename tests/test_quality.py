@@ -30,7 +30,7 @@ from support.variants import (
 THROUGH_THE_PAGE = {"THROUGH_THE_PAGE": "1"}
 INTERNALS = "tests/internals"
 KIT, TOOLS = f"{INTERNALS}/kit", f"{INTERNALS}/tools"
-NOT_CODE = (".env.example", "README.md", ".copier-answers.yml")
+NOT_CODE = (".env.example", ".md", ".copier-answers.yml")
 CONVERSATIONS = "contract/test_conversations.py"
 OF_VARIANTS = {
     CONVERSATIONS,

@@ -44,7 +44,8 @@ def run(block: str, folder: Path) -> str:
 
 
 def test_it_tells_the_whole_way() -> None:
-    words = ["git init", DEV, "uv add", "alembic revision", "copier update", DEV, "check-update"]
+    words = ["git init", DEV, "uv add", "alembic revision", "copier update", DEV, "git switch -"]
+    words += [DEV, "git merge", "check-update"]
     whole = "".join(BLOCKS)
     for word in words:
         assert word in whole

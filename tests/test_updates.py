@@ -4,18 +4,21 @@ Until there are enough releases, `older-versions.toml` names commits that stand 
 becomes of edits and of conversations: test_edited_updates.py.
 """
 
-import os
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import copier
 import pytest
-import yaml
 from support.projects import Project
-from support.updating import copy, copy_committed, update
+from support.updating import (
+    contents,
+    copy,
+    copy_committed,
+    files_of_the_owner,
+    recorded,
+    run_copier,
+    update,
+)
 from support.variants import DEFAULT, EVERY_VARIANT, Variant
 from support.versions import NEWEST, UNSHALLOW, commits, conflicts, missing, offered
 
@@ -59,22 +62,6 @@ def fresh(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     return get
 
 
-def contents(project: Project) -> dict[str, bytes]:
-    """Return all files but git's own and those that are of one machine."""
-    return {
-        str(file.relative_to(project.path)): file.read_bytes()
-        for file in project.path.rglob("*")
-        if file.is_file()
-        and file.name != ".env.local"
-        and file.relative_to(project.path).parts[0] != ".git"
-    }
-
-
-def env_files(project: Project) -> dict[str, bytes]:
-    sides = ("backend", "frontend")
-    return {side: (project.path / side / ".env.local").read_bytes() for side in sides}
-
-
 def test_the_older_versions_are_here() -> None:
     assert len(OLDER) >= 5
     assert not missing(), f"this clone has not their commits; they come with: {UNSHALLOW}"
@@ -84,19 +71,12 @@ def test_the_older_versions_are_here() -> None:
 def test_an_untouched_project_becomes_a_fresh_copy(
     releases: Path, fresh: Fresh, tmp_path: Path, version: str, variant: Variant
 ) -> None:
-    """Slug: conflicts-on-update. Without trust, and `.env.local` stays as it is."""
+    """Slug: conflicts-on-update. Without trust, and what is the owner's stays as it is."""
     project = copy_committed(releases, version, tmp_path / "my-chat", variant)
-    settings = env_files(project)
+    theirs = files_of_the_owner(project)
     update(project)
     assert contents(project) == fresh(variant)
-    assert env_files(project) == settings
-
-
-def recorded(project: Project) -> dict[str, Any]:
-    answers: dict[str, Any] = yaml.safe_load(
-        (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
-    )
-    return answers
+    assert files_of_the_owner(project) == theirs
 
 
 def test_changed_answers_make_another_project(
@@ -104,35 +84,29 @@ def test_changed_answers_make_another_project(
 ) -> None:
     """Nothing of the former answers is left, and the way back is open."""
     project = copy_committed(releases, LATEST, tmp_path / "my-chat", DEFAULT)
-    settings = env_files(project)
+    theirs = files_of_the_owner(project)
     for answers in (
         {"database": "postgresql"},
         {"framework": "django"},
         {"framework": "quart", "wsl": True},
         DEFAULT.answers,
     ):
+        before = recorded(project)
         update(project, quiet=False, **answers)
         now = {name: recorded(project)[name] for name in DEFAULT.answers}
         assert answers.items() <= now.items()
         assert contents(project) == fresh(Variant(**now))
         said = capfd.readouterr().err
+        assert f"my-chat is updated from {before['_commit']} to {NEWEST}: " in said
+        assert f"in the sections above {before['_commit'].removeprefix('v')}." in said
         assert ("manage.py migrate" in said) == (now["framework"] == "django")
         assert ("WSL" in said) == now["wsl"]
+        named = f"still names the {before['database']} database"
+        assert (named in said) == (now["database"] != before["database"])
+        routes = "Write your own routes again"
+        assert (routes in said) == (now["framework"] != before["framework"])
         project.commit("Change answers")
-    assert env_files(project) == settings
-
-
-def run_copier(
-    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "copier", *arguments],
-        cwd=cwd,
-        env=os.environ | dict(env or {}),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    assert files_of_the_owner(project) == theirs
 
 
 def test_an_update_in_the_middle_of_work_is_refused(releases: Path, tmp_path: Path) -> None:
@@ -162,6 +136,7 @@ def test_the_answers_name_no_path_where_the_address_has_none(
     first, moved = tmp_path / "my-chat", tmp_path / "elsewhere"
     result = run_copier("copy", "--defaults", f"--vcs-ref={LATEST}", GITHUB, str(first), env=env)
     assert result.returncode == 0, result.stderr
+    assert "of this computer" not in result.stderr
     project = Project(first.rename(moved), DEFAULT)
     expected = {"_src_path": GITHUB, "project_name": "my-chat", **DEFAULT.answers}
     assert recorded(project) == expected | {"_commit": LATEST}
@@ -171,18 +146,12 @@ def test_the_answers_name_no_path_where_the_address_has_none(
     result = run_copier("update", "--defaults", cwd=moved, env=env)
     assert result.returncode == 0, result.stderr
     assert recorded(project) == expected | {"_commit": NEWEST}
-    for words in ("git status", 'git grep -n "<<<<<<<"', "uv run dev", "alembic upgrade head"):
+    for words in (
+        'git grep -n "^<<<<<<< "',
+        "git diff --name-only --diff-filter=D",
+        "uv run dev",
+        "alembic upgrade head",
+    ):
         assert words in result.stderr
     assert "CHANGELOG.md of\nhttps://github.com/example/copier-chatkit\n" in result.stderr
     assert conflicts(moved) == []
-
-
-def test_a_relative_address_is_of_one_folder_only(
-    releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Why docs/tutorial.md wants another one: Copier records it as it was typed."""
-    monkeypatch.chdir(releases.parent)
-    project = copy_committed(releases.name, LATEST, tmp_path / "my-chat", DEFAULT)
-    monkeypatch.chdir(project.path)
-    with pytest.raises((ValueError, copier.errors.CopierError)):
-        update(project)

@@ -10,6 +10,7 @@ import copier
 import pytest
 import yaml
 from support.projects import Project, clean_environment
+from support.updating import record
 from support.variants import DEFAULT, ROOT
 from support.versions import clone_template, release_news
 
@@ -69,10 +70,10 @@ def test_a_newer_template_is_named_with_the_command(
     (annotation,) = re.findall(r"(?m)^::error title=.*?::(.*)", result.stdout)
     assert "latest version is 90.1.0. Type in the project: uvx copier update" in annotation
 
-    replace_source(project, (tmp_path / "elsewhere").as_uri())
+    record(project, _src_path=str(tmp_path))
     result = ask_the_template(project, summary)
     assert result.returncode != 0
-    assert "newer version" not in result.stdout, "a template that is not there is no news"
+    assert "newer version" not in result.stdout, "a folder that is no template is no news"
 
 
 def test_a_copier_that_cannot_be_had_is_no_newer_template(project: Project, tmp_path: Path) -> None:
@@ -80,15 +81,6 @@ def test_a_copier_that_cannot_be_had_is_no_newer_template(project: Project, tmp_
     result = ask_the_template(project, tmp_path / "summary", **offline)
     assert result.returncode != 0
     assert "newer version" not in result.stdout
-
-
-def replace_source(project: Project, source: str) -> None:
-    """Let a project have come from somewhere else, as YAML writes it."""
-    answers = project.path / ".copier-answers.yml"
-    text = answers.read_text(encoding="utf-8")
-    line = yaml.safe_dump({"_src_path": source}, width=1000)
-    answers.write_text(re.sub("(?m)^_src_path: .*\n", lambda _: line, text), encoding="utf-8")
-    project.commit("Another source")
 
 
 def test_a_template_on_somebodys_computer_is_not_asked(project: Project, tmp_path: Path) -> None:
@@ -99,8 +91,15 @@ def test_a_template_on_somebodys_computer_is_not_asked(project: Project, tmp_pat
         "~/copier-chatkit",
         r"C:\Users\Jane Doe\copier-chatkit",
         "D:/copier-chatkit",
+        "//server/copier-chatkit",
+        r"\\server\copier-chatkit",
+        "copier-chatkit",
+        "clones/copier-chatkit",
+        "file:///home/me/copier-chatkit",
+        "file://C:/copier-chatkit.git",
+        "git+file:///home/me/copier-chatkit",
     ):
-        replace_source(project, source)
+        record(project, _src_path=source)
         result = ask_the_template(project, tmp_path / "summary")
         assert result.returncode == 0, result.stderr
         assert f"The template is at {source}, a path" in (tmp_path / "summary").read_text(
@@ -114,8 +113,13 @@ def test_a_template_at_an_address_is_asked(project: Project, tmp_path: Path) -> 
         "GIT_CONFIG_KEY_0": "http.proxy",
         "GIT_CONFIG_VALUE_0": NOBODY,
     }
-    for source in ("gh:me/it", "git@git.example.com:me/it.git", "https://git.example.com/it"):
-        replace_source(project, source)
+    for source in (
+        "gh:me/it",
+        "git@git.example.com:me/it.git",
+        "https://git.example.com/it",
+        "git+https://git.example.com/it",
+    ):
+        record(project, _src_path=source)
         result = ask_the_template(project, tmp_path / "summary", **offline)
         assert result.returncode != 0
         assert not re.search("not asked|newer version", result.stdout)

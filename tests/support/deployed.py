@@ -1,4 +1,4 @@
-"""A project as its owner deploys it: both production commands of its README."""
+"""A project as its owner deploys it: both production commands of its docs/deploy.md."""
 
 import re
 import secrets
@@ -25,10 +25,9 @@ sys.stdin.read()
 
 
 def commands(project: Project) -> list[str]:
-    """Return the commands of the README's section on deploying, those in blocks of their own."""
-    readme = (project.path / "README.md").read_text(encoding="utf-8")
-    section = readme.split("\n## Deploy\n")[1].split("\n## ")[0]
-    return [block.strip() for block in re.findall(r"```\n(.*?)```", section, re.DOTALL)]
+    """Return the commands that docs/deploy.md has in blocks of their own."""
+    document = (project.path / "docs" / "deploy.md").read_text(encoding="utf-8")
+    return [block.strip() for block in re.findall(r"```\n(.*?)```", document, re.DOTALL)]
 
 
 @contextmanager

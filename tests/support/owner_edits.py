@@ -1,4 +1,4 @@
-"""What the owner of a project changes in it, in every file that its README says is theirs."""
+"""What the owner of a project changes in it: every file that docs/where.md says is theirs."""
 
 import re
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ SETTINGS = {
 
 
 def edit(project: Project) -> None:
-    """Change what the README says is the owner's, add files, and commit it all."""
+    """Change what docs/where.md says is the owner's, add files, and commit it all."""
     for one in edits_of(project):
         file = project.path / one.file
         text = file.read_text(encoding="utf-8")

@@ -1,12 +1,17 @@
-"""Copies of releases of the template, and their updates, in this process and without trust."""
+"""Copies of releases of the template, and their updates, without trust."""
 
-from collections.abc import Iterator
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import copier
 import jinja2
 import pytest
+import yaml
 
 from support.projects import Project
 from support.variants import Variant
@@ -77,3 +82,55 @@ def update(project: Project, version: str | None = NEWEST, quiet: bool = True, *
         unsafe=False,
         vcs_ref=version,
     )
+
+
+def run_copier(
+    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command `copier`, as owners do."""
+    return subprocess.run(
+        [sys.executable, "-m", "copier", *arguments],
+        cwd=cwd,
+        env=os.environ | dict(env or {}),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def recorded(project: Project) -> dict[str, Any]:
+    """Return what Copier has recorded."""
+    answers: dict[str, Any] = yaml.safe_load(
+        (project.path / ".copier-answers.yml").read_text(encoding="utf-8")
+    )
+    return answers
+
+
+def record(project: Project, **values: str) -> None:
+    """Write other values into what Copier has recorded, as its owner would, and commit that."""
+    file = project.path / ".copier-answers.yml"
+    text = file.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = re.sub(f"(?m)^{name}: .*\n", "", text) + yaml.safe_dump({name: value}, width=1000)
+    file.write_text(text, encoding="utf-8")
+    project.commit("Another template")
+
+
+OF_THE_OWNER = ("README.md", "backend/.env.local", "frontend/.env.local")
+"""No update changes them."""
+
+
+def contents(project: Project) -> dict[str, bytes]:
+    """Return all files but git's own and the owner's."""
+    return {
+        name: file.read_bytes()
+        for file in project.path.rglob("*")
+        if (name := file.relative_to(project.path).as_posix()) not in OF_THE_OWNER
+        and file.is_file()
+        and not name.startswith(".git/")
+    }
+
+
+def files_of_the_owner(project: Project) -> dict[str, bytes]:
+    """Return what is in the files that no update changes."""
+    return {name: (project.path / name).read_bytes() for name in OF_THE_OWNER}
