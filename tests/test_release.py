@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from support.variants import ROOT
+from support.versions import commits, git
 
 SCRIPT = ROOT / "scripts" / "release_notes.py"
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
@@ -36,11 +37,47 @@ def notes(*arguments: str, script: Path = SCRIPT) -> subprocess.CompletedProcess
 
 
 def test_the_newest_section_of_the_changelog_is_of_this_version() -> None:
-    sections = [heading for heading in HEADINGS if heading != "Unreleased"]
-    assert re.fullmatch(re.escape(VERSION) + r" \(\d{4}-\d\d-\d\d\)", sections[0])
-    numbers = [[int(part) for part in one.split()[0].split(".")] for one in sections]
+    assert re.fullmatch(re.escape(VERSION) + r" \(\d{4}-\d\d-\d\d\)", HEADINGS[0])
+    numbers = [[int(part) for part in one.split()[0].split(".")] for one in HEADINGS]
     assert numbers == sorted(numbers, reverse=True)
-    assert "Unreleased" not in HEADINGS[1:]
+
+
+OF_PROJECTS = ("template", "hooks", "copier.yml")
+"""What projects are made of."""
+
+
+def test_the_template_does_not_change_without_a_version_that_says_so() -> None:
+    """A version whose release is there is never changed: the next commit needs another one."""
+    released = commits().get(f"v{VERSION}")
+    changed = git("diff", "--name-only", released, "--", *OF_PROJECTS) if released else ""
+    assert changed.split() == [], f"raise the version in pyproject.toml: {VERSION} is released"
+
+
+def names_in_projects(listed: str) -> set[str]:
+    """Return what the files of a list of the template's are called in a project."""
+    found = set()
+    for name in listed.splitlines():
+        path = re.sub(r"{%.*?%}(.*?){%.*?%}", r"\1", name.strip('"').removeprefix("template/"))
+        found.add(path.removesuffix(".jinja").replace("{{_copier_conf.answers_file}}", ANSWERS))
+    return found
+
+
+ANSWERS = ".copier-answers.yml"
+DELETED = re.compile(r"(?m)^- `([^`]+/)`(?: \([^)]*\))?: (.*)$")
+"""A line of the changelog: a folder, perhaps where its files are now, and their names."""
+
+
+def test_edit_lost_in_a_rename() -> None:
+    """The changelog names each file that this version deletes or renames."""
+    before = [tag for tag in commits() if tag != f"v{VERSION}"][-1]
+    theirs = git("ls-tree", "-r", "--name-only", commits()[before], "--", "template")
+    ours = git("ls-files", "--cached", "--others", "--exclude-standard", "--", "template")
+    named = {
+        f"{folder}{name}"
+        for folder, names in DELETED.findall(notes().stdout)
+        for name in re.findall("`([^`]+)`", names)
+    }
+    assert named == names_in_projects(theirs) - names_in_projects(ours)
 
 
 def test_every_release_has_its_section() -> None:
@@ -120,7 +157,7 @@ def test_the_workflow_publishes_what_passed_all_tests_and_may_do_no_more() -> No
     triggers = yaml.safe_load((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))[
         True
     ]  # YAML's "on"
-    assert triggers == {"push": {"branches": ["main"], "paths": ["pyproject.toml"]}}
+    assert triggers == {"push": {"branches": ["main"]}, "workflow_dispatch": None}
     assert (
         "workflow_call" in yaml.safe_load((WORKFLOWS / "ci.yml").read_text(encoding="utf-8"))[True]
     )
