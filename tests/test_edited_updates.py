@@ -85,10 +85,7 @@ def test_conversations_are_kept(
 ) -> None:
     """Slug: two-alembic-heads. A revision of the owner's beside a newer one of the template's."""
     version, variant = CONVERSING[database]
-    project = copy_committed(releases, version, tmp_path / "my-chat", variant)
-    set_database(project)
-    owner_edits.edit(project)
-    add_revision(project, "Add orders")
+    project = make_owned(releases, version, tmp_path / "my-chat", variant)
     with run_backend(project, tmp_path / "old.log", OPENAI_API_KEY="") as backend:
         thread_id = backend.chat.say("What did the old version say?")[0]["thread"]["id"]
         said = told(backend.chat, thread_id)
@@ -168,10 +165,7 @@ def test_the_way_back_is_written_down_for_each_release() -> None:
 def test_no_way_back(releases: Path, tmp_path: Path, database: str) -> None:
     """The update has migrated, brought files, and the owner has made a revision on top of it."""
     variant = Variant("fastapi", database, False)
-    project = copy_committed(releases, PUBLISHED, tmp_path / "my-chat", variant)
-    set_database(project)
-    owner_edits.edit(project)
-    add_revision(project, "Add orders")
+    project = make_owned(releases, PUBLISHED, tmp_path / "my-chat", variant)
     with run_backend(project, tmp_path / "old.log", OPENAI_API_KEY="") as backend:
         before = backend.chat.say("What did the old version say?")[0]["thread"]["id"]
 
@@ -192,6 +186,15 @@ def test_no_way_back(releases: Path, tmp_path: Path, database: str) -> None:
         assert [told(backend.chat, thread) for thread in (before, since)] == said
         assert len(told(backend.chat, before)) == 4
         assert backend.chat.say("And now?", since)
+
+
+def make_owned(template: Path, version: str, path: Path, variant: Variant) -> Project:
+    """Copy a release, and edit it as an owner does, with a table of their own in the database."""
+    project = copy_committed(template, version, path, variant)
+    set_database(project)
+    owner_edits.edit(project)
+    add_revision(project, "Add orders")
+    return project
 
 
 def set_database(project: Project) -> None:
