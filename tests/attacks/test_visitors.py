@@ -138,7 +138,7 @@ def test_a_secret_is_changed_half_by_half(built: Installed, tmp_path: Path) -> N
 
         cookies = open_page(page_url, Cookie=guest.headers["Cookie"])
         ((name, value),) = cookies.items()
-        assert re.fullmatch(r"chatkit_guest_[0-9a-f]{8}", name)
+        assert re.fullmatch(r"chatkit_guest_[0-9a-f]{8}_http", name)
         again = Chat(guest.url, {"Cookie": f"{name}={value}"})
         start_backend(new)
         start_page(new)

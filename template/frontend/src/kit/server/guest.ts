@@ -22,12 +22,13 @@ type Scheme = keyof typeof AUDIENCES;
 /**
  * The name of the cookie that remembers a guest. It depends on the secret, because all ports of a
  * host share their cookies. With one name, two projects on one machine would replace each other's
- * guests.
+ * guests. It is never the name of 0.1.0's cookie. So that cookie stays as it is, and who goes back
+ * to 0.1.0 finds the same guests.
  *
  * @throws {Failure} The shared secret is missing or too short.
  */
 export function guestCookie(scheme: Scheme = "http:", secret = sharedSecret()): string {
-  return `${scheme === "https:" ? OF_THIS_HOST : ""}${unprefixed(secret)}`;
+  return scheme === "https:" ? OF_THIS_HOST + nameOfOld(secret) : `${nameOfOld(secret)}_http`;
 }
 
 /** The scheme under which the browser sees the page. */
@@ -73,14 +74,15 @@ export async function guestOf(request: NextRequest): Promise<string | null> {
   // The cookies of 0.1.0 come last, because another site of the domain can plant one. If there are
   // two of one name, both are ignored, so that a planted cookie does not lock the person out.
   for (const secret of secrets) {
-    const [old, another] = cookiesOf(request).filter(({ name }) => name === unprefixed(secret));
+    const [old, another] = cookiesOf(request).filter(({ name }) => name === nameOfOld(secret));
     const guest = another ? null : await verified(old?.value, secret, AUDIENCE_OF_OLD);
     if (guest) return guest;
   }
   return null;
 }
 
-function unprefixed(secret: Uint8Array): string {
+/** The name of the cookie in release 0.1.0. */
+function nameOfOld(secret: Uint8Array): string {
   return `chatkit_guest_${createHash("sha256").update(secret).digest("hex").slice(0, 8)}`;
 }
 
