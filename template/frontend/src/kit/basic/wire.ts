@@ -71,7 +71,7 @@ export class Wire {
     const about = { name: file.name, size: file.size, mime_type: typeOf(file) };
     const { upload_descriptor, ...attachment } = await this.ask<Announced>("attachments.create", about);
     const { url, method, headers = {} } = upload_descriptor;
-    await unlessLeft(this.send(url, { method, headers }, file));
+    await unlessLeft(this.send(url, { method, headers }, file).then(accepted));
     return attachment;
   }
 
@@ -85,10 +85,8 @@ export class Wire {
     });
   }
 
-  private async send(url: string, request: RequestInit, file: File): Promise<Response> {
-    const response = await this.fetch(url, { ...request, body: bodyOf(request, file) });
-    if (!response.ok) throw await refusalIn(response);
-    return response;
+  private send(url: string, request: RequestInit, file: File): Promise<Response> {
+    return this.fetch(url, { ...request, body: bodyOf(request, file) });
   }
 }
 
@@ -105,8 +103,12 @@ function bodyOf({ method }: RequestInit, file: File): BodyInit {
 }
 
 async function jsonOf<T>(response: Response): Promise<T> {
+  return (await accepted(response)).json();
+}
+
+async function accepted(response: Response): Promise<Response> {
   if (!response.ok) throw await refusalIn(response);
-  return response.json();
+  return response;
 }
 
 async function unlessLeft<T>(asked: Promise<T>): Promise<T> {

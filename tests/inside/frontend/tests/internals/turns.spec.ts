@@ -83,6 +83,15 @@ async function outcome({ page, endpoint }: Person): Promise<string> {
   return (await answer.json()).outcome;
 }
 
+/** The stored words of the newest answer. */
+async function stored({ page, endpoint }: Person): Promise<string> {
+  const { searchParams } = new URL(page.url());
+  const params = { thread_id: searchParams.get("thread"), order: "desc" };
+  const answer = await page.request.post(endpoint, { data: { type: "items.list", params } });
+  const { data } = await answer.json();
+  return data.find(({ type }: { type: string }) => type === "assistant_message").content[0].text;
+}
+
 /** Stops an answer, which takes a second at most. */
 async function stopIt(person: Person, press: () => Promise<void>): Promise<void> {
   expect(await outcome(person)).toBe("running");
@@ -143,6 +152,7 @@ test("stop-loses-the-answer: Stop stops, and keeps what was said", async ({ pers
   await begin(person, "An endless answer");
   await stopIt(person, () => person.press("Stop"));
   await person.waitForEnd();
+  await expect.poll(() => person.answers.textContent()).toBe(await stored(person));
   await expect(async () => {
     await person.reload();
     await expect(person.answers).toContainText(" 1 2 3 4 5 6 7 8");
