@@ -36,6 +36,7 @@ def test_ctrl_c_ends_everything(installed: Installed, variant: Variant) -> None:
     assert "Traceback" not in running.output
     assert re.findall(r"http://\S+", running.output) == [address], "one address, the page's"
     assert "exited with code" not in running.output
+    assert running.output.endswith("\n\nStopped.\n")
 
 
 @pytest.mark.parametrize("file", ["pyproject.toml", "backend/pyproject.toml"])

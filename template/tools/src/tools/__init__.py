@@ -14,6 +14,11 @@ ROOT = Path(__file__).resolve().parents[3]
 FRONTEND = ROOT / "frontend"
 
 
+def start_server() -> str:
+    """Return the command that starts the database server of compose.yaml; empty without one."""
+    return "docker compose up --wait" if (ROOT / "compose.yaml").exists() else ""
+
+
 def print_any_sign() -> None:
     """Let no sign be an error that the output cannot show: in a pipe Windows has few of them."""
     if isinstance(sys.stdout, TextIOWrapper):

@@ -1,12 +1,13 @@
 """`uv run check`: lint, types and tests of both sides, and of the page in a browser."""
 
+import argparse
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
 
@@ -48,17 +49,26 @@ class Result:
     verdict: str
     seconds: float = 0
     reason: str = ""
+    said: Text = field(default_factory=Text)
+    """What it has printed."""
 
 
 def main() -> None:
     """Run every step that can be run; exit with 1 if one fails."""
+    parser = argparse.ArgumentParser(
+        prog="check", description="Run the linters, the type checkers and the tests of both sides."
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also print the output of steps that pass"
+    )
+    options = parser.parse_args()
     try:
-        sys.exit(_run(terminal()))
+        sys.exit(_run(terminal(), verbose=options.verbose))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _run(console: Console) -> int:
+def _run(console: Console, *, verbose: bool) -> int:
     began = time.monotonic()
     # The page is built to be tested here, where ChatKit needs no key.
     environment = os.environ | {
@@ -84,7 +94,7 @@ def _run(console: Console) -> int:
     except StartupError as error:
         node = None
         results.append(_failed("frontend: packages", error))
-    results += run_steps(list(steps(node)), environment, console)
+    results += run_steps(list(steps(node)), environment, console, verbose=verbose)
 
     console.print("\n== Summary")
     for result in results:
@@ -138,9 +148,16 @@ def steps(node: Node | None) -> Iterator[Step]:
 
 
 def run_steps(
-    wanted: Sequence[Step], environment: Mapping[str, str], console: Console
+    wanted: Sequence[Step], environment: Mapping[str, str], console: Console, *, verbose: bool
 ) -> list[Result]:
-    """Run the first steps that can be, so many at once, until there are none; skip the others."""
+    """Run the first steps that can be, so many at once, until there are none; skip the others.
+
+    Args:
+        wanted: the steps, in their order.
+        environment: of each step.
+        console: says how each step ends, and what a step has printed that did not pass.
+        verbose: whether the console also says what the other steps have printed.
+    """
     results: dict[str, Result] = {}
     waiting = list(wanted)
     running: set[Future[Result]] = set()
@@ -154,11 +171,13 @@ def run_steps(
                 elif len(running) == AT_ONCE:
                     continue
                 else:
-                    running.add(pool.submit(_try, step, environment, console))
+                    running.add(pool.submit(_try, step, environment))
                 waiting.remove(step)
             if running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
-                results |= {result.name: result for result in (one.result() for one in ended)}
+                for result in (one.result() for one in ended):
+                    results[result.name] = result
+                    _say(result, console, verbose=verbose)
     return [results[step.name] for step in wanted]
 
 
@@ -166,7 +185,15 @@ def _ready(waiting: Iterable[Step], results: Mapping[str, Result]) -> list[Step]
     return [step for step in waiting if not step.needs or step.needs in results]
 
 
-def _try(step: Step, environment: Mapping[str, str], console: Console) -> Result:
+def _say(result: Result, console: Console, *, verbose: bool) -> None:
+    """Print all output of a step at once, since several steps run at the same time."""
+    line = f"\n== {result.name}: {result.verdict}, {result.seconds:.1f} s"
+    is_told = verbose or result.verdict != "passed"
+    text = Text(line, "bold")
+    console.print(text.append_text(Text("\n") + result.said) if is_told else text)
+
+
+def _try(step: Step, environment: Mapping[str, str]) -> Result:
     began = time.monotonic()
     ended = subprocess.run(
         step.command,
@@ -178,14 +205,11 @@ def _try(step: Step, environment: Mapping[str, str], console: Console) -> Result
         check=False,
     )
     seconds = time.monotonic() - began
-    # All at once, since several steps speak at the same time.
     said = Text.from_ansi(ended.stdout.decode(errors="replace").rstrip())
-    console.print(Text(f"\n== {step.name}, {seconds:.1f} s\n", "bold").append_text(said))
-    if ended.returncode:
-        return Result(step.name, "FAILED", seconds)
-    if step.skips_with and step.skips_with in said.plain:
-        return Result(step.name, "skipped", seconds, reason="there is no browser")
-    return Result(step.name, "passed", seconds)
+    verdict, reason = ("FAILED" if ended.returncode else "passed"), ""
+    if not ended.returncode and step.skips_with and step.skips_with in said.plain:
+        verdict, reason = "skipped", "there is no browser"
+    return Result(step.name, verdict, seconds, reason, said)
 
 
 def _failed(name: str, error: StartupError) -> Result:

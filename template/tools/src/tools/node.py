@@ -142,7 +142,7 @@ def installing_packages(
         logs, output = Path(folder), Path(folder, "output")
         command = [node.npm, "ci", *OPTIONS, f"--logs-dir={logs}"]
         with (
-            step("Installing the front end's packages (npm ci)", "Installed them"),
+            step("Installing the front end's packages (npm ci)", "Installed npm's packages"),
             output.open("wb") as said,
             subprocess.Popen(
                 command, cwd=frontend, env=environment, stdout=said, stderr=subprocess.STDOUT
@@ -150,11 +150,13 @@ def installing_packages(
         ):
             try:
                 yield True
-                status = _wait(npm, logs, lambda: _ping(frontend, node, environment))
+                status = _wait(npm, logs, lambda: _is_silent(frontend, node, environment))
             except BaseException:
                 npm.kill()  # else `with` waits for it
                 raise
         if status:
+            if failure := re.search(rf"error (?:code )?{UNREACHABLE.pattern}", _log(logs)):
+                raise StartupError(_unreachable(failure[1]))
             print(output.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
             raise StartupError(
                 f"npm ci failed in {frontend} (exit status {status}), for the reason above. "
@@ -174,34 +176,35 @@ OPTIONS = (
 )
 
 SILENCE_SECONDS = 15
-"""After how long without any answer to npm its registry is asked whether it is there."""
+"""How often its registry is asked whether it answers, while npm runs."""
 
-ANSWERED = re.compile(r" http (fetch|cache) ")
-"""A line of npm's log about what it has got."""
+PING_SECONDS = 10
 
+TIMEOUT = "network timeout"
 UNREACHABLE = re.compile(
     r"\b(EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ETIMEDOUT"
-    r"|ERR_SOCKET_TIMEOUT)\b"
+    rf"|ERR_SOCKET_TIMEOUT|{TIMEOUT})\b"
 )
 """How npm names what keeps it from reaching its registry."""
 
 
-def _wait(npm: subprocess.Popen[bytes], logs: Path, ping: Callable[[], str]) -> int:
+def _wait(npm: subprocess.Popen[bytes], logs: Path, is_silent: Callable[[], bool]) -> int:
     """Return the exit status of npm, which may wait for an answer for minutes.
 
     Raises:
-        StartupError: nothing has answered npm, and its registry cannot be reached.
+        StartupError: npm gets on with nothing, and its registry does not answer.
     """
-    with suppress(subprocess.TimeoutExpired):
-        return npm.wait(SILENCE_SECONDS)
-    if not ANSWERED.search(_log(logs)) and (code := ping()) and npm.poll() is None:
-        raise StartupError(_unreachable(code))
-    return npm.wait()
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return npm.wait(SILENCE_SECONDS)
+        before = _log(logs)
+        if is_silent() and _log(logs) == before and npm.poll() is None:
+            raise StartupError(_unreachable(TIMEOUT))
 
 
-def _ping(frontend: Path, node: Node, environment: Mapping[str, str]) -> str:
-    """Return why npm cannot reach its registry, such as ENOTFOUND; empty if it can."""
-    command = [node.npm, "ping", "--fetch-retries=0", "--fetch-timeout=10000"]
+def _is_silent(frontend: Path, node: Node, environment: Mapping[str, str]) -> bool:
+    """Ask npm's registry, and return whether it lets the time pass without an answer."""
+    command = [node.npm, "ping", "--fetch-retries=0", f"--fetch-timeout={PING_SECONDS}000"]
     ended = subprocess.run(
         command,
         cwd=frontend,
@@ -211,8 +214,7 @@ def _ping(frontend: Path, node: Node, environment: Mapping[str, str]) -> str:
         errors="replace",
         check=False,
     )
-    found = UNREACHABLE.search(ended.stderr)
-    return found[1] if ended.returncode and found else ""
+    return TIMEOUT in ended.stderr
 
 
 def _unreachable(code: str) -> str:
@@ -244,9 +246,6 @@ def _advice(logs: Path) -> str:
             f"The certificate of the server with npm's packages is not {what} here ({code}). "
             + advice
         )
-    failed = re.search(r"error code (\w+)", said)
-    if failed and UNREACHABLE.fullmatch(failed[1]):
-        return _unreachable(failed[1])
     return (
         "If it says that package.json and package-lock.json disagree, run npm install there. If "
         "the network failed, start again."

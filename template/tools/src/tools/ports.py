@@ -117,13 +117,23 @@ def by_whom(port: int) -> str:
             command = " ".join(" ".join(process.cmdline()).split())  # Next.js pads its own
         except psutil.Error:
             command = ""
-        return f" by {name}, process {process.pid}" + (f" ({command[:120]})" if command else "")
+        return f" by {name}, process {process.pid}{_folder_of(process)}" + (
+            f" ({command[:120]})" if command else ""
+        )
     if is_wsl() and wsl_networking() != "nat":
         return (
             f" by a program of another user, or by Windows: `{on_windows(port)}` shows by which, "
             f"and `netsh.exe {RESERVED}` what is reserved there"
         )
     return " by a program of another user"
+
+
+def _folder_of(process: psutil.Process) -> str:
+    """Return the words for where a program runs, which tells two projects apart."""
+    try:
+        return f" in {process.cwd()}"
+    except psutil.Error:
+        return ""
 
 
 def with_other_ports(**taken: int) -> str:

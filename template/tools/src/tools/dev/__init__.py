@@ -1,10 +1,11 @@
 """`uv run dev`: installs, migrates, starts both sides, prints one address."""
 
+import argparse
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
-from kit.errors import StartupError
 from tools import print_any_sign
 
 _SIGNALS = [
@@ -24,16 +25,29 @@ class Stopped(BaseException):
         """What shells expect of a program that a signal has ended: 130 after Ctrl-C."""
 
 
+_received: list[Stopped] = []
+
+
 def raise_when_stopped() -> None:
-    """Make the first signal raise `Stopped` in the main thread; later ones do nothing."""
+    """Make a signal raise `Stopped` in the main thread.
+
+    Python swallows what a signal raises in a destructor or in a callback of the garbage collector.
+    `expect_no_signal` raises it once more.
+    """
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        ignore_signals()
-        raise Stopped(signum)
+        _received.append(Stopped(signum))
+        raise _received[0]
 
     for one in _SIGNALS:
         if signal.getsignal(one) != signal.SIG_IGN:  # as under nohup
             signal.signal(one, stop)
+
+
+def expect_no_signal() -> None:
+    """Raise the `Stopped` of a signal that has come, if nobody has caught it."""
+    if _received:
+        raise _received[0]
 
 
 def ignore_signals() -> None:
@@ -49,31 +63,39 @@ def main() -> None:
     and with 1 when something failed.
     """
     raise_when_stopped()
-    print_any_sign()
     status = 1
-    failure = ""
+    last_words = ""
     try:
-        failure = _run()
-    except StartupError as error:
-        failure = str(error)
+        print_any_sign()
+        argparse.ArgumentParser(
+            prog="dev",
+            description="Install, migrate and start both sides, and print the address of the page. "
+            "BACKEND_PORT and FRONTEND_PORT choose other ports.",
+        ).parse_args()
+        last_words = _run()
     except Stopped as stopped:
         status = stopped.exit_status
+        last_words = "Stopped."
     except BrokenPipeError:  # whoever read the output is gone: nobody reads why, either
         pass
     finally:
         ignore_signals()
-    if failure:
-        print(f"\n{failure}", file=sys.stderr)
+    if last_words:
+        with suppress(OSError):  # the terminal may be closed
+            print(f"\n{last_words}", file=sys.stderr)
     sys.exit(status)
 
 
 def _run() -> str:
     # Slow to import, and Ctrl-C may come at once.
+    from kit.errors import StartupError
     from tools.dev.sides import Family, run
 
     family = Family()
     try:
         return run(family)
+    except StartupError as error:
+        return str(error)
     finally:
         ignore_signals()
         family.end(patience=3)

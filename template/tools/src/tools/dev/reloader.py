@@ -5,8 +5,11 @@ import os
 import signal
 import sys
 import threading
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from socket import socket
+from types import TracebackType
 
 import uvicorn
 from uvicorn._subprocess import get_subprocess
@@ -116,6 +119,21 @@ class _Server(DrainingServer):
             super().run(sockets)
         except StartupError as error:
             sys.exit(str(error))
+        except Exception as error:
+            trace = _without_uvicorn(error.__traceback__, self.config.reload_dirs)
+            traceback.print_exception(error.with_traceback(trace))
+            sys.exit(1)
+
+
+def _without_uvicorn(trace: TracebackType | None, folders: Sequence[Path]) -> TracebackType | None:
+    """Return a traceback from where it enters these folders; all of it if it never does."""
+    part = trace
+    while part:
+        file = Path(part.tb_frame.f_code.co_filename)
+        if any(file.is_relative_to(folder) for folder in folders):
+            return part
+        part = part.tb_next
+    return trace
 
 
 def _end_with_parent() -> None:

@@ -20,7 +20,8 @@ import psutil
 from kit.env_files import complete_env_files, expect_utf_8, texts
 from kit.errors import StartupError
 from kit.settings import get_settings, read_port
-from tools import FRONTEND, ROOT, terminal
+from tools import FRONTEND, ROOT, start_server, terminal
+from tools.dev import expect_no_signal, ignore_signals
 from tools.git import FIND_CONFLICTS, conflicts
 from tools.node import Node, find_node, installing_packages
 from tools.ports import BACKEND_PORT, FRONTEND_PORT, require_free_ports
@@ -145,7 +146,7 @@ def run(family: Family) -> str:
         except MissingDriverError as error:
             raise StartupError(str(mismatch or error)) from None
         except UnusableDatabaseError as error:
-            raise StartupError(f"{error}{_with_docker()}") from None
+            raise StartupError(f"{error}{_with_docker(str(error))}") from None
         compiling = _start_compiling(os.environ | family.mark) if installs else None
     if compiling:  # what is not compiled yet, the backend compiles
         compiling.kill()
@@ -161,26 +162,34 @@ def run(family: Family) -> str:
 
     started = time.monotonic()
     sides = Sides(FRONTEND, node, frontend_port, environment, family)
+
+    def stopped() -> str | None:
+        expect_no_signal()
+        return sides.stopped()
+
     try:
         with step("Starting both sides"):
-            is_ready = wait_until_ready(page, backend, lambda: not sides.stopped(), _complain)
+            is_ready = wait_until_ready(page, backend, lambda: not stopped(), _complain)
             time.sleep(0.3)  # the log lines of that request come first
         sides.screen.is_ready = True
         if is_ready:
             _say(_ready(page, time.monotonic() - started))
-        while not (stopped := sides.stopped()):
+        while not (side := stopped()):
             time.sleep(0.3)
     finally:
+        ignore_signals()
         sides.stop(STOP_SECONDS)
-    return f"{SENTENCES[stopped]}, so dev ends everything."
+    return f"{SENTENCES[side]}, so dev ends everything."
 
 
-def _with_docker() -> str:
-    if not (ROOT / "compose.yaml").exists():
+def _with_docker(problem: str) -> str:
+    """Return how to get a server, if none has answered."""
+    command = start_server()
+    if "Can't connect" not in problem or not command:
         return ""
     return (
         "\nSet another one there, or start the server of compose.yaml with Docker:"
-        "\n\n    docker compose up --wait"
+        f"\n\n    {command}"
     )
 
 

@@ -170,6 +170,7 @@ def test_an_edit_that_does_not_start_waits_for_the_next(reloading: Reloading) ->
 def test_an_app_that_never_started_ends_it(reloading: Reloading) -> None:
     assert reloading.process.wait(PATIENCE) == 1
     assert "ValueError: no start" in reloading.said()
+    assert "uvicorn" not in reloading.said(), "it has nothing to do with it"
 
 
 def test_a_killed_server_ends_it(reloading: Reloading) -> None:

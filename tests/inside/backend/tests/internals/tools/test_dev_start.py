@@ -158,6 +158,34 @@ def test_a_port_that_is_offered_is_not_the_other_side_s(
     assert int(offered[1]) > port + 1
 
 
+SWALLOWING = """
+import os, signal
+from tools.dev import Stopped, expect_no_signal, raise_when_stopped
+
+class Swallowing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        [None for _ in range(9)]
+
+raise_when_stopped()
+del_me = Swallowing()
+del del_me
+print("swallowed", flush=True)
+try:
+    expect_no_signal()
+except Stopped as stopped:
+    print(stopped.exit_status)
+"""
+
+
+@posix
+def test_ctrl_c_ends_dev_though_python_swallows_it() -> None:
+    """As it does in a destructor, of which imports run many."""
+    command = [sys.executable, "-c", SWALLOWING]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert ended.stdout == "swallowed\n130\n"
+
+
 @posix
 def test_two_ports_that_are_taken_are_named_at_once(tmp_path: Path) -> None:
     """The command that is offered starts: else one way out would lead into the other."""
@@ -342,6 +370,32 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     return folder
+
+
+def test_a_registry_that_refuses_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    env = depend(tmp_path / "frontend", f"http://127.0.0.1:{free_port()}", "sha512-none")
+    with pytest.raises(StartupError) as refused:
+        install_packages(tmp_path / "frontend", find_node(), env)
+    said = str(refused.value)
+    assert said.startswith("The server with npm's packages cannot be reached (ECONNREFUSED).")
+    assert "npm error" not in capfd.readouterr().err
+
+
+def test_a_registry_that_never_answers_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon: npm itself waits for five minutes, and says nothing."""
+    monkeypatch.setattr(node, "SILENCE_SECONDS", 1)
+    monkeypatch.setattr(node, "PING_SECONDS", 1)
+    with listen("127.0.0.1") as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        env = depend(tmp_path / "frontend", address, "sha512-none")
+        with pytest.raises(StartupError) as refused:
+            install_packages(tmp_path / "frontend", find_node(), env)
+    said = str(refused.value)
+    assert "The server with npm's packages cannot be reached (network timeout)." in said
 
 
 def test_tls_inspected_is_named_where_npm_fails(
