@@ -71,7 +71,12 @@ def _run(
     every = [check for module in modules for check in module.CHECKS]
     checks = named(only, every) if only else every
     if not checks:
-        print(f"There is no check named {' or '.join(only)}.", file=sys.stderr)
+        layers = ", ".join(dict.fromkeys(check.layer for check in every))
+        print(
+            f"There is no check named {' or '.join(only)}. The layers are: {layers}. "
+            "`uv run doctor -v` lists the checks.",
+            file=sys.stderr,
+        )
         return 2
     try:
         if fix:

@@ -16,10 +16,12 @@ from tools.doctor.checks import Check, Finding, failed, passed, unknown, warned
 from tools.doctor.database import DatabaseError, ask_for
 from tools.doctor.running import (
     LIST,
+    SECONDS,
     START,
     backend_address,
     backend_port,
     get,
+    is_stopped,
     json_of,
     post,
     signed,
@@ -49,12 +51,27 @@ def health() -> Finding:
     try:
         answer = get(url)
     except httpx2.ConnectError:
+        if is_stopped():
+            return unknown(
+                "the project is not running, or on other ports; start it to examine the rest",
+                tried=tried,
+                source=source_of_port("BACKEND_PORT"),
+                command=START,
+            )
         return unknown(
             "the backend is not running, or not on this port",
             tried=tried,
             source=source_of_port("BACKEND_PORT"),
             command=START,
             slug="backend-down",
+        )
+    except httpx2.TimeoutException:
+        port = backend_port()
+        return unknown(
+            f"port {port} is taken{by_whom(port)}, which gives no answer within {SECONDS} seconds;"
+            " if it is the backend, it may be starting, so examine again",
+            tried=tried,
+            source=source_of_port("BACKEND_PORT"),
         )
     except httpx2.TransportError as error:
         return _not_ours(f"gives no answer ({error})", tried)
@@ -90,7 +107,9 @@ def threads() -> Finding:
     if answer.status_code == 401:
         return failed(
             f"the running backend has another {SECRET} than frontend/.env.local: {words_of(answer)}"
-            " If the files agree, start both sides again",
+            f" Port {backend_port()} is taken{by_whom(backend_port())}. If that is another "
+            "project, give this one other ports. If it is this one, and the files agree, start it "
+            "again",
             tried=tried,
             source="frontend/.env.local",
             command=START,
@@ -120,13 +139,14 @@ def whose_history() -> Finding:
     answer = post(_url(), LIST)
     tried = f"POST {_url()} with threads.list and no token"
     if answer.status_code in (401, 403):
-        return passed("a request without a token, such as a bare curl, is refused", tried=tried)
+        return passed("a request without a token, such as one of curl, is refused", tried=tried)
     try:
         number = ask_for(f"SELECT count(*) FROM conversations WHERE owner = '{LOCAL_OWNER}'")
     except DatabaseError as error:
         return unknown(f"the conversations of {LOCAL_OWNER} cannot be counted: {error}")
     return passed(
-        f'a bare curl lists those of "{LOCAL_OWNER}", {number} now; guests of the page have others',
+        f'a request without a token, such as one of curl, gets those of "{LOCAL_OWNER}", '
+        f"{number} now; guests of the page have others",
         tried=tried,
     )
 

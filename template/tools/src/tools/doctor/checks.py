@@ -179,6 +179,11 @@ class Report:
         return 2 if self._counts[Outcome.UNKNOWN] else 0
 
 
+def numbered(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `2 checks`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class TextReport(Report):
     """Says in a line what passes, and last what fails, where a person looks first."""
 
@@ -211,7 +216,8 @@ class TextReport(Report):
     def end(self) -> int:
         """Say the findings, the failures last, and return the exit status."""
         if not self._verbose and (number := self._counts[Outcome.PASS]):
-            self._say(Outcome.PASS, f"{number} checks. `uv run doctor -v` lists them")
+            checks = numbered(number, "check")
+            self._say(Outcome.PASS, f"{checks}. `uv run doctor -v` lists what was examined")
         for outcome in (Outcome.UNKNOWN, Outcome.WARN, Outcome.FAIL):
             for check, finding in self._findings:
                 if finding.outcome is outcome and not finding.because:
@@ -231,8 +237,8 @@ class TextReport(Report):
                 causes.setdefault(finding.because, []).append(check.name)
         for cause, names in causes.items():
             self._print()
-            words = f"{', '.join(names)}: not tried, since {cause} did not pass"
-            self._say(Outcome.UNKNOWN, words)
+            which = ", ".join(names) if self._verbose else numbered(len(names), "check")
+            self._say(Outcome.UNKNOWN, f"{which}: not tried, since {cause} did not pass")
 
     def _say(self, outcome: Outcome, words: str) -> None:
         self._fill(f"{outcome:<8} ", " ".join(words.split()), style=STYLES[outcome])

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -33,7 +34,7 @@ from kit.database.engine import (
 )
 from kit.errors import StartupError
 from kit.settings import BACKEND, get_settings
-from tools import ROOT
+from tools import ROOT, start_server
 from tools.doctor.checks import MEND, Check, Finding, failed, passed, warned
 from tools.settings import place_of
 from tools.shell import make_folder
@@ -48,6 +49,11 @@ SLUGS = {
     "ProactorEventLoop": "windows-event-loop",
 }
 """The pitfalls by what the database or its driver says."""
+
+REFUSED = re.compile(
+    r"Access denied|Unknown database|authentication failed|no pg_hba\.conf entry|does not exist"
+)
+"""What MySQL, MariaDB and PostgreSQL say to whom they do not let in."""
 
 ENCODINGS = {
     "postgresql": ("SHOW server_encoding", "UTF8"),
@@ -159,9 +165,19 @@ def answers() -> Finding:
     try:
         version = str(ask_for(statement))
     except DatabaseError as error:
+        tried = f"{statement} at {database_url().render_as_string()}"
+        if REFUSED.search(str(error)):
+            return failed(
+                f"the database server refuses the user, the password or the database: {error}",
+                tried=tried,
+                source=_source(),
+                by_hand="Create the database, and give the user all rights on it, or set another "
+                "DATABASE_URL",
+                slug="database-down",
+            )
         return failed(
             f"the database does not answer: {error}",
-            tried=f"{statement} at {database_url().render_as_string()}",
+            tried=tried,
             source=_source(),
             command=_start(),
             slug=next(
@@ -173,8 +189,7 @@ def answers() -> Finding:
 
 def _start() -> str:
     """Return what starts the database, or shows why it does not."""
-    has_compose = (ROOT / "compose.yaml").exists()
-    return "docker compose up --wait" if has_compose else "uv run dev"
+    return start_server() or "uv run dev"
 
 
 def many_at_once() -> Finding | None:

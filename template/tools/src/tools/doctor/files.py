@@ -170,8 +170,8 @@ def _problem_of(backend: Value, frontend: Value, backend_previous: Value) -> str
         return f"{SECRET} is empty on at least one side"
     if frontend.text not in (backend.text, backend_previous.text):
         return (
-            f"{SECRET} differs between the two sides. Guests keep their conversations with the one "
-            "of the front end"
+            f"{SECRET} differs between the two sides. Guests keep their conversations with the "
+            "secret of the front end"
         )
     if len(frontend.text) < SECRET_CHARACTERS:
         return f"{SECRET} is shorter than {SECRET_CHARACTERS} characters"
@@ -326,7 +326,8 @@ def clean() -> Finding | None:
         return passed("nothing is uncommitted, so `uvx copier update` can begin")
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     # Whoever works on a project has changes.
-    return passed(f"{', '.join(files[:3])}{more} has to be committed before `uvx copier update`")
+    changed = f"{', '.join(files[:3])}{more}"
+    return passed(f"before the next `uvx copier update`, commit your work: {changed}")
 
 
 def unmerged() -> Finding | None:

@@ -114,7 +114,10 @@ def backend_packages() -> Finding:
 def greenlet() -> Finding:
     """Find greenlet, which SQLAlchemy needs and does not bring by itself."""
     file = BACKEND / "pyproject.toml"
-    wanted: list[str] = _toml(file)["project"]["dependencies"]
+    try:
+        wanted: list[str] = _toml(file)["project"]["dependencies"]
+    except tomllib.TOMLDecodeError as error:
+        return failed(f"{file} is not TOML: {error}", tried="a look at it", source=str(file))
     if find_spec("greenlet") is None:
         problem = failed
     elif not any(re.match(r"greenlet\b|sqlalchemy\[[^]]*asyncio", line, re.I) for line in wanted):

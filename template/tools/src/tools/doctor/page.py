@@ -1,7 +1,6 @@
 """The page's server, which hands requests on to the backend, and the page with its chat."""
 
 import json
-import os
 import re
 import socket
 from pathlib import Path
@@ -20,6 +19,8 @@ from tools.doctor.running import (
     document,
     get,
     guest,
+    is_stopped,
+    is_told_by_dev,
     json_of,
     listens,
     page_address,
@@ -72,7 +73,7 @@ FONTS = "next/font/google"
 def backend_setting() -> Finding:
     """Compare where the page's server looks for the backend with where it is."""
     setting = backend_url()
-    if _is_told_by_dev():
+    if is_told_by_dev():
         return passed("`uv run dev` tells the page where the backend is", source="BACKEND_PORT")
     if not listens(setting.text):
         return failed(
@@ -112,6 +113,8 @@ def server() -> Finding:
     try:
         answer = document()
     except httpx2.ConnectError:
+        if is_stopped():
+            return unknown("the project is not running", because="backend.health")
         return unknown(
             "the page's server is not running, or not on this port",
             tried=tried,
@@ -214,11 +217,7 @@ def status() -> Finding | None:
 
 def _expected_address() -> str:
     """Return where the page's server has to look for the backend."""
-    return backend_address() if _is_told_by_dev() else backend_url().text
-
-
-def _is_told_by_dev() -> bool:
-    return "BACKEND_PORT" in os.environ and "BACKEND_URL" not in os.environ
+    return backend_address() if is_told_by_dev() else backend_url().text
 
 
 def threads() -> Finding:
@@ -358,14 +357,14 @@ def _allows(csp: str, directive: str) -> bool:
 
 
 def development() -> Finding | None:
-    """Find out whether Next.js, in development, lets a page at 127.0.0.1 come alive."""
+    """Find out whether Next.js, in development, lets the scripts of a page at 127.0.0.1 in."""
     if "/_next/static/chunks/" not in document().text or "hmr-client" not in document().text:
         return None
     said = _open_socket(f"{base_path()}/_next/hmr?id=doctor")
     if said.startswith("HTTP/1.1 101 "):
-        return passed("Next.js lets the page at 127.0.0.1 come alive")
+        return passed("Next.js lets the page at 127.0.0.1 load its scripts")
     return failed(
-        f"Next.js refuses the page at 127.0.0.1 what it needs to come alive: {said}",
+        f"Next.js refuses the page at 127.0.0.1 its scripts: {said}",
         tried=f"a WebSocket to /_next/hmr with the origin {page_origin()}",
         source="frontend/next.config.ts",
         command="git diff frontend/next.config.ts",

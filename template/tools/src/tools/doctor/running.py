@@ -1,6 +1,7 @@
 """The running project: where both sides are, how to ask them, and a conversation with it."""
 
 import json
+import os
 import secrets
 import ssl
 import time
@@ -56,9 +57,14 @@ def backend_address() -> str:
     """Return where the backend is: as `uv run dev` starts it, or else where the page looks."""
     usual = f"http://127.0.0.1:{backend_port()}"
     other = backend_url().text
-    if not answers("127.0.0.1", backend_port()) and listens(other):
+    if not is_told_by_dev() and not answers("127.0.0.1", backend_port()) and listens(other):
         return other
     return usual
+
+
+def is_told_by_dev() -> bool:
+    """Whether dev tells the page where the backend is, whatever the front end's files say."""
+    return "BACKEND_PORT" in os.environ and "BACKEND_URL" not in os.environ
 
 
 def page_origin() -> str:
@@ -79,6 +85,12 @@ def listens(url: str) -> bool:
     except ValueError:  # not an address
         return False
     return bool(parts.hostname) and answers(str(parts.hostname), port)
+
+
+@cache
+def is_stopped() -> bool:
+    """Whether neither side runs."""
+    return not listens(backend_address()) and not listens(page_address())
 
 
 @cache

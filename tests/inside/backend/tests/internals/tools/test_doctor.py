@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy.engine import URL
 
 from internals.tools.patient import Examination, Patient, fails
 from kit.settings import BACKEND
-from tools.doctor import page
+from tools.doctor import main, page
 
 KIT = BACKEND.parent / "frontend" / "src" / "kit"
 
@@ -51,7 +52,7 @@ def test_a_stopped_project_fails_in_nothing(healthy: Patient) -> None:
     assert unknown == of_running(unknown)
     assert examination.status == 2
     assert examination["backend.health"]["command"] == "uv run dev"
-    assert examination["backend.threads"]["because"] == "backend.health"
+    assert {examination[name]["because"] for name in unknown} == {"", "backend.health"}
     assert re.match(r"\d+ conversations, \d+ messages", examination["database.tables"]["words"])
 
 
@@ -68,7 +69,7 @@ def test_a_running_backend_passes(healthy: Patient) -> None:
     unknown = not_passed(examination, "UNKNOWN")
     assert not {name for name in unknown if name.startswith("backend.")}
     assert unknown == of_running(unknown)
-    assert examination["backend.whose-history"]["words"].startswith("a bare curl lists those of")
+    assert examination["backend.whose-history"]["words"].startswith("a request without a token")
 
 
 def test_a_person_is_told_what_to_do(patient: Patient) -> None:
@@ -78,8 +79,8 @@ def test_a_person_is_told_what_to_do(patient: Patient) -> None:
     ended = patient.hear("--only", "files")
     assert ended.status == 1
     passed, unknown, warned, failed = re.split(r"\n\n(?=[A-Z]{4})", ended.said)
-    assert re.fullmatch(r"PASS     \d+ checks\. `uv run doctor -v` lists them", passed)
-    assert unknown == "UNKNOWN  files.secrets: not tried, since files.frontend did not pass"
+    assert re.fullmatch(r"PASS     \d+ checks\. `uv run doctor -v` lists what was examined", passed)
+    assert unknown == "UNKNOWN  1 check: not tried, since files.frontend did not pass"
     assert warned.startswith("WARN     files.line-ends: git may write scripts with line ends")
     assert "\n\n             git checkout -- .gitattributes" in warned
     assert failed.startswith("FAIL     files.frontend: frontend/.env.local is missing")
@@ -93,6 +94,16 @@ def test_what_passes_is_listed_if_that_is_asked_for(patient: Patient) -> None:
     said = patient.hear("--only", "files", "-v").said
     assert re.search(r"(?m)^PASS     files\.frontend: frontend/\.env\.local is there", said)
     assert "checks. `uv run doctor -v`" not in said
+
+
+def test_who_names_no_check_is_told_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["doctor", "--only", "nonsense"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    said = capsys.readouterr().err
+    assert said.startswith("There is no check named nonsense. The layers are: tools, ")
 
 
 def test_secrets_that_differ_are_mended(patient: Patient) -> None:

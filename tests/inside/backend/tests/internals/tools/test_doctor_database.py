@@ -66,6 +66,18 @@ def test_a_database_that_does_not_answer_is_named(patient: Patient) -> None:
     assert "s3cret" not in examination.said
 
 
+def test_a_server_that_refuses_is_not_one_that_does_not_answer(patient: Patient) -> None:
+    kind = patient.url.get_backend_name()
+    if kind == "sqlite":
+        pytest.skip("a file lets everybody in")
+    other = patient.url.set(drivername=kind, database="of_nobody")
+    patient.set("backend", "DATABASE_URL", other.render_as_string(hide_password=False))
+    found = fails(patient.examine("database.text"), "database.server", "database-down")
+    assert found["words"].startswith("the database server refuses")
+    assert "of_nobody" in found["words"]
+    assert found["command"] == ""
+
+
 def test_sqlite_in_a_temp_folder_a_missing_folder_is_named(patient: Patient) -> None:
     place = patient.set("backend", "DATABASE_URL", "sqlite:///no/folder/chat.db")
     examination = patient.examine("database.text")

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,13 @@ def test_proxy_hides_the_cause_a_stranger_on_the_port_is_named(healthy: Patient)
     found = fails(examination, "backend.health", "proxy-hides-the-cause")
     assert f"process {os.getpid()}" in found["words"]
     assert "BACKEND_PORT=" in found["command"]
+
+
+def test_a_backend_that_may_be_starting_is_no_failure(healthy: Patient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        examination = healthy.examine("backend.health", BACKEND_PORT=str(silent.getsockname()[1]))
+    assert "gives no answer within 5 seconds" in examination["backend.health"]["words"]
+    assert examination.status == 2
 
 
 def test_migrations_not_run_in_the_database_of_the_backend(
@@ -256,3 +264,13 @@ def test_the_backend_is_found_where_the_page_looks_for_it(
 ) -> None:
     nobody = {"BACKEND_PORT": str(free_port()), "BACKEND_URL": backend.address}
     assert healthy.examine("backend", **nobody).status == 0
+
+
+def test_no_stranger_is_asked_where_the_backend_was_moved(
+    healthy: Patient, backend: Server
+) -> None:
+    """Then dev tells the page where it is, whatever stands in its file."""
+    healthy.set("frontend", "BACKEND_URL", backend.address)
+    examination = healthy.examine("backend", BACKEND_PORT=str(free_port()))
+    assert examination["backend.health"]["words"].startswith("the project is not running")
+    assert examination.slugs("FAIL") == {}

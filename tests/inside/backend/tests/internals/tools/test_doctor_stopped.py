@@ -340,7 +340,7 @@ def test_not_a_git_repository_without_a_commit(patient: Patient) -> None:
 def test_update_refused_dirty(patient: Patient) -> None:
     patient.path("new.txt").write_text("new", encoding="utf-8")
     found = patient.examine("repository")["repository.clean"]
-    assert found["words"] == "new.txt has to be committed before `uvx copier update`"
+    assert found["words"] == "before the next `uvx copier update`, commit your work: new.txt"
 
 
 def test_conflicts_on_update(patient: Patient) -> None:
