@@ -28,10 +28,12 @@ from types import ModuleType
 from typing import Any
 
 import httpx2
+import pytest
 from alembic.config import main as command_line
 from chatkit.types import UserMessageItem
 from sqlalchemy import text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from contract.chat import PATIENCE, TLS, UNLIMITED, Chat, SignedHeaders, visit, wait_until
 from contract.chat import free_port as free_port
@@ -107,7 +109,11 @@ def empty_database(folder: Path) -> Iterator[URL]:
         yield url.set(database=str(folder / "test.db"))
         return
     name = f"test_{secrets.token_hex(8)}"
-    run_sql(url, f"CREATE DATABASE {name}")
+    try:
+        run_sql(url, f"CREATE DATABASE {name}")
+    except DBAPIError as error:
+        problem = f"The user in DATABASE_URL cannot create a database for the tests: {error.orig}"
+        pytest.fail(problem, pytrace=False)
     try:
         yield url.set(database=name)
     finally:

@@ -126,6 +126,13 @@ def parse_database_url(text: str) -> URL:
             f"DATABASE_URL names the database {name!r}, which is not supported. "
             f"Supported are: {', '.join(sorted(KINDS))}."
         )
+    if "@" in (url.host or ""):
+        raise StartupError("DATABASE_URL has an @ in its password. Write it as %40 there.")
+    if name == "mysql" and not url.database:
+        raise StartupError(
+            "DATABASE_URL names no database. Its name follows the host, as in "
+            "mysql://user:password@host/name."
+        )
     return KINDS[name].normalize(url)
 
 

@@ -84,6 +84,10 @@ def test_sqlite_in_a_temp_folder(pasted: str) -> None:
         "postgresql://u:p@host:port/db",
         "sqlite://",
         "mysql://u:p@h/d?ssl-mode=no",
+        "mysql://u:p@h",
+        "mysql://u:p@h/",
+        "mysql://u:p@ss@h/d",
+        "postgresql://u:p@ss@h/d",
     ],
 )
 def test_what_is_no_database_is_refused_in_words(wrong: str) -> None:
@@ -91,6 +95,7 @@ def test_what_is_no_database_is_refused_in_words(wrong: str) -> None:
         parse_database_url(wrong)
     assert "DATABASE_URL" in str(refused.value)
     assert ":p@" not in str(refused.value)
+    assert "ss@" not in str(refused.value)
 
 
 def test_an_address_that_was_not_answered_says_both_ways_out(
