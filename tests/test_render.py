@@ -193,8 +193,24 @@ def contents_of_git(project: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", ["", "-chat", "a/b", "my\nchat", "x" * 64, "{{ 1 }}", 'a"b'])
 def test_a_bad_name_is_refused_in_words(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="letter or a digit"):
+    words = "63 characters at most" if len(name) > 63 else "letter or a digit"
+    with pytest.raises(ValueError, match=words):
         render(tmp_path / "project", DEFAULT, project_name=name)
+
+
+def test_the_messages_of_copier_fit_a_terminal() -> None:
+    """Lines with a name or an address in them are as long as these."""
+    lines = [
+        line
+        for file in sorted((ROOT / "hooks").glob("*.txt"))
+        for line in re.sub("{%.*?%}", "", file.read_text(encoding="utf-8")).splitlines()
+        if "{{" not in line and "{#" not in line
+    ]
+    questions = (ROOT / "copier.yml").read_text(encoding="utf-8")
+    (validator,) = re.findall(r"validator: >-\n(.*?endif %})", questions, re.DOTALL)
+    lines += re.sub("{%.*?%}", "", validator).strip().splitlines()
+    assert len(lines) > 30
+    assert [line for line in lines if len(line.strip()) > 80] == []
 
 
 @pytest.mark.parametrize("name", ["my-chat", "My Chat 2", "a", "7.of_9", "0-chats"])
