@@ -13,6 +13,7 @@ from support.conversation import transcript
 from support.processes import heed_signals
 from support.projects import PACKAGES, Project, build_page, render_committed, share
 from support.updating import compiled_once as compiled_once
+from support.updating import fresh as fresh
 from support.updating import releases as releases
 from support.variants import DEFAULT, VARIANTS, Variant
 from xdist.remote import Producer

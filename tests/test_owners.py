@@ -15,6 +15,7 @@ from support import owner_edits
 from support.projects import Project, render_committed
 from support.updating import (
     OF_THE_OWNER,
+    Fresh,
     contents,
     copy,
     copy_committed,
@@ -81,7 +82,6 @@ class Step:
 
 
 Make = Callable[[Step, Path], Project]
-Fresh = Callable[[Path, Variant], dict[str, bytes]]
 
 
 @pytest.fixture(params=[LATEST, NEXT])
@@ -105,18 +105,6 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         return copy_committed(step.template, step.version, path, DEFAULT).path
 
     return lambda step, path: Project(shutil.copytree(rendered(step), path), DEFAULT)
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
-    """Return what a copy of the newest release holds."""
-
-    @cache
-    def get(template: Path, variant: Variant) -> dict[str, bytes]:
-        path = tmp_path_factory.mktemp("fresh") / "my-chat"
-        return contents(copy(template, NEWEST, path, variant))
-
-    return get
 
 
 def differing(project: Project, expected: dict[str, bytes]) -> set[str]:

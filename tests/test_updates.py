@@ -5,14 +5,13 @@ becomes of edits and of conversations: test_edited_updates.py.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.projects import Project
 from support.updating import (
+    Fresh,
     contents,
-    copy,
     copy_committed,
     files_of_the_owner,
     recorded,
@@ -45,22 +44,6 @@ CASES = [
 ]
 """Each combination of answers that a version offered, as the workflow on GitHub runs them all."""
 
-Fresh = Callable[[Variant], dict[str, bytes]]
-
-
-@pytest.fixture(scope="session")
-def fresh(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
-    """Return what a variant's project holds that was copied from the newest release."""
-    made: dict[Variant, dict[str, bytes]] = {}
-
-    def get(variant: Variant) -> dict[str, bytes]:
-        if variant not in made:
-            path = tmp_path_factory.mktemp("fresh") / "my-chat"
-            made[variant] = contents(copy(releases, NEWEST, path, variant))
-        return made[variant]
-
-    return get
-
 
 def test_the_older_versions_are_here() -> None:
     assert len(OLDER) >= 5
@@ -75,7 +58,7 @@ def test_an_untouched_project_becomes_a_fresh_copy(
     project = copy_committed(releases, version, tmp_path / "my-chat", variant)
     theirs = files_of_the_owner(project)
     update(project)
-    assert contents(project) == fresh(variant)
+    assert contents(project) == fresh(releases, variant)
     assert files_of_the_owner(project) == theirs
 
 
@@ -95,7 +78,7 @@ def test_changed_answers_make_another_project(
         update(project, quiet=False, **answers)
         now = {name: recorded(project)[name] for name in DEFAULT.answers}
         assert answers.items() <= now.items()
-        assert contents(project) == fresh(Variant(**now))
+        assert contents(project) == fresh(releases, Variant(**now))
         said = capfd.readouterr().err
         assert f"my-chat is updated from {before['_commit']} to {NEWEST}: " in said
         assert f"in the sections above {before['_commit'].removeprefix('v')}." in said

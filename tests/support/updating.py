@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,21 @@ def contents(project: Project) -> dict[str, bytes]:
         and file.is_file()
         and not name.startswith(".git/")
     }
+
+
+Fresh = Callable[[Path, Variant], dict[str, bytes]]
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """Return what a copy of a template's newest release holds."""
+
+    @cache
+    def get(template: Path, variant: Variant) -> dict[str, bytes]:
+        path = tmp_path_factory.mktemp("fresh") / "my-chat"
+        return contents(copy(template, NEWEST, path, variant))
+
+    return get
 
 
 def files_of_the_owner(project: Project) -> dict[str, bytes]:
