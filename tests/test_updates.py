@@ -81,7 +81,8 @@ def test_changed_answers_make_another_project(
         assert contents(project) == fresh(releases, Variant(**now))
         said = capfd.readouterr().err
         assert f"my-chat is updated from {before['_commit']} to {NEWEST}: " in said
-        assert f"in the sections above {before['_commit'].removeprefix('v')}." in said
+        release = before["_commit"].removeprefix("v")
+        assert f"read the\nsections above {release} in the CHANGELOG.md of\n" in said
         assert ("manage.py migrate" in said) == (now["framework"] == "django")
         assert ("WSL" in said) == now["wsl"]
         named = f"still names the {before['database']} database"
