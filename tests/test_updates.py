@@ -71,7 +71,7 @@ def test_changed_answers_make_another_project(
     for answers in (
         {"database": "postgresql"},
         {"framework": "django"},
-        {"framework": "quart", "wsl": True},
+        {"framework": "quart", "database": "mysql", "wsl": True},
         DEFAULT.answers,
     ):
         before = recorded(project)
@@ -87,6 +87,7 @@ def test_changed_answers_make_another_project(
         assert ("WSL" in said) == now["wsl"]
         named = f"still names the {before['database']} database"
         assert (named in said) == (now["database"] != before["database"])
+        assert ("compose.yaml" in said) == (before["database"] == "mysql")
         routes = "Write your own routes again"
         assert (routes in said) == (now["framework"] != before["framework"])
         project.commit("Change answers")

@@ -215,24 +215,12 @@ export class Turns {
     if (mayBeStop && isOpen && this.#channel) {
       const threadId = answer.threadId ?? (await answer.named());
       if (threadId) {
-        await this.#stop(threadId)
-          .then(() => void this.#showStored(threadId))
-          .catch(console.error);
+        await this.#stop(threadId).catch(console.error);
+        // More is stored than the element has received.
+        void pause(SETTLE_MS).then(() => (this.#open === threadId ? this.#lookAgain() : undefined));
       }
     }
     answer.close();
-  }
-
-  /** Shows what is stored of an answer that was stopped: more than the element has received. */
-  async #showStored(threadId: string): Promise<void> {
-    const isShown = () => this.#open === threadId && !this.#isReceiving;
-    for (let ms = SETTLE_MS; ; ms = LOOK_MS) {
-      await pause(ms);
-      const turn = isShown() ? await this.#turnOf(threadId).catch(() => null) : null;
-      if (!turn || !isShown()) return;
-      if (turn.outcome !== "running") break;
-    }
-    await this.refresh().catch(console.error);
   }
 
   /** Goes on with an answer whose connection is lost, until it is over. */

@@ -155,12 +155,13 @@ def installing_packages(
                 npm.kill()  # else `with` waits for it
                 raise
         if status:
-            if failure := re.search(rf"error (?:code )?{UNREACHABLE.pattern}", _log(logs)):
+            log = _log(logs)
+            if failure := re.search(rf"error (?:code )?{UNREACHABLE.pattern}", log):
                 raise StartupError(_unreachable(failure[1]))
             print(output.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
             raise StartupError(
                 f"npm ci failed in {frontend} (exit status {status}), for the reason above. "
-                + _advice(logs)
+                + _advice(log)
             )
     _stamp(frontend).write_text(_fingerprint(frontend), encoding="utf-8")
 
@@ -236,10 +237,9 @@ NOT_VALID = ("CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "ERR_TLS_CERT_ALTNAME_INV
 """What is wrong with a certificate that nobody makes valid by trusting more."""
 
 
-def _advice(logs: Path) -> str:
+def _advice(log: str) -> str:
     """Return what to do about what npm has written into its log."""
-    said = _log(logs)
-    if refused := CERTIFICATE.search(said):
+    if refused := CERTIFICATE.search(log):
         code = refused[1]
         what, advice = ("valid", SERVERS_OWN) if code in NOT_VALID else ("trusted", INSPECTED)
         return (

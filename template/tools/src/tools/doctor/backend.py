@@ -66,10 +66,9 @@ def health() -> Finding:
             slug="backend-down",
         )
     except httpx2.TimeoutException:
-        port = backend_port()
         return unknown(
-            f"port {port} is taken{by_whom(port)}, which gives no answer within {SECONDS} seconds;"
-            " if it is the backend, it may be starting, so examine again",
+            f"{_holder()}, which gives no answer within {SECONDS} seconds; if it is the backend, "
+            "it may be starting, so examine again",
             tried=tried,
             source=source_of_port("BACKEND_PORT"),
         )
@@ -89,13 +88,16 @@ def health() -> Finding:
     return passed(f"it answers at {backend_address()}")
 
 
+def _holder() -> str:
+    return f"port {backend_port()} is taken{by_whom(backend_port())}"
+
+
 def _not_ours(what: str, tried: str) -> Finding:
-    port = backend_port()
     return failed(
-        f"port {port} is taken{by_whom(port)}, which {what}",
+        f"{_holder()}, which {what}",
         tried=tried,
         source=source_of_port("BACKEND_PORT"),
-        command=with_other_ports(BACKEND_PORT=port),
+        command=with_other_ports(BACKEND_PORT=backend_port()),
         slug="proxy-hides-the-cause",
     )
 
@@ -106,10 +108,9 @@ def threads() -> Finding:
     tried = f"POST {_url()} with threads.list and a token"
     if answer.status_code == 401:
         return failed(
-            f"the running backend has another {SECRET} than frontend/.env.local: {words_of(answer)}"
-            f" Port {backend_port()} is taken{by_whom(backend_port())}. If that is another "
-            "project, give this one other ports. If it is this one, and the files agree, start it "
-            "again",
+            f"{_holder()}, which has another {SECRET} than frontend/.env.local: {words_of(answer)}"
+            " If that is another project, give this one other ports. If it is this one, and the "
+            "files agree, start it again",
             tried=tried,
             source="frontend/.env.local",
             command=START,

@@ -179,11 +179,6 @@ class Report:
         return 2 if self._counts[Outcome.UNKNOWN] else 0
 
 
-def numbered(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `2 checks`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 class TextReport(Report):
     """Says in a line what passes, and last what fails, where a person looks first."""
 
@@ -216,8 +211,8 @@ class TextReport(Report):
     def end(self) -> int:
         """Say the findings, the failures last, and return the exit status."""
         if not self._verbose and (number := self._counts[Outcome.PASS]):
-            checks = numbered(number, "check")
-            self._say(Outcome.PASS, f"{checks}. `uv run doctor -v` lists what was examined")
+            words = f"{_checks(number)}. `uv run doctor -v` lists what was examined"
+            self._say(Outcome.PASS, words)
         for outcome in (Outcome.UNKNOWN, Outcome.WARN, Outcome.FAIL):
             for check, finding in self._findings:
                 if finding.outcome is outcome and not finding.because:
@@ -237,7 +232,7 @@ class TextReport(Report):
                 causes.setdefault(finding.because, []).append(check.name)
         for cause, names in causes.items():
             self._print()
-            which = ", ".join(names) if self._verbose else numbered(len(names), "check")
+            which = ", ".join(names) if self._verbose else _checks(len(names))
             self._say(Outcome.UNKNOWN, f"{which}: not tried, since {cause} did not pass")
 
     def _say(self, outcome: Outcome, words: str) -> None:
@@ -275,6 +270,10 @@ class TextReport(Report):
         line = Text(mask(text))
         line.stylize(style, 0, end)
         self._console.print(line)
+
+
+def _checks(number: int) -> str:
+    return "1 check" if number == 1 else f"{number} checks"
 
 
 class JsonReport(Report):
